@@ -1,0 +1,192 @@
+"""Fixtures shared by all tests."""
+
+import pytest
+
+# --- tiny models: the real classes at toy sizes, every weight random so that every path matters ---
+# Imports are inside the fixtures: tests of light modules must not wait for torch.
+
+TINY_WINDOW = 32_000  # samples: the tiny semantic encoder listens to 2 s at a time
+
+
+@pytest.fixture(scope="session")
+def tiny_tokenizer():
+    """Byte-level BPE without training: bytes, a few words, three special tokens; the same ids on every machine."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    vocab = {token: i for i, token in enumerate(["<unk>", "<s>", "</s>"])}
+    vocab |= {char: len(vocab) + i for i, char in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}
+    merges = [("h", "e"), ("l", "l"), ("he", "ll"), ("hell", "o"), ("Ġ", "s"), ("i", "n"), ("in", "g"), ("o", "r")]
+    for left, right in merges:
+        vocab[left + right] = len(vocab)
+    backend = Tokenizer(models.BPE(vocab=vocab, merges=merges, unk_token="<unk>"))
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend, bos_token="<s>", eos_token="</s>", unk_token="<unk>", pad_token="</s>"
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_config(tiny_tokenizer):
+    """Factory of `WavLLMConfig`; keyword arguments replace fields, `norm="layer"` gives WavLM-large's variant."""
+    from wavllm_cli.model.configuration_wavllm import WavLLMConfig
+
+    def make(norm: str = "group", **fields) -> WavLLMConfig:
+        semantic = {
+            "model_type": "whisper", "d_model": 32, "encoder_layers": 2, "encoder_attention_heads": 2,
+            "encoder_ffn_dim": 64, "num_mel_bins": 16, "max_source_positions": TINY_WINDOW // 320,
+            "decoder_layers": 1, "decoder_attention_heads": 2, "decoder_ffn_dim": 64, "vocab_size": 10,
+            "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 1,
+            "init_std": 0.15, "dropout": 0.1, "encoder_layerdrop": 0.1,
+        }  # fmt: skip
+        acoustic = {
+            "model_type": "wavlm", "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2,
+            "intermediate_size": 64, "conv_dim": (16, 16, 16), "conv_stride": (10, 8, 4), "conv_kernel": (20, 16, 8),
+            "num_conv_pos_embeddings": 16, "num_conv_pos_embedding_groups": 4, "initializer_range": 0.15,
+            "feat_extract_norm": norm, "do_stable_layer_norm": norm == "layer", "conv_bias": norm == "layer",
+        }  # fmt: skip
+        text = {
+            "model_type": "llama", "vocab_size": len(tiny_tokenizer), "hidden_size": 32, "intermediate_size": 64,
+            "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "initializer_range": 0.15,
+            "max_position_embeddings": 1024, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 2,
+        }  # fmt: skip
+        sizes = {
+            "semantic_channels": (32, 40), "acoustic_channels": (24, 40), "adapter_bottleneck": 16,
+            "adapter_width": 24, "lora_rank": 4, "lora_alpha": 4.0, "lora_dropout": 0.0, "prompt_adapter_width": 8,
+        }  # fmt: skip
+        defaults = {
+            "semantic_config": semantic,
+            "acoustic_config": acoustic,
+            "text_config": text,
+            "audio_token_id": len(tiny_tokenizer),
+        }
+        return WavLLMConfig(**(defaults | sizes | fields))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def randomize():
+    """Function that fills the tensors which start at zero or one: LoRA B, prompt adapter, layer weights, norms."""
+    import torch
+
+    from wavllm_cli.model.modeling_wavllm import is_backbone_tensor
+
+    @torch.no_grad()
+    def fill(model, trained_only: bool = False):
+        generator = torch.Generator().manual_seed(1)
+        for name, tensor in model.named_parameters():
+            if trained_only and is_backbone_tensor(name):
+                continue
+            if name.endswith(("bias", "lora_B.weight", "prompt_adapter.up.weight", "layer_weights", "norm.weight")):
+                tensor += 0.5 * torch.randn(tensor.shape, generator=generator)
+        return model
+
+    return fill
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tiny_config, randomize):
+    """Factory of randomised models in eval mode, one per set of options. Shared: deepcopy before changing one."""
+    import torch
+
+    from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration
+
+    made = {}
+
+    def make(norm: str = "group", dtype: torch.dtype = torch.float32, **fields):
+        key = f"{norm} {dtype} {sorted(fields.items())}"
+        if key not in made:
+            with torch.random.fork_rng():
+                torch.manual_seed(0)
+                made[key] = randomize(WavLLMForConditionalGeneration(tiny_config(norm, **fields))).to(dtype).eval()
+        return made[key]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_processor(tiny_config, tiny_tokenizer):
+    from transformers import Wav2Vec2FeatureExtractor, WhisperFeatureExtractor
+
+    from wavllm_cli.model.processing_wavllm import WavLLMProcessor
+
+    return WavLLMProcessor.for_config(
+        tiny_config(),
+        WhisperFeatureExtractor(feature_size=16, chunk_length=TINY_WINDOW // 16_000),
+        Wav2Vec2FeatureExtractor(do_normalize=False, return_attention_mask=True),
+        tiny_tokenizer,
+    )
+
+
+@pytest.fixture(scope="session")
+def utterances() -> list[dict]:
+    """Rows that stress a batch: one window, several windows, shorter than the encoders can take, text only."""
+    import numpy as np
+
+    noise = np.random.default_rng(0)
+    clips = []
+    for samples in (16_000, 70_001, 300):
+        t = np.arange(samples) / 16_000  # a voice of sorts: rising harmonics that come and go
+        tone = sum(np.sin(2 * np.pi * k * (110 + 60 * t) * t) / k for k in range(1, 20)) * np.sin(2 * np.pi * 1.7 * t)
+        clips.append((0.1 * tone + noise.normal(0, 0.01, samples)).astype(np.float32))
+    rows = [("hello", "a b"), ("say something long about it", "c"), ("", "world"), ("no sound", "e f g")]
+    return [{"text": t, "audio": a, "target": y} for (t, y), a in zip(rows, [*clips, None], strict=True)]
+
+
+@pytest.fixture(scope="session")
+def collate(tiny_processor):
+    """Function: a list of utterances -> the model's inputs; with `target=True` labels too."""
+
+    def make(rows: list[dict], target: bool = False):
+        columns = {key: [row[key] for row in rows] for key in ("text", "audio", *(["target"] if target else []))}
+        return tiny_processor(**columns)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def backbones(tmp_path_factory, tiny_config) -> dict[str, dict]:
+    """`config.backbones`: a full tiny Whisper, a WavLM and a LLaMA on disk, as their own libraries save them."""
+    import torch
+    from transformers import LlamaForCausalLM, WavLMModel, WhisperForConditionalGeneration
+
+    config = tiny_config()
+    parts = {
+        "semantic_encoder": (WhisperForConditionalGeneration, config.semantic_config),
+        "acoustic_encoder": (WavLMModel, config.acoustic_config),
+        "language_model": (LlamaForCausalLM, config.text_config),
+    }
+    folder = tmp_path_factory.mktemp("backbones")
+    with torch.random.fork_rng():
+        torch.manual_seed(2)
+        for part, (cls, part_config) in parts.items():
+            cls(part_config).save_pretrained(folder / part)
+    return {part: {"path": str(folder / part), "revision": None} for part in parts}
+
+
+# --- real audio and small clips ---
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    """Folder of real data beside the repository; tests that need it are skipped in a lone clone."""
+    from pathlib import Path
+
+    folder = Path(__file__).parent.parent.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("needs the data folder beside the repository (../shared/data)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def noise():
+    """Function: (seconds * rate, channels) or (seconds * rate,) of float32 noise, peak below 1."""
+    import numpy as np
+
+    def make(seconds: float = 1.0, rate: int = 16_000, channels: int | None = None, seed: int = 0):
+        shape = (round(seconds * rate),) if channels is None else (round(seconds * rate), channels)
+        return np.random.default_rng(seed).uniform(-0.5, 0.5, shape).astype(np.float32)
+
+    return make

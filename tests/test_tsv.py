@@ -1,0 +1,47 @@
+import pytest
+
+from wavllm_cli.data.manifest import read_manifest, resolve_audio
+from wavllm_cli.errors import ManifestError
+
+
+def test_released_examples(shared_data):
+    examples = shared_data / "wavllm_examples"
+    tasks = {path.stem: read_manifest(path)[0].task for path in examples.glob("*.tsv")}
+    assert tasks == {
+        "asr": "asr", "en2de": "st", "sv": "sv", "emo": "er", "SQA": "sqa", "gaokao": "sqa", "SQQA": "sqqa",
+        "II-task": "ii", "CoT-task": "cot", "CoT-task-story": "cot",
+    }  # fmt: skip
+    (st,) = read_manifest(examples / "en2de.tsv")
+    assert (st.language, st.target_language, st.target) == ("en", "de", "Sie wird schon in Ordnung sein.")
+    assert st.duration is None  # its n_frames happens to be right; others' are dummies
+    assert resolve_audio(st, examples / "en2de.tsv") == examples / "audio" / "st.flac"
+    (query,) = read_manifest(examples / "SQQA.tsv")
+    assert query.prompt == "" and query.target.endswith("integral .")
+    assert len(read_manifest(examples / "gaokao.tsv")) == 2000
+
+
+def test_tsv_segments_text_rows_and_quotes(tmp_path):
+    path = tmp_path / "my-list.tsv"
+    path.write_text(
+        "id\taudio\tn_frames\tprompt\ttgt_text\twith_speech\tstart_frame\tend_frame\r\n"
+        'u1\tx.wav\t111111\tSay "hi" \t"hi"\tTrue\t8000\t40000\r\n'
+        "u2\tx.wav\t111111\tWhy?\t\tFalse\t\t\r\n"
+    )
+    first, second = read_manifest(path, default_task="sqa")
+    assert (first.start, first.duration, first.task) == (0.5, 2.0, "sqa")
+    assert (first.prompt, first.target) == ('Say "hi" ', '"hi"')
+    assert (second.audio, second.target, second.start, second.duration) == (None, None, 0.0, None)
+
+
+def test_tsv_problems(tmp_path):
+    path = tmp_path / "asr.tsv"
+    path.write_text("id\taudio\tprompt\nu1\tx.wav\nu2\tx.wav\tp\nu2\tx.wav\tp\n")
+    with pytest.raises(ManifestError) as caught:
+        read_manifest(path)
+    assert str(caught.value).splitlines() == [
+        f"{path}, line 2 (id u1): 2 fields where the header has 3.",
+        f"{path}, line 4: id 'u2' is already taken by line 3.",
+    ]
+    path.write_text("id audio prompt\n")
+    with pytest.raises(ManifestError, match=r"line 1: .*\(tab"):
+        read_manifest(path)

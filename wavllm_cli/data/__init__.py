@@ -1,0 +1,1 @@
+"""What goes into the model: manifests, audio, synthetic speech, mixtures, batches."""

@@ -1,0 +1,353 @@
+"""The manifest: one utterance a line, the file that every stage reads and leaves behind.
+
+JSON Lines (`.jsonl`, `.jsonl.gz`), Parquet, and, for reading, the original project's TSV. Hypotheses are manifest rows
+with an answer.
+"""
+
+import gzip
+import io
+import json
+import os
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, overload
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+
+from wavllm_cli import console
+from wavllm_cli.data import tsv
+from wavllm_cli.errors import ManifestError, WavLLMError
+
+Task = Literal["asr", "st", "sv", "er", "sqa", "sqqa", "sft", "ii", "cot"]
+
+MANIFEST_SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet", ".tsv")
+MAX_PROBLEMS = 10  # reported at once
+
+Seconds = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class Part(BaseModel):
+    """One of the instructions of an `ii` or `cot` row."""
+
+    model_config = ConfigDict(frozen=True)
+
+    task: Task
+    prompt: str
+    target: str | None = None
+
+
+class Utterance(BaseModel):
+    """One row: a clip (or none), an instruction, the right answer."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str = Field(min_length=1)
+    audio: str | None = Field(min_length=1)  # relative to the manifest, or absolute; None for text alone
+    start: Seconds = Field(default=0.0, ge=0)
+    duration: Seconds | None = Field(default=None, gt=0)  # None: to the end of the file
+    task: Task
+    prompt: str  # empty where the question is in the audio
+    target: str | None = None  # None where there is no reference
+    transcript: str | None = None
+    language: str | None = None
+    target_language: str | None = None
+    speaker: str | None = None
+    choices: list[str] | None = None
+    parts: list[Part] | None = None
+    corpus: str | None = None
+    split: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_misspelt_key(cls, row: Any) -> Any:
+        """A column of the user's own is ignored; one that looks like a misspelling of ours is an error."""
+        unknown = row.keys() - cls.model_fields.keys() if isinstance(row, dict) else ()
+        for key in unknown:
+            meant = _similar_key(key, cls)
+            if meant and meant not in row:
+                raise ValueError(f'unknown key "{key}": did you mean "{meant}"?')
+        return row
+
+    def json_line(self) -> str:
+        """The row as a line of a manifest: empty optional fields are left out, `audio` and `target` never."""
+        empty = {name for name, value in self if value is None and name not in ("audio", "target")}
+        return self.model_dump_json(exclude=empty)
+
+
+class Hypothesis(Utterance):
+    """A manifest row and a system's answer to it."""
+
+    text: str
+    system: str | None = None
+    token_ids: list[int] | None = None
+    logprobs: list[float] | None = None
+    steps: list[dict[str, Any]] | None = None  # what a system of several steps did on its way
+
+
+Row = TypeVar("Row", bound=Utterance)
+
+
+@cache
+def _similar_key(key: str, model: type[Utterance]) -> str | None:
+    known = [name for name in model.model_fields if len(name) > 3 and not key.startswith(f"{name}_")]
+    return next(iter(get_close_matches(key.lower(), known, n=1, cutoff=0.8)), None)
+
+
+# --- reading ---
+
+
+@overload
+def read_manifest(path: str | Path, *, default_task: Task = "asr") -> list[Utterance]: ...
+@overload
+def read_manifest(path: str | Path, model: type[Row], default_task: Task = "asr") -> list[Row]: ...
+def read_manifest(path: str | Path, model: Any = Utterance, default_task: Task = "asr") -> Any:
+    """Read and check a whole manifest.
+
+    Args:
+        path: .jsonl, .jsonl.gz, .parquet, or the original project's .tsv.
+        model: `Hypothesis` for hypotheses.
+        default_task: the task of a TSV whose name does not tell it. `asr`, `en2de`, `sv`, `emo`, `SQA`, `gaokao`,
+            `SQQA`, `II-task`, `CoT-task` and the like do, anywhere in the name.
+
+    Raises:
+        ManifestError: the file is missing or empty, or rows are wrong; one sentence for each of the first problems.
+    """
+    path = Path(path)
+    rows: list[Any] = []
+    lines: dict[str, int] = {}
+    problems: list[str] = []
+    for line, row in _parse(path, model, default_task):
+        if isinstance(row, str):
+            problems.append(f"{path}, line {line}{row}")
+        elif row.id in lines:
+            problems.append(f"{path}, line {line}: id {row.id!r} is already taken by line {lines[row.id]}.")
+        else:
+            lines[row.id] = line
+            rows.append(row)
+        if len(problems) == MAX_PROBLEMS:
+            problems.append(f"{path}: reading stopped after {MAX_PROBLEMS} problems.")
+            break
+    if problems:
+        raise ManifestError("\n".join(problems))
+    if not rows:
+        raise ManifestError(f"{path} has no rows: a manifest has at least one utterance.")
+    return rows
+
+
+def read_lines(path: str | Path, model: type[Row]) -> Iterator[Row]:
+    """Yield the rows of a .jsonl or .jsonl.gz one by one, also of a file that is still being written.
+
+    A last line without its line end is left out: its writer was interrupted. Ids are not compared.
+
+    Raises:
+        ManifestError: the file is missing, or a row is wrong.
+    """
+    path = Path(path)
+    adapter = TypeAdapter(model)
+    for line, text in _text_lines(path):
+        if not text.endswith(b"\n"):
+            return
+        row = _validate_json(text, adapter)
+        if isinstance(row, str):
+            raise ManifestError(f"{path}, line {line}{row}")
+        yield row
+
+
+def _parse(path: Path, model: type[Row], default_task: Task) -> Iterator[tuple[int, Row | str]]:
+    """Yield (line, row), or (line, what is wrong with it) from ` (id …)` or `: ` on."""
+    _require_file(path)
+    adapter = TypeAdapter(model)
+    if path.name.endswith(".parquet"):
+        for number, fields in _parquet_rows(path):
+            yield number, _validate(fields, adapter)
+    elif path.name.endswith(".tsv"):
+        for number, columns in tsv.rows(_text_lines(path), path, default_task):
+            yield number, columns if isinstance(columns, str) else _validate(columns, adapter)
+    elif path.name.endswith(MANIFEST_SUFFIXES):
+        for number, text in _text_lines(path):
+            yield number, _validate_json(text, adapter)
+    else:
+        raise ManifestError(f"{path} is not a manifest: its name must end in {', '.join(MANIFEST_SUFFIXES)}.")
+
+
+def _text_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Lines that are not blank and their numbers from 1 on, line ends kept."""
+    _require_file(path)
+    try:
+        with gzip.open(path) if path.name.endswith(".gz") else path.open("rb") as file:
+            for number, text in enumerate(file, 1):
+                if number == 1:
+                    text = text.removeprefix(b"\xef\xbb\xbf")
+                if text.strip():
+                    yield number, text
+    except (OSError, EOFError, zlib.error) as error:  # gzip raises all three
+        raise ManifestError(f"{path} cannot be read: {error}.") from error
+
+
+def _parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    from pyarrow import ArrowException
+    from pyarrow.parquet import ParquetFile
+
+    try:
+        with ParquetFile(path) as file:
+            number = 0
+            for batch in file.iter_batches():
+                for row in batch.to_pylist():
+                    number += 1
+                    # A column has a value in every row, null where JSON would leave the key out.
+                    yield number, {k: v for k, v in row.items() if v is not None or k in ("audio", "target")}
+    except (OSError, ArrowException) as error:
+        raise ManifestError(f"{path} cannot be read as Parquet: {error}.") from error
+
+
+def _validate(fields: dict[str, Any], adapter: TypeAdapter[Row]) -> Row | str:
+    try:
+        return adapter.validate_python(fields)
+    except ValidationError as error:
+        return _sentence(error, fields)
+
+
+def _validate_json(text: bytes, adapter: TypeAdapter[Row]) -> Row | str:
+    try:
+        return adapter.validate_json(text.strip())
+    except ValidationError as error:
+        try:
+            fields = json.loads(text)
+        except ValueError:
+            fields = None
+        return _sentence(error, fields)
+
+
+def _sentence(error: ValidationError, fields: Any) -> str:
+    """What is wrong with a row, to stand after `FILE, line N`."""
+    problems = []
+    for e in error.errors():
+        key, message = ".".join(map(str, e["loc"])), e["msg"]
+        if e["type"] == "missing":
+            problems.append(f'key "{key}" is missing')
+        elif e["type"] == "json_invalid":
+            problems.append(f"not valid JSON ({str(e['ctx']['error']).replace('at line 1 column', 'at character')})")
+        elif e["type"] == "value_error":
+            problems.append(message.removeprefix("Value error, "))
+        else:
+            shown = repr(e["input"])
+            shown = shown if len(shown) <= 40 else shown[:40] + "…"
+            subject = f'key "{key}"' if key else "a row"
+            problems.append(f"{subject} {message.replace('Input should', 'should')}, not {shown}")
+    name = f" (id {fields['id']})" if isinstance(fields, dict) and "id" in fields else ""
+    return f"{name}: {'; '.join(problems)}".rstrip(".") + ("" if problems[-1].endswith("?") else ".")
+
+
+def _require_file(path: Path) -> None:
+    if not path.is_file():
+        raise ManifestError(f"{path} is a folder, not a manifest." if path.is_dir() else f"{path} does not exist.")
+
+
+# --- writing ---
+
+
+def write_manifest(path: str | Path, rows: Iterable[Utterance]) -> None:
+    """Write .jsonl, .jsonl.gz or .parquet; the file appears under its name only when it is complete.
+
+    Raises:
+        ManifestError: another suffix, or an id that occurs twice.
+        WavLLMError: the file cannot be written.
+    """
+    path = Path(path)
+    if not path.name.endswith((".jsonl", ".jsonl.gz", ".parquet")):
+        raise ManifestError(f"{path} cannot be written: a manifest's name ends in .jsonl, .jsonl.gz or .parquet.")
+    with replacing(path) as draft:
+        if path.suffix == ".parquet":
+            _write_parquet(draft, _distinct(rows, path))
+            return
+        with draft.open("wb") as file:
+            # No name and time in the archive's header: the same rows give the same bytes.
+            packed = gzip.GzipFile("", "wb", fileobj=file, mtime=0) if path.suffix == ".gz" else file
+            with io.TextIOWrapper(packed, encoding="utf-8", newline="\n") as text:
+                text.writelines(row.json_line() + "\n" for row in _distinct(rows, path))
+
+
+def _distinct(rows: Iterable[Utterance], path: Path) -> Iterator[Utterance]:
+    ids: set[str] = set()
+    for row in rows:
+        if row.id in ids:
+            raise ManifestError(f"{path} cannot be written: id {row.id!r} occurs twice.")
+        ids.add(row.id)
+        yield row
+
+
+def _write_parquet(path: Path, rows: Iterable[Utterance]) -> None:
+    import pyarrow as pa
+    from pyarrow.parquet import write_table
+
+    fields = [row.model_dump() for row in rows]
+    columns = {
+        key: None for row in fields for key, value in row.items() if value is not None or key in ("audio", "target")
+    }
+    arrays = {key: pa.array([row.get(key) for row in fields]) for key in columns}
+    # A column without any value has no type of its own; the only ones that can be here hold text.
+    arrays = {key: array.cast(pa.string()) if array.type == pa.null() else array for key, array in arrays.items()}
+    write_table(pa.table(arrays), path)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a name beside `path` to write to; on success it replaces `path`, on failure nothing is left.
+
+    Raises:
+        WavLLMError: nothing can be written there.
+    """
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield draft
+        os.replace(draft, path)
+    except OSError as error:
+        raise WavLLMError(f"{path} cannot be written: {error.strerror or error}.") from error
+    finally:
+        with suppress(OSError):
+            draft.unlink()
+
+
+# --- where the audio is ---
+
+_moved: set[Path] = set()  # manifests whose paths have been warned about
+
+
+def resolve_audio(row: Utterance, manifest: str | Path, audio_root: str | Path | None = None) -> Path:
+    """Where a row's audio lies; whether there is such a file shows when it is read.
+
+    A path that leads nowhere is tried again without its leading folders (`SpeechT5/…/audio/asr.flac` is found as
+    `audio/asr.flac` or `asr.flac`), with one warning a manifest.
+
+    Args:
+        row: with `audio`.
+        manifest: the file the row comes from.
+        audio_root: where relative paths start, if not at the manifest's folder.
+    """
+    assert row.audio is not None, f"{row.id} has no audio"
+    manifest = Path(manifest)
+    root = manifest.parent if audio_root is None else Path(audio_root)
+    path = root / row.audio
+    if path.exists():
+        return path
+    parts = Path(row.audio).parts
+    for start in range(1, len(parts)):
+        found = root.joinpath(*parts[start:])
+        if found.is_file():
+            if manifest not in _moved:
+                _moved.add(manifest)
+                console.warn(f"{manifest}: audio paths have moved, {row.audio} is read from {found}.")
+            return found
+    return path
+
+
+def relocate(row: Row, manifest: Path, target: Path) -> Row:
+    """The row as it must stand in another manifest: a relative audio path is rewritten for that one's folder."""
+    if row.audio is None or os.path.isabs(row.audio) or manifest.parent == target.parent:
+        return row
+    return row.model_copy(update={"audio": os.path.relpath(resolve_audio(row, manifest), target.parent)})
