@@ -1,0 +1,62 @@
+import hashlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from wavllm_cli.data.audio import SAMPLE_RATE, is_silent
+from wavllm_cli.data.tts import VOICES, synthesise
+from wavllm_cli.errors import UsageError, WavLLMError
+
+
+def test_every_voice_exists_and_sounds_like_no_other():
+    clips = {voice: synthesise("zero three four five nine", voice) for voice in VOICES}
+    assert len({clip.tobytes() for clip in clips.values()}) == len(VOICES) == 104
+    for voice, clip in clips.items():
+        assert clip.dtype == np.float32 and clip.ndim == 1 and not is_silent(clip), voice
+        assert 0.1 < np.abs(clip).max() < 1.05, voice  # resampling overshoots a little
+        assert 1.0 < len(clip) / SAMPLE_RATE < 2.5, voice
+
+
+def test_the_same_words_sound_the_same_whatever_was_spoken_before():
+    first = synthesise("one two three", "en-us+f3")
+    synthesise("something else", "en-029+m4", rate=200, pitch=80)
+    np.testing.assert_array_equal(synthesise("one two three", "en-us+f3"), first)
+    code = (
+        "import hashlib; from wavllm_cli.data.tts import synthesise;"
+        "print(hashlib.sha256(synthesise('one two three', 'en-us+f3').tobytes()).hexdigest())"
+    )
+    other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    assert other == hashlib.sha256(first.tobytes()).hexdigest()
+
+
+def test_rate_and_pitch_do_something():
+    slow, fast = synthesise("one two three", rate=100), synthesise("one two three", rate=200)
+    assert len(slow) > 1.4 * len(fast)
+
+    def crossings(samples):
+        return np.mean(np.abs(np.diff(np.sign(samples))) > 0)
+
+    assert not np.array_equal(synthesise("one", pitch=10), synthesise("one", pitch=90))
+    assert crossings(synthesise("one", pitch=99)) > crossings(synthesise("one", pitch=0))
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"voice": "en-gb+f3"}, "no voice 'en-gb\\+f3'"),
+        ({"voice": "en-us+nobody"}, "no voice"),  # espeak-ng itself would quietly take another
+        ({"rate": 10}, "rate must be from 80 to 450, not 10"),
+        ({"pitch": 120}, "pitch must be"),
+    ],
+)
+def test_wrong_use(options, says):
+    with pytest.raises(UsageError, match=says):
+        synthesise("one", **options)
+
+
+def test_missing_package(monkeypatch):
+    monkeypatch.setitem(sys.modules, "espeakng_loader", None)
+    with pytest.raises(WavLLMError, match="pip install espeakng-loader"):
+        synthesise("one")
