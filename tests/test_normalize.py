@@ -1,0 +1,60 @@
+import random
+import unicodedata
+
+import pytest
+
+from wavllm_cli.errors import UsageError
+from wavllm_cli.scoring.normalize import NORMALIZERS, basic, get_normalizer, librispeech
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Don’t -- well-known, GRÖSSE!", "don't well known grösse"),
+        ("'Tis the boys' ball, 'he said'.", "tis the boys ball he said"),
+        ("  a\t b\n\nc ", "a b c"),
+        ("„Grüß Gott“ – 5 € + 3%", "grüß gott 5 3"),
+        ("这是，测试。", "这是 测试"),
+        ("नमस्ते!", "नमस्ते"),  # combining vowel signs are no punctuation
+        ("snake_case", "snake case"),
+        ("... ?!", ""),
+        ("", ""),
+    ],
+)
+def test_basic(text, expected):
+    assert basic(text) == expected
+
+
+def test_basic_does_not_care_how_an_umlaut_is_encoded():
+    assert basic(unicodedata.normalize("NFD", "Über größte Äpfel")) == "über größte äpfel"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("MISTER QUILTER'S MANNER", "mister quilter's manner"),
+        ("Señor, the boys’ 2 dogs!", "senor the boys' 2 dogs"),
+        ("Cæsar's well-known Œuvre", "caesar's well known oeuvre"),
+    ],
+)
+def test_librispeech(text, expected):
+    assert librispeech(text) == expected
+
+
+def test_none_and_lower_change_nothing_else():
+    assert get_normalizer("none")("A,  B ") == "A,  B "
+    assert get_normalizer("lower")("A,  Ü ") == "a,  ü "
+
+
+@pytest.mark.parametrize("name", NORMALIZERS)
+def test_normalising_twice_is_normalising_once(name):
+    rng = random.Random(0)
+    for _ in range(2000):
+        text = "".join(chr(rng.choice((rng.randrange(32, 127), rng.randrange(160, 0x2FFF)))) for _ in range(12))
+        once = NORMALIZERS[name](text)
+        assert NORMALIZERS[name](once) == once, repr(text)
+
+
+def test_an_unknown_name_is_answered_with_the_nearest():
+    with pytest.raises(UsageError, match="'libraspeech': did you mean 'librispeech'"):
+        get_normalizer("libraspeech")

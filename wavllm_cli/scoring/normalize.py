@@ -1,0 +1,78 @@
+"""Named text normalisers. The name of the one that was used is part of every score's signature."""
+
+import re
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from wavllm_cli.errors import UsageError
+
+APOSTROPHES = str.maketrans(dict.fromkeys("\u2018\u2019\u02bc\uff07", "'"))
+LIGATURES = str.maketrans({"æ": "ae", "œ": "oe", "ß": "ss"})
+
+
+@dataclass(frozen=True)
+class Normalizer:
+    """A named function from text to text."""
+
+    name: str
+    description: str
+    apply: Callable[[str], str]
+
+    def __call__(self, text: str) -> str:
+        return self.apply(text)
+
+
+class _PunctuationToSpace(dict[int, int | str]):
+    """A table for `str.translate`, filled as characters are met: Unicode categories P* and S* become a space."""
+
+    def __missing__(self, code: int) -> int | str:
+        self[code] = " " if code != ord("'") and unicodedata.category(chr(code))[0] in "PS" else code
+        return self[code]
+
+
+_punctuation_to_space = _PunctuationToSpace()
+
+
+def basic(text: str) -> str:
+    """`"Don’t -- well-known, GRÖSSE!"` -> `"don't well known grösse"`, composed (NFC) whatever the input was."""
+    text = unicodedata.normalize("NFC", text.lower()).translate(APOSTROPHES).translate(_punctuation_to_space)
+    text = re.sub(r"(?<!\S)'+|'+(?!\S)", " ", text)
+    return " ".join(text.split())
+
+
+def librispeech(text: str) -> str:
+    """`"Señor, the boys’ 2 dogs"` -> `"senor the boys' 2 dogs"`.
+
+    The corpus writes A-Z and apostrophes, also at the edge of a word. A digit can never match it; digits stay so that
+    an unspelled number counts as a substitution instead of vanishing.
+    """
+    text = unicodedata.normalize("NFKD", text.translate(APOSTROPHES).lower().translate(LIGATURES))
+    text = "".join(c for c in text if not unicodedata.combining(c))
+    return " ".join(re.sub(r"[^a-z0-9']", " ", text).split())
+
+
+NORMALIZERS = {
+    n.name: n
+    for n in (
+        Normalizer("none", "the text as it is", lambda text: text),
+        Normalizer("lower", "lower case, nothing else", str.lower),
+        Normalizer("basic", "lower case, no punctuation or symbols but apostrophes within words, single spaces", basic),
+        Normalizer(
+            "librispeech", "LibriSpeech's alphabet: a-z and apostrophes, accents dropped (digits stay)", librispeech
+        ),
+    )
+}
+
+
+def get_normalizer(name: str) -> Normalizer:
+    """Look a normaliser up by name.
+
+    Raises:
+        UsageError: no normaliser is called so; the message names the nearest one and all others.
+    """
+    if name in NORMALIZERS:
+        return NORMALIZERS[name]
+    nearest = get_close_matches(name, NORMALIZERS, n=1, cutoff=0.0)[0]
+    raise UsageError(f"unknown normaliser '{name}': did you mean '{nearest}'? There are {', '.join(NORMALIZERS)}.")
