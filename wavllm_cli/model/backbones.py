@@ -1,0 +1,84 @@
+"""Pretrained encoders and LLM, loaded by their own library classes and renamed to their place in WavLLM."""
+
+import re
+
+from torch import Tensor
+from transformers import AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel, WavLMModel
+from transformers.models.whisper.modeling_whisper import WhisperEncoder
+
+from wavllm_cli.errors import WavLLMError
+
+# A full Whisper checkpoint names its encoder `model.encoder.*`; without this mapping transformers would leave the
+# encoder at random values and say so only in a log line.
+WHISPER_KEYS = {r"^(model\.)?encoder\.": ""}
+LORA_HOME = re.compile(r"\.([qkvo]_proj)\.(weight|bias)$")
+
+LOADERS = {
+    "semantic_encoder": (WhisperEncoder, {"key_mapping": WHISPER_KEYS}),
+    "acoustic_encoder": (WavLMModel, {}),
+    "language_model": (AutoModelForCausalLM, {}),
+}
+BUILDERS = {
+    "semantic_encoder": lambda config: WhisperEncoder(config.semantic_config),
+    "acoustic_encoder": lambda config: WavLMModel(config.acoustic_config),
+    "language_model": lambda config: AutoModelForCausalLM.from_config(config.text_config),
+}
+
+
+def load_backbone(part: str, path: str, revision: str | None) -> PreTrainedModel:
+    """One pretrained backbone, complete.
+
+    Raises:
+        WavLLMError: the path is no such model, or its checkpoint lacks tensors.
+    """
+    loader, options = LOADERS[part]
+    try:
+        model, report = loader.from_pretrained(
+            path, revision=revision or "main", output_loading_info=True, dtype="auto", **options
+        )
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise WavLLMError(f"The {part} {path!r} cannot be loaded: {reason}") from error
+    # Fine-tuned checkpoints often drop the vector that only masked pretraining uses.
+    missing = [name for name in report["missing_keys"] if name != "masked_spec_embed"]
+    if missing:
+        raise WavLLMError(
+            f"The {part} {path!r} lacks {len(missing)} of its tensors (first: {missing[0]}); "
+            "it is not a complete checkpoint of its kind."
+        )
+    return model
+
+
+def load_backbones(config: PreTrainedConfig, fresh: bool = False) -> dict[str, Tensor]:
+    """Every backbone that `config.backbones` refers to, as tensors named as in WavLLM.
+
+    Args:
+        fresh: the others too, at random values. Their own classes know how; filling them in as tensors that a
+            checkpoint lacks would leave Whisper without its sinusoids and WavLM with unwritten memory.
+    """
+    state: dict[str, Tensor] = {}
+    for part, build in BUILDERS.items():
+        if part in config.backbones:
+            source = config.backbones[part]
+            model = load_backbone(part, source["path"], source.get("revision"))
+        elif fresh:
+            model = build(config)
+        else:
+            continue
+        prefix = part if part == "language_model" else f"{part}.model"
+        for name, tensor in model.state_dict().items():
+            if part == "language_model":
+                name = LORA_HOME.sub(r".\1.base_layer.\2", name)
+            state[f"{prefix}.{name}"] = tensor
+    return state
+
+
+def backbone_config(part: str, path: str, revision: str | None) -> PreTrainedConfig:
+    """The configuration of a pretrained backbone, without its weights."""
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(path, revision=revision or "main")
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise WavLLMError(f"The configuration of the {part} {path!r} cannot be read: {reason}") from error

@@ -1,0 +1,76 @@
+"""Opening a checkpoint for use: the sentences that a user needs when it is not one."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from wavllm_cli.errors import UsageError, WavLLMError
+from wavllm_cli.model.configuration_wavllm import WavLLMConfig
+from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration
+from wavllm_cli.model.processing_wavllm import WavLLMProcessor
+
+
+def load_model(
+    source: str, dtype: torch.dtype = torch.float32, **config_options: Any
+) -> tuple[WavLLMForConditionalGeneration, WavLLMProcessor]:
+    """A trained model and its processor, from a folder or a hub id.
+
+    Args:
+        config_options: entries of `WavLLMConfig` to change, such as `prompt_adapter_width` when stage 2 begins.
+
+    Raises:
+        UsageError: there is no such model, or it is another project's.
+        WavLLMError: its files are damaged or one of its backbones cannot be loaded.
+    """
+    check_source(source)
+    try:
+        config = WavLLMConfig.from_pretrained(source)
+        for name, value in config_options.items():
+            setattr(config, name, value)
+        model, report = WavLLMForConditionalGeneration.from_pretrained(
+            source, config=config, dtype=dtype, output_loading_info=True
+        )
+        processor = WavLLMProcessor.from_pretrained(source)
+    except WavLLMError:
+        raise
+    except Exception as error:  # safetensors, JSON and hub errors have no common class
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise WavLLMError(f"The model {source} cannot be loaded: {reason}") from error
+    # A stage may add a fresh prompt adapter; anything else that is missing would be noise in its place.
+    missing = [name for name in report["missing_keys"] if not name.startswith("prompt_adapter.") or not config_options]
+    if missing:
+        raise WavLLMError(f"The model {source} is incomplete: it lacks {len(missing)} tensors (first: {missing[0]}).")
+    return model.eval(), processor
+
+
+def check_source(source: str) -> None:
+    """Refuse early, in one sentence, what is not a WavLLM checkpoint folder (hub ids are left to the hub)."""
+    folder = Path(source)
+    if not folder.exists():
+        if source.count("/") == 1 and not source.startswith((".", "/", "~")) and not folder.parent.exists():
+            return  # looks like a hub id
+        raise UsageError(f"There is no model folder {source}.")
+    config = folder / "config.json"
+    if not config.is_file():
+        hint = " Training is not finished there." if (folder / "state").is_dir() else ""
+        raise UsageError(f"{source} is not a model folder: it has no config.json.{hint}")
+    try:
+        model_type = json.loads(config.read_text(encoding="utf-8")).get("model_type")
+    except (ValueError, AttributeError) as error:
+        raise WavLLMError(f"{config} is not valid JSON: {error}") from error
+    if model_type != WavLLMConfig.model_type:
+        raise UsageError(f"{source} holds a {model_type!r} model, not a WavLLM.")
+
+
+def newest_run(runs: Path) -> Path:
+    """The stage that finished last under `runs/`, for commands given no model.
+
+    Raises:
+        UsageError: nothing has been trained yet.
+    """
+    finished = [file.parent for file in runs.glob("*/stage*/model.safetensors")]
+    if not finished:
+        raise UsageError(f"No trained model is in {runs}/: give one with --model FOLDER, or run `wavllm train` first.")
+    return max(finished, key=lambda folder: (folder / "model.safetensors").stat().st_mtime)

@@ -1,0 +1,372 @@
+"""WavLLM as a Hugging Face model: `from_pretrained`, `generate`, `save_pretrained`, Auto classes.
+
+Shapes: B utterances, L text positions, W windows, M mel bins, S samples, P prompt tokens, D embedding width.
+"""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from transformers import (
+    AutoModel,
+    AutoModelForCausalLM,
+    Cache,
+    GenerationConfig,
+    GenerationMixin,
+    PreTrainedModel,
+)
+from transformers import initialization as init
+from transformers.utils import GENERATION_CONFIG_NAME, SAFE_WEIGHTS_NAME, ModelOutput, cached_file
+
+from wavllm_cli.errors import UsageError
+from wavllm_cli.model.adapters import SpeechAdapter
+from wavllm_cli.model.backbones import load_backbones
+from wavllm_cli.model.configuration_wavllm import BACKBONES, WavLLMConfig
+from wavllm_cli.model.encoders import AcousticEncoder, SemanticEncoder
+from wavllm_cli.model.processing_wavllm import IGNORE
+from wavllm_cli.model.prompt_lora import LoRALinear, PromptAdapter, add_lora
+
+GLU_GAIN = 1.8  # a gated linear unit shrinks its input's standard deviation by about this factor
+
+
+@dataclass
+class WavLLMOutput(ModelOutput):
+    """What the model returns.
+
+    `logits` covers all positions, or with `labels` only the columns from which an answer token is predicted.
+    `speech` (all speech tokens of the batch, D) is what the LLM was given to hear; with `labels` only.
+    """
+
+    loss: Tensor | None = None
+    logits: Tensor | None = None
+    past_key_values: Cache | None = None
+    hidden_states: tuple[Tensor, ...] | None = None
+    attentions: tuple[Tensor, ...] | None = None
+    speech: Tensor | None = None
+
+
+class WavLLMPreTrainedModel(PreTrainedModel):
+    config: WavLLMConfig
+    config_class = WavLLMConfig
+    base_model_prefix = "model"
+    input_modalities = ("audio", "text")
+    supports_gradient_checkpointing = True
+    _supports_sdpa = True
+    _supports_flash_attn = True
+    _supports_attention_backend = True
+    _can_compile_fullgraph = True
+
+
+class WavLLMForConditionalGeneration(WavLLMPreTrainedModel, GenerationMixin):
+    """A chat LLM that listens: two frozen encoders, their adapters, one fusion layer, an LLM with prompt-aware LoRA."""
+
+    def __init__(self, config: WavLLMConfig):
+        super().__init__(config)
+        self.semantic_encoder = SemanticEncoder(config.semantic_config)
+        self.semantic_adapter = SpeechAdapter(
+            config.semantic_config.d_model, config.semantic_channels, config.adapter_bottleneck, config.adapter_width
+        )
+        self.acoustic_encoder = AcousticEncoder(config.acoustic_config)
+        self.acoustic_adapter = SpeechAdapter(
+            config.acoustic_config.hidden_size,
+            config.acoustic_channels,
+            config.adapter_bottleneck,
+            config.adapter_width,
+        )
+        constant = config.lora_alpha / config.lora_rank
+        if config.prompt_adapter_width and constant > config.prompt_scale_max:
+            raise UsageError(
+                f"lora_alpha / lora_rank is {constant:g}, above prompt_scale_max {config.prompt_scale_max:g}: a prompt "
+                "adapter cannot start there and would never learn; lower lora_alpha."
+            )
+        width = config.text_config.hidden_size
+        self.fusion = nn.Linear(2 * config.adapter_width, width)
+        self.language_model = AutoModelForCausalLM.from_config(config.text_config)
+        # One object: generate() asks config.text_config which masks and caches the LLM needs.
+        config.text_config = self.language_model.config
+        self.lora_scale_width = add_lora(self.language_model, config.lora_rank, config.lora_dropout)
+        self.prompt_adapter = (
+            PromptAdapter(width, config.prompt_adapter_width, self.lora_scale_width, config.prompt_scale_max)
+            if config.prompt_adapter_width
+            else None
+        )
+        self.geometry = config.audio_geometry
+        self.post_init()
+
+    def get_input_embeddings(self) -> nn.Module:
+        return self.language_model.get_input_embeddings()
+
+    def get_output_embeddings(self) -> nn.Module:
+        return self.language_model.get_output_embeddings()
+
+    def get_decoder(self) -> nn.Module:
+        return self.language_model.get_decoder()
+
+    def _init_weights(self, module: nn.Module) -> None:
+        """Nothing for a single module of ours: see `initialize_weights`."""
+
+    @torch.no_grad()
+    def initialize_weights(self) -> None:
+        """Initialise every tensor that was not loaded: the backbones by their own rules, then our layers by ours.
+
+        After the backbones, because transformers takes LoRA for a part of the LLM and would fill B with noise; and not
+        in `_init_weights`, which transformers calls for no module of ours without parameters directly in it.
+        """
+        super().initialize_weights()
+        for part in (self.semantic_adapter, self.acoustic_adapter, self.fusion, self.prompt_adapter):
+            for layer in part.modules() if part is not None else ():
+                default_init(layer)
+        init.ones_(self.acoustic_encoder.layer_weights)
+        for layer in self.modules():
+            if isinstance(layer, LoRALinear):
+                init.kaiming_uniform_(layer.lora_A.weight, a=5**0.5)
+                init.zeros_(layer.lora_B.weight)
+        if self.prompt_adapter is not None:
+            # Whatever the prompt, s = alpha / rank at first: stage 2 begins exactly where stage 1 ended.
+            init.zeros_(self.prompt_adapter.up.weight)
+            init.constant_(self.prompt_adapter.up.bias, self.config.lora_alpha / self.config.lora_rank)
+
+    # --- what the LLM is given ---
+
+    def get_audio_features(self, input_features: Tensor, input_values: Tensor, audio_lengths: Tensor) -> list[Tensor]:
+        """Speech tokens of every clip.
+
+        Args:
+            input_features: (B, W, M, frames) log-mel windows; windows past a clip's end are ignored.
+            input_values: (B, S) waveform, right-padded.
+            audio_lengths: (B,) samples; 0 for an utterance without audio.
+
+        Returns:
+            B tensors (tokens, D); empty for an utterance without audio.
+        """
+        samples = audio_lengths.tolist()
+        rows = [i for i, n in enumerate(samples) if n]
+        clips = [samples[i] for i in rows]
+        empty = input_values.new_zeros(0, self.fusion.out_features)
+        features = [empty] * len(samples)
+        if not rows:
+            return features
+        semantic = self._semantic_tokens(input_features[rows], clips)
+        acoustic = self._acoustic_tokens(input_values[rows], clips)
+        for i, s, a in zip(rows, semantic, acoustic, strict=True):
+            n = min(len(s), len(a))
+            features[i] = self.fusion(torch.cat([s[:n], a[:n]], dim=-1))
+        return features
+
+    def _semantic_tokens(self, input_features: Tensor, samples: list[int]) -> list[Tensor]:
+        """Each window by itself through encoder and adapter, then a clip's windows joined in time."""
+        counts = [self.geometry.windows(n) for n in samples]
+        windows = torch.cat([clip[:n] for clip, n in zip(input_features, counts, strict=True)])
+        frames = self.semantic_encoder(windows.to(self._encoder_dtype(self.semantic_encoder)))
+        kept = [self.geometry.semantic_frames(n) for n in samples]
+        lengths = torch.tensor(kept, device=frames.device).repeat_interleave(
+            torch.tensor(counts, device=frames.device), output_size=len(windows)
+        )
+        tokens, _ = self.semantic_adapter(frames[:, : max(kept)], lengths)
+        per_window = [self.geometry.semantic_tokens(n) for n in samples]
+        return [clip[:, :n].flatten(0, 1) for clip, n in zip(tokens.split(counts), per_window, strict=True)]
+
+    def _acoustic_tokens(self, input_values: Tensor, samples: list[int]) -> list[Tensor]:
+        frames = self.acoustic_encoder(input_values.to(self._encoder_dtype(self.acoustic_encoder)), samples)
+        lengths = torch.tensor([self.geometry.acoustic_frames(n) for n in samples], device=frames.device)
+        tokens, lengths = self.acoustic_adapter(frames, lengths)
+        return [clip[:n] for clip, n in zip(tokens, lengths.tolist(), strict=True)]
+
+    @staticmethod
+    def _encoder_dtype(encoder: nn.Module) -> torch.dtype:
+        return next(encoder.parameters()).dtype
+
+    def get_lora_scale(self, prompt_ids: Tensor | None, prompt_mask: Tensor | None, batch_size: int) -> Tensor:
+        """(B, P) ids and mask of the prompts, right-padded -> (B, sum of distinct projection widths)."""
+        if self.prompt_adapter is None:
+            constant = self.config.lora_alpha / self.config.lora_rank
+            return torch.full((batch_size, self.lora_scale_width), constant, device=self.device)
+        if prompt_ids is None or prompt_mask is None:
+            raise ValueError(
+                "A model with a prompt adapter needs `prompt_ids` and `prompt_mask` (see WavLLMProcessor)."
+            )
+        with torch.no_grad():
+            states = self.get_decoder()(
+                prompt_ids, attention_mask=prompt_mask, use_cache=False, output_hidden_states=[-1]
+            ).hidden_states[-1]
+        return self.prompt_adapter(states, prompt_mask)
+
+    def embed(
+        self,
+        input_ids: Tensor,
+        input_features: Tensor | None,
+        input_values: Tensor | None,
+        audio_lengths: Tensor | None,
+    ) -> Tensor:
+        """(B, L) ids with placeholders -> (B, L, D) with the speech tokens in their place."""
+        placeholder = input_ids == self.config.audio_token_id
+        embeds = self.get_input_embeddings()(input_ids.masked_fill(placeholder, 0))
+        if input_values is None:
+            if input_ids.shape[1] > 1 and placeholder.any():  # a decoding step has one column and no time to look
+                raise ValueError("There are audio placeholders in `input_ids`, but no audio.")
+            return embeds
+        audio = torch.cat(self.get_audio_features(input_features, input_values, audio_lengths))
+        if len(audio) != placeholder.sum():
+            raise ValueError(f"{int(placeholder.sum())} audio placeholders for {len(audio)} speech tokens.")
+        return embeds.masked_scatter(placeholder[..., None], audio.to(embeds.dtype))
+
+    # --- forward and generate ---
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        input_features: Tensor | None = None,
+        input_values: Tensor | None = None,
+        audio_lengths: Tensor | None = None,
+        prompt_ids: Tensor | None = None,
+        prompt_mask: Tensor | None = None,
+        lora_scale: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        past_key_values: Cache | None = None,
+        use_cache: bool | None = None,
+        labels: Tensor | None = None,
+        logits_to_keep: int | Tensor = 0,
+        num_items_in_batch: Tensor | int | None = None,
+        **kwargs,
+    ) -> WavLLMOutput:
+        """
+        Args:
+            input_ids: (B, L) with one `audio_token_id` per speech token.
+            attention_mask: (B, L); padding may stand on either side.
+            input_features, input_values, audio_lengths: see `get_audio_features`.
+            prompt_ids, prompt_mask: (B, P) the user's instruction alone, right-padded, for the prompt adapter.
+            lora_scale: (B, width) overrides what the prompt adapter would compute.
+            labels: (B, L), -100 where there is no answer token. The LLM's head is then applied only to the columns
+                that predict an answer token of some row, which saves most of its time and memory.
+            num_items_in_batch: answer tokens over all accumulated batches, to average over them instead of this one.
+        """
+        if inputs_embeds is None:
+            inputs_embeds = self.embed(input_ids, input_features, input_values, audio_lengths)
+        if lora_scale is None:
+            lora_scale = self.get_lora_scale(prompt_ids, prompt_mask, len(inputs_embeds))
+        if position_ids is None and attention_mask is not None and past_key_values is None:
+            position_ids = (attention_mask.cumsum(-1) - 1).clamp(min=0)
+        if labels is not None:
+            answers = F.pad(labels[:, 1:], (0, 1), value=IGNORE)
+            logits_to_keep = (answers != IGNORE).any(0).nonzero()[:, 0]
+        outputs = self.language_model(
+            inputs_embeds=inputs_embeds,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            past_key_values=past_key_values,
+            use_cache=use_cache,
+            logits_to_keep=logits_to_keep,
+            lora_scale=lora_scale,
+            **kwargs,
+        )
+        loss = speech = None
+        if labels is not None:
+            if input_ids is not None:
+                speech = inputs_embeds[input_ids == self.config.audio_token_id]
+            reduction = "mean" if num_items_in_batch is None else "sum"
+            targets = answers[:, logits_to_keep].flatten()
+            loss = F.cross_entropy(outputs.logits.flatten(0, 1).float(), targets, reduction=reduction)
+            if num_items_in_batch is not None:
+                loss = loss / num_items_in_batch
+        return WavLLMOutput(
+            loss=loss,
+            logits=outputs.logits,
+            past_key_values=outputs.past_key_values,
+            hidden_states=outputs.hidden_states,
+            attentions=outputs.attentions,
+            speech=speech,
+        )
+
+    def generate(
+        self,
+        input_ids: Tensor,
+        input_features: Tensor | None = None,
+        input_values: Tensor | None = None,
+        audio_lengths: Tensor | None = None,
+        prompt_ids: Tensor | None = None,
+        prompt_mask: Tensor | None = None,
+        **kwargs,
+    ) -> Tensor:
+        """`GenerationMixin.generate`, with clips encoded and LoRA scale computed once, before beams multiply the rows.
+
+        Returns:
+            (B, L + new) ids as usual; the placeholders of the input come back as id 0, which any tokenizer decodes.
+        """
+        with torch.no_grad():
+            embeds = self.embed(input_ids, input_features, input_values, audio_lengths)
+            scale = kwargs.pop("lora_scale", None)
+            if scale is None:
+                scale = self.get_lora_scale(prompt_ids, prompt_mask, len(input_ids))
+        ids = input_ids.masked_fill(input_ids == self.config.audio_token_id, 0)
+        return super().generate(input_ids=ids, inputs_embeds=embeds, lora_scale=scale, **kwargs)
+
+    # --- files ---
+
+    @classmethod
+    def from_pretrained(cls, path: str | os.PathLike, *args, config: WavLLMConfig | None = None, **kwargs):
+        """Load a checkpoint folder or hub id; frozen backbones come from where the checkpoint says they are."""
+        hub = {k: kwargs[k] for k in ("cache_dir", "revision", "token", "local_files_only") if k in kwargs}
+        config = config or WavLLMConfig.from_pretrained(path, **hub)
+        if not config.backbones:
+            return super().from_pretrained(path, *args, config=config, **kwargs)
+        for key in hub:
+            kwargs.pop(key)
+        trained = load_file(cached_file(path, SAFE_WEIGHTS_NAME, **hub))
+        state = load_backbones(config) | trained
+        if "generation_config" not in kwargs and cached_file(
+            path, GENERATION_CONFIG_NAME, _raise_exceptions_for_missing_entries=False, **hub
+        ):
+            kwargs["generation_config"] = GenerationConfig.from_pretrained(path, **hub)
+        return super().from_pretrained(None, *args, config=config, state_dict=state, **kwargs)
+
+    @classmethod
+    def from_backbones(
+        cls, config: WavLLMConfig, dtype: torch.dtype = torch.float32, **kwargs
+    ) -> "WavLLMForConditionalGeneration":
+        """A model to be trained: pretrained backbones where `config.backbones` names them, the rest fresh."""
+        if not config.backbones:
+            return cls._from_config(config, dtype=dtype, **kwargs).eval()
+        state = load_backbones(config, fresh=True)
+        return super().from_pretrained(None, config=config, state_dict=state, dtype=dtype, **kwargs)
+
+    def save_pretrained(
+        self, path: str | os.PathLike, *args, full: bool = False, state_dict: dict | None = None, **kwargs
+    ) -> None:
+        """Save the trained tensors; with `full` the frozen backbones too, so that the folder needs nothing else."""
+        state = self.state_dict() if state_dict is None else state_dict
+        backbones = self.config.backbones or {}
+        if full:
+            self.config.backbones = None
+        else:
+            state = {k: v for k, v in state.items() if not is_backbone_tensor(k, backbones)}
+        try:
+            super().save_pretrained(Path(path), *args, state_dict=state, **kwargs)
+        finally:
+            self.config.backbones = backbones or None
+
+
+def default_init(layer: nn.Module) -> None:
+    """Weights that keep the signal's variance, through functions that leave loaded tensors alone."""
+    if isinstance(layer, nn.Linear | nn.Conv1d):
+        gain = GLU_GAIN if isinstance(layer, nn.Conv1d) else 1.0
+        init.normal_(layer.weight, std=gain * layer.weight[0].numel() ** -0.5)
+        init.zeros_(layer.bias)
+    elif isinstance(layer, nn.LayerNorm):
+        init.ones_(layer.weight)
+        init.zeros_(layer.bias)
+
+
+def is_backbone_tensor(name: str, backbones: Iterable[str] = BACKBONES) -> bool:
+    """Does this tensor belong to a pretrained backbone? (LoRA and WavLM's layer weights live inside, but are ours.)"""
+    ours = ".lora_" in name or name.endswith("layer_weights")
+    return not ours and name.split(".", 1)[0] in backbones
+
+
+AutoModel.register(WavLLMConfig, WavLLMForConditionalGeneration)

@@ -1,0 +1,210 @@
+"""From text and audio to the model's inputs: the only place where token ids and the loss mask are built."""
+
+import functools
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+import torch
+from transformers import AutoProcessor, BatchFeature, PreTrainedTokenizerBase, ProcessorMixin
+
+from wavllm_cli.model.configuration_wavllm import SAMPLE_RATE, AudioGeometry, WavLLMConfig
+
+IGNORE = -100  # label of positions that are not part of the answer
+SYSTEM = (
+    "As a helpful language and speech assistant, you are able to understand the speech content provided by the user, "
+    "and assist the user with a variety of tasks using natural language."
+)
+SPEECH_OPEN, SPEECH_CLOSE = "<SPEECH>", " </SPEECH> "
+_USER_TEXT = "\x00user\x00"  # stands for the instruction while a chat template is rendered
+
+
+@dataclass(frozen=True)
+class Template:
+    """The text around speech and instruction. With audio::
+
+        BOS left <SPEECH> | speech tokens | </SPEECH> instruction right | answer EOS
+
+    and without it `BOS left instruction right | answer EOS`. The parts between bars are tokenised separately.
+    """
+
+    left: str
+    right: str
+    bos: bool = True
+
+
+LLAMA2 = Template(left=f"[INST]<<SYS>>\n{SYSTEM}\n<</SYS>>\n\n", right=" [/INST]")  # the released checkpoint's
+
+
+def template_of(tokenizer: PreTrainedTokenizerBase) -> Template:
+    """The tokenizer's own chat template with our system prompt; LLaMA-2's where it has none."""
+    if not tokenizer.chat_template:
+        return replace(LLAMA2, bos=tokenizer.bos_token is not None)
+    user = {"role": "user", "content": _USER_TEXT}
+    render = functools.partial(tokenizer.apply_chat_template, tokenize=False, add_generation_prompt=True)
+    try:
+        text = render([{"role": "system", "content": SYSTEM}, user])
+    except Exception:  # jinja2's error, raised by templates that know no system role (Gemma)
+        text = render([user])
+    left, right = text.split(_USER_TEXT)
+    bos = tokenizer.bos_token or ""
+    starts_with_bos = bool(bos) and left.startswith(bos)
+    return Template(left.removeprefix(bos) if starts_with_bos else left, right, starts_with_bos)
+
+
+class WavLLMProcessor(ProcessorMixin):
+    """Tokenizer and the two feature extractors in one.
+
+    Args:
+        feature_extractor: a `WhisperFeatureExtractor`.
+        acoustic_feature_extractor: a `Wav2Vec2FeatureExtractor`, as WavLM checkpoints ship it.
+        tokenizer: the LLM's.
+        template: see `Template`; by default the tokenizer's chat template.
+        audio_token_id, acoustic_convs: as in `WavLLMConfig`.
+    """
+
+    def __init__(
+        self,
+        feature_extractor,
+        acoustic_feature_extractor,
+        tokenizer,
+        template: dict | None = None,
+        audio_token_id: int = 32_000,
+        acoustic_convs: Sequence[Sequence[int]] = (),
+    ):
+        super().__init__(feature_extractor, acoustic_feature_extractor, tokenizer)
+        self.template = template or asdict(template_of(tokenizer))
+        self.audio_token_id = audio_token_id
+        self.acoustic_convs = [list(conv) for conv in acoustic_convs]
+
+    @classmethod
+    def for_config(cls, config: WavLLMConfig, feature_extractor, acoustic_feature_extractor, tokenizer):
+        """The processor that belongs to a model of this configuration."""
+        return cls(
+            feature_extractor,
+            acoustic_feature_extractor,
+            tokenizer,
+            audio_token_id=config.audio_token_id,
+            acoustic_convs=config.audio_geometry.acoustic_convs,
+        )
+
+    @property
+    def geometry(self) -> AudioGeometry:
+        return AudioGeometry(self.feature_extractor.n_samples, tuple((k, s) for k, s in self.acoustic_convs))
+
+    @property
+    def model_input_names(self) -> list[str]:
+        return [
+            "input_ids", "attention_mask", "prompt_ids", "prompt_mask",
+            "input_features", "input_values", "audio_lengths",
+        ]  # fmt: skip
+
+    # --- text ---
+
+    def encode(self, prompt: str, audio_tokens: int, target: str | None = None) -> tuple[list[int], list[int]]:
+        """Token ids of one utterance and its labels (-100 everywhere but on the answer and its EOS)."""
+        template = Template(**self.template)
+        bos = [self.tokenizer.bos_token_id] if template.bos else []
+        if audio_tokens:
+            left = bos + self._ids(template.left + SPEECH_OPEN)
+            ids = left + [self.audio_token_id] * audio_tokens + self._ids(SPEECH_CLOSE + prompt + template.right)
+        else:
+            ids = bos + self._ids(template.left + prompt + template.right)
+        answer = [] if target is None else [*self._ids(target), self.tokenizer.eos_token_id]
+        return ids + answer, [IGNORE] * len(ids) + answer
+
+    def _ids(self, text: str) -> list[int]:
+        return self.tokenizer.encode(text, add_special_tokens=False)
+
+    # --- audio ---
+
+    def audio_tokens(self, samples: int) -> int:
+        """Speech tokens of a clip, for planning: no audio is needed."""
+        return self.geometry.tokens(max(samples, self.geometry.shortest)) if samples else 0
+
+    def _features(self, clips: Sequence[np.ndarray]) -> dict[str, torch.Tensor]:
+        """B clips, empty ones included -> input_features (B, W, M, frames), input_values (B, S), audio_lengths (B,)."""
+        geometry = self.geometry
+        windows = [clip[i : i + geometry.window] for clip in clips for i in range(0, len(clip), geometry.window)]
+        mels = self.feature_extractor(windows, sampling_rate=SAMPLE_RATE, return_tensors="pt").input_features
+        counts = [geometry.windows(len(clip)) for clip in clips]
+        features = mels.new_zeros(len(clips), max(counts), *mels.shape[1:])
+        for row, (count, part) in enumerate(zip(counts, mels.split(counts), strict=True)):
+            features[row, :count] = part
+        normalise = self.acoustic_feature_extractor.do_normalize
+        values = torch.zeros(len(clips), max(len(clip) for clip in clips))
+        for row, clip in enumerate(clips):
+            if len(clip):
+                wave = self.acoustic_feature_extractor.zero_mean_unit_var_norm([clip], None)[0] if normalise else clip
+                values[row, : len(clip)] = torch.from_numpy(np.ascontiguousarray(wave))
+        lengths = torch.tensor([len(clip) for clip in clips])
+        return {"input_features": features, "input_values": values, "audio_lengths": lengths}
+
+    # --- batches ---
+
+    def __call__(
+        self,
+        text: str | Sequence[str],
+        audio: np.ndarray | Sequence[np.ndarray | None] | None = None,
+        target: str | Sequence[str] | None = None,
+        sampling_rate: int = SAMPLE_RATE,
+        return_tensors: str = "pt",
+    ) -> BatchFeature:
+        """Inputs for one utterance or a batch.
+
+        Args:
+            text: the instruction(s).
+            audio: mono float32 clip(s) at 16 kHz; `None` for an utterance without audio.
+            target: the answer(s); adds `labels` (B, L) for training.
+
+        Returns:
+            input_ids, attention_mask (B, L) padded on the left; prompt_ids, prompt_mask (B, P) padded on the right;
+            input_features, input_values, audio_lengths unless the whole batch is text; labels with `target`.
+        """
+        if sampling_rate != SAMPLE_RATE:
+            raise ValueError(f"Audio must be at {SAMPLE_RATE} Hz, not {sampling_rate}: resample it first.")
+        if return_tensors != "pt":
+            raise ValueError("WavLLMProcessor makes PyTorch tensors only: return_tensors='pt'.")
+        texts = [text] if isinstance(text, str) else list(text)
+        clips = self._clips(audio, len(texts))
+        targets = [None] * len(texts) if target is None else [target] if isinstance(target, str) else list(target)
+        if not len(texts) == len(clips) == len(targets):
+            raise ValueError(f"{len(texts)} texts, {len(clips)} clips and {len(targets)} targets do not match.")
+
+        rows = [self.encode(t, self.audio_tokens(len(c)), a) for t, c, a in zip(texts, clips, targets, strict=True)]
+        prompts = [self._ids(f'"{t}"') for t in texts]
+        pad = self.tokenizer.pad_token_id if self.tokenizer.pad_token_id is not None else self.tokenizer.eos_token_id
+        batch = {
+            "input_ids": pad_rows([ids for ids, _ in rows], pad, left=True),
+            "attention_mask": pad_rows([[1] * len(ids) for ids, _ in rows], 0, left=True),
+            "prompt_ids": pad_rows(prompts, pad),
+            "prompt_mask": pad_rows([[1] * len(p) for p in prompts], 0),
+        }
+        if any(len(clip) for clip in clips):
+            batch |= self._features(clips)
+        if target is not None:
+            batch["labels"] = pad_rows([labels for _, labels in rows], IGNORE, left=True)
+        return BatchFeature(batch)
+
+    def _clips(self, audio: np.ndarray | Sequence[np.ndarray | None] | None, count: int) -> list[np.ndarray]:
+        """One array per utterance, empty where there is no audio, never shorter than the encoders can take."""
+        if audio is None:
+            audio = [None] * count
+        elif isinstance(audio, np.ndarray | torch.Tensor) and audio.ndim == 1:
+            audio = [audio]
+        shortest = self.geometry.shortest
+        clips = [np.zeros(0, np.float32) if clip is None else np.asarray(clip, np.float32) for clip in audio]
+        for clip in clips:
+            if clip.ndim != 1:
+                raise ValueError(f"A clip must be mono, shape (samples,), not {clip.shape}.")
+        return [np.pad(c, (0, shortest - len(c))) if 0 < len(c) < shortest else c for c in clips]
+
+
+def pad_rows(rows: Sequence[Sequence[int]], value: int, left: bool = False) -> torch.Tensor:
+    """Lists of ids -> (B, longest) int64."""
+    longest = max(len(row) for row in rows)
+    padded = [[value] * (longest - len(r)) + list(r) if left else list(r) + [value] * (longest - len(r)) for r in rows]
+    return torch.tensor(padded, dtype=torch.long)
+
+
+AutoProcessor.register(WavLLMConfig, WavLLMProcessor)

@@ -1,0 +1,149 @@
+"""Prompt-aware LoRA: low-rank updates whose strength, channel by channel, is read off the user's instruction.
+
+For each of q, k, v, o in every layer of the LLM::
+
+                 x (B, T, in)
+                 |          \\
+             W x |           dropout -> A (rank) -> B (out)
+                 |                                  |
+                 |                                  * s (B, out)      s = prompt adapter(prompt), or alpha / rank
+                 |                                  |
+                 +---------------<------------------+
+
+`s` is data: it enters the LLM as the keyword `lora_scale`, travels down to every attention module and is sliced there
+by a pre-hook. So activation checkpointing recomputes with the right values, beams expand it like any other input, and
+a second forward before `backward()` cannot disturb the first. No `lora_scale` means the bare LLM.
+"""
+
+import inspect
+import re
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import PreTrainedConfig, PreTrainedModel
+
+from wavllm_cli.errors import UsageError
+
+PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj")
+
+
+class LoRALinear(nn.Module):
+    """A linear layer, untouched, and beside it a low-rank update. Parameter names follow PEFT."""
+
+    def __init__(self, base_layer: nn.Linear, rank: int, dropout: float):
+        super().__init__()
+        self.base_layer = base_layer
+        self.lora_A = nn.Linear(base_layer.in_features, rank, bias=False)
+        self.lora_B = nn.Linear(rank, base_layer.out_features, bias=False)
+        self.lora_dropout = nn.Dropout(dropout)
+        self.scale: Tensor | None = None  # (B, out); set and removed by the attention module's hooks
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, T, in) -> (B, T, out)."""
+        y = self.base_layer(x)
+        if self.scale is None:
+            return y
+        return y + self.lora_B(self.lora_A(self.lora_dropout(x))) * self.scale[:, None].to(y.dtype)
+
+
+class ScaleHook:
+    """Hands each projection of one attention module its slice of `lora_scale`, and takes it back afterwards.
+
+    An object with bound methods rather than closures, which `copy.deepcopy` of a model would silently share.
+    """
+
+    def __init__(self, slices: dict[str, slice]):
+        self.slices = slices
+
+    def before(self, attention: nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+        scale = kwargs.pop("lora_scale", None)
+        for name, part in self.slices.items():
+            getattr(attention, name).scale = None if scale is None else scale[:, part]
+        return args, kwargs
+
+    def after(self, attention: nn.Module, *_: object) -> None:
+        for name in self.slices:
+            getattr(attention, name).scale = None
+
+
+class PromptAdapter(nn.Module):
+    """From the LLM's hidden states of the prompt to one scale per channel (paper, section 3.2).
+
+    Z = W2 GELU(W1 H);  pooled = sum over tokens of softmax(w Z + b) Z;  s = clamp(relu(pooled), max)
+    """
+
+    def __init__(self, input_width: int, inner: int, output_width: int, maximum: float):
+        super().__init__()
+        self.maximum = maximum
+        self.down = nn.Linear(input_width, inner)
+        self.up = nn.Linear(inner, output_width)
+        self.attention = nn.Linear(output_width, 1)
+
+    def forward(self, hidden_states: Tensor, mask: Tensor) -> Tensor:
+        """(B, P, D) states and (B, P) mask of the prompt's tokens -> (B, output_width) in [0, maximum]."""
+        z = self.up(F.gelu(self.down(hidden_states)))
+        logits = self.attention(z).masked_fill(~mask[..., None].bool(), torch.finfo(z.dtype).min)
+        pooled = (logits.softmax(dim=1) * z).sum(dim=1)
+        return pooled.relu().clamp(max=self.maximum)
+
+
+def scale_slices(text_config: PreTrainedConfig) -> tuple[dict[str, slice], int]:
+    """Where each projection's scale lies in `lora_scale`, and its total width.
+
+    Projections of equal output width share their channels (the published model has one scale of 4096 for all four);
+    grouped-query attention, whose k and v are narrower, appends one part for each further width.
+    """
+    heads = text_config.num_attention_heads
+    head_dim = getattr(text_config, "head_dim", None) or text_config.hidden_size // heads
+    kv_heads = getattr(text_config, "num_key_value_heads", None) or heads
+    q, kv, o = heads * head_dim, kv_heads * head_dim, text_config.hidden_size
+    widths = dict(zip(PROJECTIONS, (q, kv, kv, o), strict=True))
+    parts: dict[int, slice] = {}
+    total = 0
+    for width in widths.values():
+        if width not in parts:
+            parts[width] = slice(total, total + width)
+            total += width
+    return {name: parts[width] for name, width in widths.items()}, total
+
+
+def passes_keywords(layer: nn.Module, attention: str) -> bool:
+    """Does the layer's `forward` hand its keyword arguments to the attention module of this name?
+
+    Read off its source: a trial run would need the weights, and those come later.
+    """
+    call = re.search(rf"self\.{attention}\((.*?)\n\s*\)", inspect.getsource(type(layer).forward), re.DOTALL)
+    return call is None or "**" in call[1]
+
+
+def add_lora(language_model: PreTrainedModel, rank: int, dropout: float) -> int:
+    """Wrap q, k, v, o of every self-attention layer; return the width of `lora_scale`.
+
+    Raises:
+        UsageError: the LLM has no separate q, k, v, o projections (Phi-3 fuses them, for example), or its layers
+            keep keywords from their attention (StableLM), where the scale would be lost without a word.
+    """
+    slices, width = scale_slices(language_model.config)
+    modules = dict(language_model.named_modules())
+    names = [path for path, module in modules.items() if all(hasattr(module, name) for name in PROJECTIONS)]
+    attentions = [modules[path] for path in names]
+    if len(attentions) != language_model.config.num_hidden_layers:
+        raise UsageError(
+            f"{type(language_model).__name__} has {len(attentions)} attention modules with separate "
+            f"{', '.join(PROJECTIONS)} for {language_model.config.num_hidden_layers} layers; prompt-aware LoRA needs "
+            "one in each layer, as in LLaMA, Mistral, Qwen, Gemma or Granite."
+        )
+    layer = modules[names[0].rpartition(".")[0]]
+    if not passes_keywords(layer, names[0].rpartition(".")[2]):
+        raise UsageError(
+            f"{type(layer).__name__} does not pass keywords on to its attention, so prompt-aware LoRA cannot reach it; "
+            "LLaMA, Mistral, Qwen, Gemma and Granite layers do."
+        )
+    for attention in attentions:
+        for name in PROJECTIONS:
+            setattr(attention, name, LoRALinear(getattr(attention, name), rank, dropout))
+        hook = ScaleHook(slices)
+        attention.register_forward_pre_hook(hook.before, with_kwargs=True)
+        attention.register_forward_hook(hook.after, always_call=True)
+    return width
