@@ -1,0 +1,108 @@
+"""The batch plan: a pure function of seed and position, respecting weights and limits."""
+
+from collections import Counter
+from itertools import islice
+
+import numpy as np
+import pytest
+
+from wavllm_cli import recipe
+from wavllm_cli.data.mixture import Curriculum, MixturePlan, pack
+from wavllm_cli.recipe import Batch
+
+LIMITS = Batch(max_seconds=40, max_utterances=8)
+
+
+@pytest.fixture
+def seconds():
+    generator = np.random.default_rng(0)
+    return [generator.uniform(1, 15, 300), generator.uniform(1, 15, 50), np.zeros(40)]
+
+
+def plan(seconds, **options):
+    return MixturePlan(seconds, [2, 1, 1], LIMITS, **{"seed": 3, **options})
+
+
+def test_continuing_anywhere_gives_the_same_batches(seconds):
+    whole = list(islice(plan(seconds).batches(0), 300))  # several epochs
+    for position in (0, 1, 57, 120, 299):
+        assert list(islice(plan(seconds).batches(position), 300 - position)) == whole[position:]
+
+
+def test_another_seed_or_epoch_gives_another_order(seconds):
+    assert plan(seconds).epoch(0) != plan(seconds, seed=4).epoch(0)
+    assert plan(seconds).epoch(0) != plan(seconds).epoch(1)
+
+
+def test_limits_hold_with_padding_counted(seconds):
+    for batch in plan(seconds).epoch(0):
+        longest = max(seconds[m][r] for m, r in batch)
+        assert len(batch) <= LIMITS.max_utterances
+        assert len(batch) == 1 or longest * len(batch) <= LIMITS.max_seconds
+
+
+def test_manifests_are_drawn_by_weight_and_rows_evenly(seconds):
+    drawn = Counter(pair for epoch in range(8) for batch in plan(seconds).epoch(epoch) for pair in batch)
+    by_manifest = Counter()
+    for (manifest, _), count in drawn.items():
+        by_manifest[manifest] += count
+    total = sum(by_manifest.values())
+    assert by_manifest[0] / total == pytest.approx(0.5, abs=0.01)
+    assert by_manifest[1] / total == pytest.approx(0.25, abs=0.01)
+    for manifest, size in enumerate(map(len, seconds)):
+        counts = [drawn[manifest, row] for row in range(size)]
+        assert max(counts) - min(counts) <= 1  # no row comes round again before all others have been
+
+
+@pytest.mark.parametrize("world", [2, 3])
+def test_ranks_share_an_epoch_without_overlap_and_in_equal_numbers(seconds, world):
+    whole = plan(seconds, world=world).epoch(0)
+    ranks = [whole[rank::world] for rank in range(world)]
+    assert len({len(batches) for batches in ranks}) == 1
+    streams = [list(islice(plan(seconds, rank=r, world=world).batches(0), len(ranks[0]))) for r in range(world)]
+    assert streams == ranks
+    alone = plan(seconds).epoch(0)
+    assert whole[: len(alone)] == alone
+
+
+def test_pack_keeps_everything_once_and_batches_alike_lengths():
+    generator = np.random.default_rng(1)
+    seconds = generator.uniform(0, 30, 500).tolist()
+    batches = pack(seconds, LIMITS)
+    assert sorted(i for batch in batches for i in batch) == list(range(500))
+    flat = [seconds[i] for batch in batches for i in batch]
+    assert flat == sorted(flat)
+
+
+def test_an_utterance_beyond_the_limit_is_alone():
+    assert pack([100.0, 90.0, 1.0], LIMITS) == [[2], [1], [0]]
+
+
+def test_a_manifest_of_weight_zero_is_never_drawn(seconds):
+    drawn = {m for batch in MixturePlan(seconds, [0, 1, 0], LIMITS, seed=1).epoch(0) for m, _ in batch}
+    assert drawn == {1}
+
+
+@pytest.fixture
+def stage():
+    """Three steps on one manifest, two on another, then both; two batches a step."""
+    phases = "[{steps: 3, mixture: [{manifest: a, weight: 1}]}, {steps: 2, mixture: [{manifest: b, weight: 1}]}]"
+    mixture = "[{manifest: a, weight: 1}, {manifest: c, weight: 1}]"
+    batch = "{max_seconds: 40, max_utterances: 8, accumulate: 2}"
+    settings = {"curriculum": phases, "mixture": mixture, "batch": batch}
+    return recipe.load("tiny", [f"stages.0.{key}={value}" for key, value in settings.items()]).stages[0]
+
+
+def test_a_curriculum_goes_through_its_phases(stage, seconds):
+    assert stage.manifests == ("a", "b", "c")
+    batches = list(islice(Curriculum(stage, seconds, seed=3).batches(0), 40))
+    drawn = [{m for m, _ in batch} for batch in batches]
+    assert drawn[:6] == [{0}] * 6
+    assert drawn[6:10] == [{1}] * 4
+    assert set().union(*drawn[10:]) == {0, 2}
+
+
+def test_a_curriculum_continues_anywhere(stage, seconds):
+    whole = list(islice(Curriculum(stage, seconds, seed=3).batches(0), 60))
+    for position in (0, 5, 6, 9, 10, 33):
+        assert list(islice(Curriculum(stage, seconds, seed=3).batches(position), 60 - position)) == whole[position:]

@@ -1,0 +1,323 @@
+"""The training loop on a shrunken tiny recipe and a handful of beeps: learning, stopping, continuing, stages."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from wavllm_cli import recipe as recipes
+from wavllm_cli.data.audio import write_wav
+from wavllm_cli.data.manifest import Utterance, write_manifest
+from wavllm_cli.errors import UsageError, WavLLMError
+from wavllm_cli.training import stages
+from wavllm_cli.training.checkpoint import RunFolder, differences
+
+WORDS = ("low", "middle", "high")
+SMALLER = [
+    "model.semantic_encoder.config.d_model=32",
+    "model.semantic_encoder.config.encoder_layers=1",
+    "model.semantic_encoder.config.max_source_positions=100",
+    "model.acoustic_encoder.config.num_hidden_layers=1",
+    "model.language_model.config.hidden_size=32",
+    "model.language_model.config.num_hidden_layers=1",
+    "stages.0.mixture=[{manifest: train.jsonl, weight: 1}, {manifest: text.jsonl, weight: 0.5}]",
+    "stages.1.mixture=[{manifest: train.jsonl, weight: 1}]",
+    "stages.1.trainable=[adapters, layer_weights, lora, prompt_adapter]",
+    "stages.0.curriculum=[]",
+    "stages.0.optimizer.warmup_steps=2",
+    "stages.0.steps=8",
+    "stages.1.steps=3",
+    "stages.0.checkpoint_every=3",
+    "generation.max_new_tokens=4",
+]
+FOR_BOTH = [
+    "batch={max_seconds: 20, max_utterances: 4}",
+    "validation={manifest: train.jsonl, every: 4, samples: 2}",
+    "workers=0",
+]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Eight beeps of three pitches, two text rows."""
+    folder = tmp_path_factory.mktemp("data")
+    noise = np.random.default_rng(0)
+    rows = []
+    for i in range(8):
+        seconds = 0.5 + 0.1 * i
+        wave = 0.3 * np.sin(2 * np.pi * 300 * (1 + i % 3) * np.arange(int(seconds * 16_000)) / 16_000)
+        write_wav(folder / f"{i}.wav", wave + noise.normal(0, 0.01, len(wave)))
+        row = {"audio": f"{i}.wav", "prompt": "How high is it?", "target": WORDS[i % 3], "duration": seconds}
+        rows.append(Utterance(id=f"beep{i}", task="asr", **row))
+    write_manifest(folder / "train.jsonl", rows)
+    texts = [Utterance(id=f"text{w}", audio=None, task="sft", prompt=f"Say {w}.", target=w) for w in WORDS[:2]]
+    write_manifest(folder / "text.jsonl", texts)
+    return folder
+
+
+@pytest.fixture
+def recipe(data):
+    """Factory: the shrunken recipe with further overrides."""
+
+    def make(*overrides: str):
+        both = [f"stages.{i}.{override}" for i in (0, 1) for override in FOR_BOTH]
+        return recipes.load("tiny", [f"data={data}", *SMALLER, *both, *overrides])
+
+    return make
+
+
+@pytest.fixture(autouse=True)
+def fresh_accelerate():
+    """Accelerate keeps its precision for the life of a process; a command line has one, a test run has many."""
+    yield
+    from accelerate.state import AcceleratorState
+
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+def curve(run):
+    """What a run logged, without the timings."""
+    lines = [json.loads(line) for line in (run / "stage1" / "log.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in line.items() if k != "seconds"} for line in lines]
+
+
+@pytest.fixture(scope="module")
+def finished(data, tmp_path_factory):
+    """Both stages, uninterrupted."""
+    run = tmp_path_factory.mktemp("runs") / "whole"
+    both = [f"stages.{i}.{override}" for i in (0, 1) for override in FOR_BOTH]
+    loaded = recipes.load("tiny", [f"data={data}", *SMALLER, *both])
+    stages.train(loaded, 1, run)
+    stages.train(loaded, 2, run)
+    return run
+
+
+def tensors(folder):
+    from safetensors.torch import load_file
+
+    return load_file(folder / "model.safetensors")
+
+
+def test_every_step_is_logged_and_validated(finished):
+    lines = curve(finished)
+    assert [line["step"] for line in lines if "loss" in line] == list(range(1, 9))
+    assert [line["step"] for line in lines if "validation_loss" in line] == [4, 8]
+    rates = [line["learning_rate"] for line in lines if "loss" in line]
+    assert rates[0] == pytest.approx(rates[1] / 2)
+    assert rates[1] == max(rates)
+    assert 0 < rates[-1] < rates[2]
+    samples = [json.loads(line) for line in (finished / "stage1" / "samples.jsonl").read_text().splitlines()]
+    assert {s["reference"] for s in samples} <= set(WORDS)
+    assert len(samples) == 4
+
+
+def test_the_model_learns_the_beeps(recipe, tmp_path):
+    loaded = recipe("stages.0.steps=60", "stages.0.validation.every=60", "stages.0.optimizer.learning_rate=3e-3")
+    summary = stages.train(loaded, 1, tmp_path / "run")
+    losses = [line["loss"] for line in curve(tmp_path / "run") if "loss" in line]
+    assert np.mean(losses[-10:]) < 0.3 * np.mean(losses[:5])
+    assert summary.steps == 60
+
+
+@pytest.mark.parametrize("interrupt", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_continues_to_the_same_end(recipe, finished, tmp_path, monkeypatch, interrupt):
+    from wavllm_cli.training.loop import Trainer
+
+    original = Trainer._step
+
+    def step(self, number, stream):
+        original(self, number, stream)
+        if number == 4:
+            os.kill(os.getpid(), interrupt)
+
+    run = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "_step", step)
+        with pytest.raises(KeyboardInterrupt):
+            stages.train(recipe(), 1, run)
+    assert RunFolder(run / "stage1").newest_state().name == "step-00000005"
+    assert not RunFolder(run / "stage1").finished
+    stages.train(recipe(), 1, run)
+    assert curve(run) == curve(finished)
+    ours, theirs = tensors(run / "stage1"), tensors(finished / "stage1")
+    assert all((ours[name] == theirs[name]).all() for name in theirs)
+
+
+def test_a_run_killed_before_its_first_state_leaves_nothing_in_the_log(recipe, finished, tmp_path):
+    run = tmp_path / "run"
+    RunFolder(run / "stage1").claim(recipe())
+    (run / "stage1" / "log.jsonl").write_text('{"step": 1, "loss": 99.0}\n{"step": 2, "lo')
+    stages.train(recipe(), 1, run)
+    assert curve(run) == curve(finished)
+
+
+@pytest.mark.slow
+def test_a_killed_run_continues_to_the_same_end(recipe, finished, tmp_path):
+    resolved = tmp_path / "recipe.yaml"
+    resolved.write_text(recipes.dump(recipe()))
+    run = tmp_path / "run"
+    command = [sys.executable, "-m", "wavllm_cli", "train", "--stage", "1", "-r", str(resolved), "-o", str(run)]
+    killed = subprocess.Popen(command)
+    while not list(run.glob("stage1/state/step-*")):
+        time.sleep(0.01)
+        assert killed.poll() is None
+    killed.kill()
+    killed.wait()
+    assert not RunFolder(run / "stage1").finished
+    subprocess.run(command, check=True)
+    assert curve(run) == curve(finished)
+
+
+@pytest.mark.slow
+def test_two_processes_are_one_that_accumulates_two_batches(recipe, tmp_path):
+    """Each process takes every other batch; the gradient is that of both together, and neither waits for ever."""
+    settings = ["steps=4", "validation.every=4", "optimizer.learning_rate=1e-4", "batch.max_utterances=1"]
+    common = [f"stages.0.{setting}" for setting in settings]  # eight batches: less than an epoch
+    resolved = tmp_path / "recipe.yaml"
+    resolved.write_text(recipes.dump(recipe(*common)))
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "-m", "wavllm_cli", "train"]
+    arguments = ["--stage", "1", "-r", str(resolved), "-o", str(tmp_path / "two")]
+    subprocess.run([*launch, *arguments], check=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, timeout=300)
+    stages.train(recipe(*common, "stages.0.batch.accumulate=2"), 1, tmp_path / "one")
+    for two, one in zip(curve(tmp_path / "two"), curve(tmp_path / "one"), strict=True):
+        assert two == pytest.approx(one, rel=1e-3)
+
+
+def test_stage_2_starts_where_stage_1_ended_and_moves_only_what_it_trains(finished):
+    before, after = tensors(finished / "stage1"), tensors(finished / "stage2")
+    assert set(after) - set(before) == {name for name in after if name.startswith("prompt_adapter.")}
+    frozen = [n for n in before if n.startswith(("semantic_encoder.", "language_model.")) and ".lora_" not in n]
+    frozen += [n for n in before if n.startswith("acoustic_encoder.model.")]
+    assert frozen
+    assert all((before[name] == after[name]).all() for name in frozen)
+    for moved in ("fusion.weight", "semantic_adapter.projector.weight", "acoustic_encoder.layer_weights"):
+        assert (before[moved] != after[moved]).any()
+    assert any((before[n] != after[n]).any() for n in before if ".lora_B" in n)
+
+
+def test_a_new_prompt_adapter_changes_nothing_at_first(finished, data):
+    import torch
+
+    from wavllm_cli.data.batch import Collator, clips_of
+    from wavllm_cli.model.load import load_model
+
+    inputs = None
+    logits = []
+    for options in ({}, {"prompt_adapter_width": 8}):
+        model, processor = load_model(str(finished / "stage1"), **options)
+        inputs = inputs or Collator(processor, with_targets=True)(clips_of(data / "train.jsonl")[:3]).inputs
+        with torch.no_grad():
+            logits.append(model(**inputs).logits)
+    torch.testing.assert_close(*logits, atol=1e-5, rtol=1e-5)
+
+
+def test_a_finished_stage_is_left_alone_and_restart_forgets_it(recipe, finished, capsys):
+    stamp = (finished / "stage1" / "model.safetensors").stat().st_mtime_ns
+    stages.train(recipe(), 1, finished)
+    assert "is finished" in capsys.readouterr().err
+    assert (finished / "stage1" / "model.safetensors").stat().st_mtime_ns == stamp
+
+
+def test_another_recipe_does_not_continue_a_run(recipe, finished):
+    folder = RunFolder(finished / "stage1")
+    with pytest.raises(UsageError, match=r"seed was 1, is 2.*--restart"):
+        folder.claim(recipe("seed=2"))
+
+
+def test_wrong_requests(recipe, tmp_path):
+    with pytest.raises(UsageError, match="there is no stage 3"):
+        stages.train(recipe(), 3, tmp_path)
+    with pytest.raises(UsageError, match="has not been trained"):
+        stages.train(recipe(), 2, tmp_path)
+    with pytest.raises(UsageError, match=r"nothing\.jsonl, which does not exist"):
+        stages.train(recipe("stages.0.mixture.0.manifest=nothing.jsonl"), 1, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_unusable_clips_are_left_out_by_name_and_the_rest_is_trained(recipe, data, tmp_path, capsys):
+    rows = [Utterance(id="gone", audio="gone.wav", task="asr", prompt="?", target="x", duration=1.0)]
+    (data / "broken.wav").write_text("this is not audio")
+    rows.append(Utterance(id="broken", audio="broken.wav", task="asr", prompt="?", target="x", duration=1.0))
+    rows.append(Utterance(id="good", audio="0.wav", task="asr", prompt="?", target="low", duration=0.5))
+    write_manifest(data / "mixed.jsonl", rows)
+    run = tmp_path / "run"
+    stages.train(recipe("stages.0.mixture=[{manifest: mixed.jsonl, weight: 1}]", "stages.0.steps=4"), 1, run)
+    printed = capsys.readouterr().err
+    assert "1 utterances left out, audio file missing (first: gone)" in printed
+    assert printed.count("broken: ") == 1
+    assert len([line for line in curve(run) if "loss" in line]) == 4
+
+
+def test_a_loss_that_is_no_number_stops_the_run(recipe, tmp_path, monkeypatch):
+    from wavllm_cli.training.loop import Trainer
+
+    original = Trainer._step
+
+    def step(self, number, stream):
+        original(self, number, stream)
+        self.pending[-1]["loss"] = float("nan")
+
+    monkeypatch.setattr(Trainer, "_step", step)
+    with pytest.raises(WavLLMError, match=r"loss of step 1 is nan: lower .*learning_rate"):
+        stages.train(recipe(), 1, tmp_path / "run")
+
+
+def test_accumulated_batches_are_one_large_batch(recipe, tmp_path):
+    """Two batches of two and one of four: the same utterances, the same loss and gradient."""
+    common = ("stages.0.mixture=[{manifest: train.jsonl, weight: 1}]", "stages.0.steps=2", "stages.0.validation=null")
+    first = []
+    for name, batch in (
+        ("large", "{max_seconds: 99, max_utterances: 8}"),
+        ("small", "{max_seconds: 99, max_utterances: 4, accumulate: 2}"),
+    ):
+        stages.train(recipe(*common, f"stages.0.batch={batch}"), 1, tmp_path / name)
+        first.append(curve(tmp_path / name)[0])
+    assert first[0]["loss"] == pytest.approx(first[1]["loss"], rel=1e-5)
+    assert first[0]["grad_norm"] == pytest.approx(first[1]["grad_norm"], rel=1e-3)
+    assert first[0]["answer_tokens"] == first[1]["answer_tokens"]
+
+
+@pytest.mark.parametrize("option", ["precision=bf16", "gradient_checkpointing=true"])
+def test_other_ways_to_compute(recipe, finished, tmp_path, option):
+    stages.train(recipe("stages.0.steps=2", f"stages.0.{option}"), 1, tmp_path / "run")
+    ours, theirs = curve(tmp_path / "run")[0], curve(finished)[0]
+    assert ours["loss"] == pytest.approx(theirs["loss"], rel=0.02 if "bf16" in option else 1e-5)
+
+
+def test_the_ctc_loss_counts_transcriptions_alone_and_never_divides_a_row(finished, data):
+    """Against torch's CTC loss, row by row; questions and text rows add nothing."""
+    import torch
+    import torch.nn.functional as F
+
+    from wavllm_cli.data.batch import Collator, clips_of
+    from wavllm_cli.model.load import load_model
+    from wavllm_cli.training.objective import Objective
+
+    model, processor = load_model(str(finished / "stage1"))
+    clips = [*clips_of(data / "train.jsonl")[:3], clips_of(data / "text.jsonl")[0]]
+    collate = Collator(processor, with_targets=True)
+    with torch.no_grad():
+        inputs = collate(clips).inputs
+        tokens = (inputs["labels"] != -100).sum()
+        transcribes = torch.tensor([True, False, True, False])
+        plain = Objective(model, 0.0)(inputs, transcribes, tokens)
+        with_ctc = Objective(model, 0.7)(inputs, transcribes, tokens)
+        expected = 0.0
+        for clip in (clips[0], clips[2]):
+            alone = collate([clip]).inputs
+            logits = model.get_output_embeddings()(model(**alone).speech)
+            words = torch.tensor([processor.tokenizer.encode(clip.row.target, add_special_tokens=False)])
+            lengths = torch.tensor([len(logits)]), torch.tensor([words.shape[1]])
+            expected += F.ctc_loss(logits.log_softmax(-1)[:, None], words, *lengths, blank=1, reduction="sum")
+    torch.testing.assert_close(with_ctc, plain + 0.7 * expected / tokens, rtol=1e-4, atol=1e-5)
+
+
+def test_differences_name_key_and_both_values():
+    old = {"a": {"b": [1, {"c": 2}]}, "same": 1}
+    new = {"a": {"b": [1, {"c": 3}]}, "same": 1, "new": "x"}
+    assert list(differences(old, new)) == ["a.b.1.c was 2, is 3", "new was None, is 'x'"]

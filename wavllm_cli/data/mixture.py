@@ -1,0 +1,115 @@
+"""Which utterances make up which batch: a pure function of seed and position, so that any run can be continued.
+
+Nothing here touches audio. A plan is computed from (seed, epoch) alone; a rank takes every `world`-th batch of it, and
+a run that was killed asks for the plan from the batch where it stopped.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+import numpy as np
+
+from wavllm_cli.recipe import Batch, Stage
+
+POOL = 64  # batches whose utterances are sorted by length together: alike within a batch, varied between batches
+
+Pairs = list[tuple[int, int]]  # (manifest, row) of each utterance of a batch
+
+
+class MixturePlan:
+    """An endless sequence of batches drawn from several manifests by weight.
+
+    Args:
+        seconds: for each manifest, the duration of each utterance (0 for text).
+        weights: for each manifest, how often it is drawn from; 0 is never.
+        batch: the limits of one batch.
+        rank, world: this process takes batches rank, rank + world, …
+    """
+
+    def __init__(
+        self,
+        seconds: Sequence[np.ndarray],
+        weights: Sequence[float],
+        batch: Batch,
+        seed: int,
+        rank: int = 0,
+        world: int = 1,
+    ):
+        self.seconds = [np.asarray(s, dtype=np.float64) for s in seconds]
+        self.batch, self.seed, self.rank, self.world = batch, seed, rank, world
+        total = sum(len(s) for s, weight in zip(seconds, weights, strict=True) if weight)
+        # An epoch is as long as all manifests together; each contributes its share of it, at least one utterance.
+        self.drawn = [max(1, round(w / sum(weights) * total)) if w else 0 for w in weights]
+
+    def epoch(self, epoch: int) -> list[Pairs]:
+        """All batches of one epoch, the same on every rank; their number is a multiple of `world`."""
+        rows = [(m, r) for m in range(len(self.seconds)) for r in self._rows(m, epoch)]
+        generator = np.random.default_rng((self.seed, epoch))
+        rows = [rows[i] for i in generator.permutation(len(rows))]
+        pool = POOL * self.batch.max_utterances
+        batches = [batch for start in range(0, len(rows), pool) for batch in self._packed(rows[start : start + pool])]
+        generator.shuffle(batches)
+        extra = -len(batches) % self.world
+        return batches + batches[:extra]
+
+    def batches(self, position: int) -> Iterator[Pairs]:
+        """This rank's batches from its `position`-th on, through all epochs."""
+        epoch = 0
+        while True:
+            mine = self.epoch(epoch)[self.rank :: self.world]
+            yield from mine[position:]
+            position = max(0, position - len(mine))
+            epoch += 1
+
+    def _packed(self, rows: Pairs) -> list[Pairs]:
+        return [[rows[i] for i in batch] for batch in pack([self.seconds[m][r] for m, r in rows], self.batch)]
+
+    def _rows(self, manifest: int, epoch: int) -> np.ndarray:
+        """Rows of one manifest in this epoch: the next slice of an endless chain of permutations."""
+        size, count = len(self.seconds[manifest]), self.drawn[manifest]
+        if not count:
+            return np.empty(0, dtype=np.int64)
+        first, last = epoch * count // size, ((epoch + 1) * count - 1) // size
+        chain = [np.random.default_rng((self.seed, manifest, i, 1)).permutation(size) for i in range(first, last + 1)]
+        start = epoch * count - first * size
+        return np.concatenate(chain)[start : start + count]
+
+
+class Curriculum:
+    """A stage's batches: its phases one after the other, then its mixture without end.
+
+    Args:
+        seconds: for each of `stage.manifests`, the duration of each utterance.
+    """
+
+    def __init__(self, stage: Stage, seconds: Sequence[np.ndarray], seed: int, rank: int = 0, world: int = 1):
+        self.plans = []
+        for mixture in [*(phase.mixture for phase in stage.curriculum), stage.mixture]:
+            weights = {source.manifest: source.weight for source in mixture}
+            drawn = [weights.get(manifest, 0.0) for manifest in stage.manifests]
+            self.plans.append(MixturePlan(seconds, drawn, stage.batch, seed, rank, world))
+        self.lengths = [phase.steps * stage.batch.accumulate for phase in stage.curriculum]  # batches a rank takes
+
+    def batches(self, position: int) -> Iterator[Pairs]:
+        """This rank's batches from its `position`-th on."""
+        for plan, length in zip(self.plans, self.lengths, strict=False):
+            yield from islice(plan.batches(position), max(0, length - position))
+            position = max(0, position - length)
+        yield from self.plans[-1].batches(position)
+
+
+def pack(seconds: Sequence[float], batch: Batch) -> list[list[int]]:
+    """Indices of utterances, sorted by duration and cut into batches within the limits.
+
+    An utterance longer than the limit alone makes a batch by itself.
+    """
+    batches: list[list[int]] = []
+    for index in np.argsort(seconds, kind="stable").tolist():
+        longest = seconds[index]  # sorted: the newest is the longest
+        full = not batches or (
+            len(batches[-1]) == batch.max_utterances or longest * (len(batches[-1]) + 1) > batch.max_seconds
+        )
+        if full:
+            batches.append([])
+        batches[-1].append(index)
+    return batches

@@ -1,0 +1,127 @@
+"""A stage's utterances: read from its manifests, checked before the first step, drawn as batches by a plan."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from torch.utils.data import DataLoader, Dataset
+
+from wavllm_cli import console
+from wavllm_cli.data.audio import audio_info
+from wavllm_cli.data.batch import Batch, Clip, Collator, clips_of
+from wavllm_cli.data.mixture import Curriculum, pack
+from wavllm_cli.errors import UsageError, WavLLMError
+from wavllm_cli.recipe import Recipe, Stage
+
+
+@dataclass(frozen=True)
+class Utterances:
+    """The usable rows of one manifest and their durations in seconds (0 for text)."""
+
+    clips: list[Clip]
+    seconds: np.ndarray
+
+
+def load_utterances(manifest: Path, max_seconds: float) -> Utterances:
+    """Read a manifest and leave out, by name and number, what cannot be trained on.
+
+    Raises:
+        ManifestError: the manifest cannot be read.
+        UsageError: nothing usable is left.
+    """
+    clips, seconds = [], []
+    left_out: Counter[str] = Counter()
+    examples: dict[str, str] = {}
+    for clip in clips_of(manifest):
+        duration, reason = _measure(clip, max_seconds)
+        if reason:
+            left_out[reason] += 1
+            examples.setdefault(reason, clip.row.id)
+        else:
+            clips.append(clip)
+            seconds.append(duration)
+    for reason, count in left_out.items():
+        console.warn(f"{manifest}: {count} utterances left out, {reason} (first: {examples[reason]}).")
+    if not clips:
+        raise UsageError(f"{manifest} has no usable utterance left to train on.")
+    return Utterances(clips, np.array(seconds))
+
+
+def _measure(clip: Clip, max_seconds: float) -> tuple[float, str | None]:
+    """Duration, or the reason why this row cannot be used. Opens a file only where the manifest lacks its duration."""
+    if clip.row.target is None:
+        return 0.0, "no target"
+    if clip.path is None:
+        return 0.0, None
+    if not clip.path.is_file():
+        return 0.0, "audio file missing"
+    try:
+        seconds = clip.row.duration or audio_info(clip.path).duration - clip.row.start
+    except WavLLMError:
+        return 0.0, "audio unreadable"
+    if seconds > max_seconds:
+        return 0.0, f"longer than {max_seconds:g} s"
+    return (seconds, None) if seconds > 0 else (0.0, "no audio after its start")
+
+
+class MixtureDataset(Dataset):
+    """Maps a planned batch of (manifest, row) pairs to a collated `Batch`."""
+
+    def __init__(self, manifests: Sequence[Utterances], collator: Collator):
+        self.manifests, self.collator = manifests, collator
+
+    def __getitems__(self, pairs: list[tuple[int, int]]) -> Batch:
+        return self.collator([self.manifests[m].clips[r] for m, r in pairs])
+
+
+def identity(batch: Batch) -> Batch:
+    return batch
+
+
+class Stream:
+    """A rank's endless stream of batches, continuable at any position.
+
+    Attributes:
+        position: batches consumed so far, those included of which no clip could be used.
+    """
+
+    def __init__(self, dataset: MixtureDataset, plan: Curriculum, position: int, workers: int):
+        self.position = position
+        self.skipped: dict[str, str] = {}  # id -> sentence; a clip comes by once in every epoch, its warning once
+        self._empty = 0
+        sampler = plan.batches(position)
+        self._batches = iter(DataLoader(dataset, batch_sampler=sampler, collate_fn=identity, num_workers=workers))
+
+    def __next__(self) -> Batch:
+        """The next batch that has a usable clip."""
+        while True:
+            batch: Batch = next(self._batches)
+            self.position += 1
+            self._warn(batch)
+            if batch.inputs is not None:
+                self._empty = 0
+                return batch
+            self._empty += 1
+            if self._empty == 100:
+                raise WavLLMError(f"100 batches in a row had no usable clip; the last: {batch.skipped[-1]}")
+
+    def _warn(self, batch: Batch) -> None:
+        for sentence in batch.skipped + [f"{name}: silent clip" for name in batch.silent]:
+            if self.skipped.setdefault(sentence.split(":", 1)[0], sentence) is sentence:
+                console.warn(sentence)
+
+
+def training_manifests(recipe: Recipe, stage: Stage) -> list[Utterances]:
+    return [load_utterances(recipe.manifest(name), stage.max_audio_seconds) for name in stage.manifests]
+
+
+def validation_batches(
+    utterances: Utterances, stage: Stage, collator: Collator, rank: int, world: int
+) -> Iterator[Batch]:
+    """One pass over the validation manifest, in batches of similar length."""
+    for indices in pack(utterances.seconds.tolist(), stage.batch)[rank::world]:
+        batch = collator([utterances.clips[i] for i in indices])
+        if batch.inputs is not None:
+            yield batch

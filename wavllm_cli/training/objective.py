@@ -1,0 +1,58 @@
+"""What a stage minimises: the answers' cross-entropy, and for encoders that start from nothing a CTC loss beside it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
+
+from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration
+from wavllm_cli.model.processing_wavllm import IGNORE
+
+
+class Objective(nn.Module):
+    """Model and loss in one module, so that distributed wrappers see every use of every parameter.
+
+    Args:
+        ctc_weight: weight of the CTC loss; 0 is the published objective.
+    """
+
+    def __init__(self, model: WavLLMForConditionalGeneration, ctc_weight: float):
+        super().__init__()
+        self.model = model
+        self.ctc_weight = ctc_weight
+
+    def forward(self, inputs: Mapping[str, Any], transcribes: Tensor, tokens: Tensor) -> Tensor:
+        """The loss of a batch, summed over its answer tokens and divided by `tokens`.
+
+        Args:
+            inputs: the model's, with labels.
+            transcribes: (B,) is the answer the transcript of the clip?
+            tokens: answer tokens over all batches of the step.
+        """
+        outputs = self.model(**inputs, num_items_in_batch=tokens)
+        if not self.ctc_weight or not transcribes.any():
+            return outputs.loss
+        return outputs.loss + self.ctc_weight * self._ctc(outputs.speech, inputs, transcribes) / tokens
+
+    def _ctc(self, speech: Tensor, inputs: Mapping[str, Any], transcribes: Tensor) -> Tensor:
+        """Connectionist temporal classification of the speech tokens by the LLM's own head.
+
+        It aligns speech and words without a frame of supervision, and does so in the LLM's embedding space.
+        """
+        config = self.model.config
+        counts = (inputs["input_ids"] == config.audio_token_id).sum(1)
+        clips = [clip for clip, wanted in zip(speech.split(counts.tolist()), transcribes, strict=True) if wanted]
+        logits = self.model.get_output_embeddings()(pad_sequence(clips))  # (T, B, V)
+        labels = inputs["labels"][transcribes]
+        words = (labels != IGNORE) & (labels != config.eos_token_id)
+        return F.ctc_loss(
+            logits.float().log_softmax(-1),
+            labels[words],
+            input_lengths=counts[transcribes],
+            target_lengths=words.sum(1),
+            blank=config.bos_token_id,  # no answer contains it
+            reduction="sum",
+            zero_infinity=True,
+        )
