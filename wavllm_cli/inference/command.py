@@ -1,0 +1,77 @@
+"""What `wavllm infer` does: one clip to stdout, or a manifest to a hypotheses file."""
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wavllm_cli import console
+from wavllm_cli.data.audio import is_silent, read_audio
+from wavllm_cli.data.manifest import MANIFEST_SUFFIXES, read_manifest
+from wavllm_cli.errors import UsageError
+from wavllm_cli.recipe import Batch
+
+if TYPE_CHECKING:
+    from wavllm_cli.inference.engine import Report
+
+RUNS = Path("runs")
+SECONDS_PER_UTTERANCE = 30.0  # a batch of n clips may hold n times this much audio, padding included
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The answer about one clip."""
+
+    text: str
+    audio: str
+    prompt: str
+    model: str
+    skipped: list[str] = field(default_factory=list)
+
+    def show(self) -> None:
+        console.out.print(self.text, markup=False)
+
+    def data(self) -> dict[str, Any]:
+        return {k: v for k, v in asdict(self).items() if k != "skipped"}
+
+
+def infer(
+    source: Path,
+    instruction: str,
+    model: str | None,
+    output: Path | None,
+    audio_root: Path | None,
+    batch_size: int,
+    device: str | None,
+    dtype: str | None,
+    decoding: dict[str, Any],
+) -> "Answer | Report":
+    """Answer about a file or a manifest; input is checked before the model is loaded.
+
+    Raises:
+        UsageError: source, model or option are wrong.
+        WavLLMError: nothing could be answered.
+    """
+    is_manifest = source.name.endswith(MANIFEST_SUFFIXES)
+    if is_manifest:
+        if output is None:
+            raise UsageError(f"{source} is a manifest: say where the answers go with --output FILE.jsonl.")
+        if instruction:
+            raise UsageError(f"{source} is a manifest and brings its own instructions: leave out {instruction!r}.")
+        read_manifest(source)
+    else:
+        samples = read_audio(source)
+        if is_silent(samples):
+            console.warn(f"{source} is silent.")
+
+    from wavllm_cli.inference.engine import Decoding, Engine
+    from wavllm_cli.model.load import newest_run
+
+    if model is None:
+        model = str(newest_run(RUNS))
+        console.info(f"model: {model}")
+    engine = Engine(model, device, dtype, Decoding(**decoding))
+    if not is_manifest:
+        return Answer(engine.answer(samples, instruction), str(source), instruction, model)
+    assert output is not None
+    limits = Batch(max_seconds=batch_size * SECONDS_PER_UTTERANCE, max_utterances=batch_size)
+    return engine.run(source, output, limits, audio_root)

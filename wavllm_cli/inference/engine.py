@@ -1,0 +1,182 @@
+"""Answers for one clip or a whole manifest: batched by length, resumable, never stopped by one bad clip."""
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from wavllm_cli import console
+from wavllm_cli.data.audio import audio_info
+from wavllm_cli.data.batch import Clip, Collator, clips_of
+from wavllm_cli.data.manifest import Hypothesis, read_lines, write_manifest
+from wavllm_cli.data.mixture import pack
+from wavllm_cli.errors import AudioError, UsageError, WavLLMError
+from wavllm_cli.model.load import load_model
+from wavllm_cli.recipe import Batch
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """What a command may change of the model's own generation settings; None leaves the model's."""
+
+    max_new_tokens: int | None = None
+    temperature: float | None = None  # 0 is greedy
+    num_beams: int | None = None
+    seed: int = 0
+
+    def options(self) -> dict[str, Any]:
+        """As keywords of `generate`."""
+        options: dict[str, Any] = {"max_new_tokens": self.max_new_tokens, "num_beams": self.num_beams}
+        if self.temperature is not None:
+            options |= {"do_sample": self.temperature > 0, "temperature": self.temperature or None}
+        return {name: value for name, value in options.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class Report:
+    """What became of a manifest: rows answered now, answered by an earlier run, and skipped (a sentence each)."""
+
+    output: str
+    model: str
+    answered: int
+    earlier: int
+    skipped: list[str]
+    audio_seconds: float
+    seconds: float
+
+    def show(self) -> None:
+        earlier = f" ({self.earlier} earlier)" if self.earlier else ""
+        skipped = f", {len(self.skipped)} skipped" if self.skipped else ""
+        speed = self.audio_seconds / self.seconds if self.seconds else 0
+        console.info(
+            f"{self.answered + self.earlier} answers{earlier}{skipped} → {self.output} "
+            f"({self.audio_seconds:.0f} s of audio in {self.seconds:.0f} s, {speed:.1f} × real time)"
+        )
+        if self.skipped:
+            console.error(f"{len(self.skipped)} utterances could not be answered; the first: {self.skipped[0]}")
+
+    def data(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class Engine:
+    """A loaded model, ready to answer.
+
+    Args:
+        source: checkpoint folder or hub id.
+        device, dtype: by default a GPU in bfloat16 where there is one, else the CPU in float32.
+    """
+
+    def __init__(
+        self, source: str, device: str | None = None, dtype: str | None = None, decoding: Decoding | None = None
+    ):
+        self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        self.dtype = getattr(torch, dtype or ("bfloat16" if self.device.startswith("cuda") else "float32"))
+        self.decoding = decoding or Decoding()
+        self.source = source
+        model, self.processor = load_model(source, self.dtype)
+        try:
+            self.model = model.to(self.device)
+        except RuntimeError as error:
+            raise UsageError(f"The model cannot be moved to device {self.device!r}: {error}") from error
+
+    def answer(self, samples: Any, prompt: str) -> str:
+        """The answer to one instruction about one clip, (samples,) float32 at 16 kHz or None for text alone."""
+        return self._generate(self.processor(text=[prompt], audio=[samples]), self.decoding.seed)[0]
+
+    @torch.inference_mode()
+    def _generate(self, inputs: Any, seed: int) -> list[str]:
+        torch.manual_seed(seed)
+        inputs = inputs.to(self.device)
+        ids = self.model.generate(**inputs, **self.decoding.options())
+        answers = self.processor.batch_decode(ids[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+        return [answer.strip() for answer in answers]
+
+    def run(self, manifest: Path, output: Path, limits: Batch, audio_root: Path | None = None) -> Report:
+        """Answer every row of a manifest; rows answered by an earlier, interrupted run are kept.
+
+        Answers are appended to a `.partial` file beside `output` and put into the manifest's order under the final
+        name at the end. Batches are cut the same way in every run, so that even sampled answers do not depend on
+        where a run was interrupted.
+
+        Raises:
+            UsageError: the partial file comes from another model or manifest.
+            WavLLMError: not one row could be answered.
+        """
+        clips = clips_of(manifest, audio_root)
+        partial = output.with_name(output.name + ".partial")
+        done = self._earlier_answers(partial, {clip.row.id for clip in clips})
+        earlier, started = len(done), time.perf_counter()
+        skipped: list[str] = []
+        seconds = [_seconds(clip) for clip in clips]
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with console.progress_bar() as bar, partial.open("a", encoding="utf-8") as file:
+            task = bar.add_task("answering", total=len(clips), completed=earlier, note="")
+            for number, indices in enumerate(pack(seconds, limits)):
+                if all(clips[i].row.id in done for i in indices):
+                    continue
+                for hypothesis in self._answer_batch([clips[i] for i in indices], number, skipped):
+                    if hypothesis.id not in done:
+                        file.write(hypothesis.json_line() + "\n")
+                    done[hypothesis.id] = hypothesis
+                file.flush()
+                bar.update(task, completed=len(done) + len(skipped))
+        if not done:
+            raise WavLLMError(f"No utterance of {manifest} could be answered; the first: {skipped[0]}")
+        write_manifest(output, [done[clip.row.id] for clip in clips if clip.row.id in done])
+        os.remove(partial)
+        return Report(
+            output=str(output),
+            model=self.source,
+            answered=len(done) - earlier,
+            earlier=earlier,
+            skipped=skipped,
+            audio_seconds=sum(s for s, clip in zip(seconds, clips, strict=True) if clip.row.id in done),
+            seconds=time.perf_counter() - started,
+        )
+
+    def _answer_batch(self, clips: list[Clip], number: int, skipped: list[str]) -> Iterator[Hypothesis]:
+        batch = Collator(self.processor, with_targets=False)(clips)
+        for sentence in batch.skipped:
+            console.warn(f"skipped {sentence}")
+        for name in batch.silent:
+            console.warn(f"{name}: silent clip")
+        skipped += batch.skipped
+        if batch.inputs is not None:
+            answers = self._generate(batch.inputs, self.decoding.seed + number)
+            for row, text in zip(batch.rows, answers, strict=True):
+                yield Hypothesis(**row.model_dump(), text=text, system=self.source)
+
+    def _earlier_answers(self, partial: Path, ids: set[str]) -> dict[str, Hypothesis]:
+        if not partial.is_file():
+            return {}
+        _drop_half_line(partial)
+        done = {row.id: row for row in read_lines(partial, Hypothesis)}
+        if any(row.system != self.source for row in done.values()) or not done.keys() <= ids:
+            raise UsageError(
+                f"{partial} holds answers of another model or manifest: delete it, or choose another --output."
+            )
+        return done
+
+
+def _drop_half_line(path: Path) -> None:
+    """Cut off the line that a kill left unfinished, or the next one would be glued to it."""
+    content = path.read_bytes()
+    if not content.endswith(b"\n"):
+        os.truncate(path, content.rfind(b"\n") + 1)
+
+
+def _seconds(clip: Clip) -> float:
+    """Duration for batching; 0 for text and for clips that will be skipped anyway."""
+    if clip.path is None:
+        return 0.0
+    if clip.row.duration:
+        return clip.row.duration
+    try:
+        return audio_info(clip.path).duration - clip.row.start
+    except (AudioError, UsageError):
+        return 0.0
