@@ -1,0 +1,163 @@
+"""The command line as a user meets it: help, start-up, exit codes, one sentence for every mistake."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+
+from wavllm_cli import __version__, cli
+
+
+def run(*args: str, cwd=None) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-m", "wavllm_cli", *args], capture_output=True, text=True, cwd=cwd)
+
+
+@pytest.fixture
+def wavllm(monkeypatch, capsys):
+    """Run a command in this process -> (exit code, stdout, stderr); the heavy imports are paid once."""
+
+    def call(*args: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["wavllm", *map(str, args)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        out, err = capsys.readouterr()
+        return stop.value.code, out, err
+
+    return call
+
+
+def commands():
+    yield ()
+    for group in ((), ("prep",), ("gen-prompts",)):
+        app = {(): cli.app, ("prep",): cli.prep, ("gen-prompts",): cli.gen_prompts}[group]
+        for command in app.registered_commands:
+            yield (*group, command.name or command.callback.__name__)
+
+
+@pytest.mark.parametrize("command", list(commands()), ids=" ".join)
+def test_every_command_has_help_with_an_example(wavllm, command):
+    code, out, _ = wavllm(*command, "--help")
+    assert code == 0
+    assert "Usage: wavllm" in out
+    assert not command or f"wavllm {' '.join(command)}" in out.split("Example:")[1]
+
+
+def test_help_imports_nothing_heavy():
+    shown = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "wavllm_cli", "--help"], capture_output=True, text=True
+    )
+    imported = {line.split("|")[-1].strip() for line in shown.stderr.splitlines() if line.startswith("import time:")}
+    assert "typer" in imported
+    assert not imported & {"torch", "transformers", "datasets", "numpy", "pydantic", "soundfile"}
+
+
+def test_version(wavllm):
+    assert wavllm("--version")[:2] == (0, f"wavllm {__version__}\n")
+
+
+@pytest.fixture
+def inputs(tmp_path):
+    """Files a user may give by mistake."""
+    (tmp_path / "text.wav").write_text("this is not audio")
+    (tmp_path / "empty.wav").write_bytes(b"")
+    soundfile.write(tmp_path / "nothing.wav", np.zeros(0), 16_000)
+    soundfile.write(tmp_path / "good.wav", np.random.default_rng(0).normal(0, 0.1, 16_000), 16_000)
+    row = {"id": "a", "audio": "good.wav", "task": "asr", "prompt": "x"}
+    lines = {
+        "missing-key.jsonl": [{k: v for k, v in row.items() if k != "audio"}],
+        "duplicate.jsonl": [row, row],
+        "missing-audio.jsonl": [{**row, "audio": "gone.wav"}],
+    }
+    for name, rows in lines.items():
+        (tmp_path / name).write_text("".join(json.dumps(r) + "\n" for r in rows))
+    (tmp_path / "bad-line.jsonl").write_text(json.dumps(row) + "\n{oops\n")
+    (tmp_path / "typo.yaml").write_text("nmae: x\n")
+    return tmp_path
+
+
+MISTAKES = [
+    ("infer gone.wav hi", 2, "gone.wav"),
+    ("infer text.wav hi", 1, "text.wav"),
+    ("infer empty.wav hi", 1, "empty.wav"),
+    ("infer nothing.wav hi", 1, "nothing.wav"),
+    ("infer good.wav hi --model nowhere", 2, "no model folder nowhere"),
+    ("infer good.wav hi --model .", 2, "config.json"),
+    ("infer good.wav hi", 2, "No trained model"),
+    ("infer missing-key.jsonl -o o.jsonl", 2, '"audio" is missing'),
+    ("infer duplicate.jsonl -o o.jsonl", 2, "line 2"),
+    ("infer bad-line.jsonl -o o.jsonl", 2, "line 2"),
+    ("infer missing-audio.jsonl", 2, "--output"),
+    ("infer missing-audio.jsonl hello -o o.jsonl", 2, "its own instructions"),
+    ("train --stage 3 --recipe tiny", 2, "no stage 3"),
+    ("train --stage 2 --recipe tiny", 2, "has not been trained"),
+    ("train --stage 1 --recipe tiny", 2, "train.jsonl"),
+    ("train --stage 1 --recipe typo.yaml", 2, "did you mean name?"),
+    ("train --stage one", 2, "--stage"),
+    ("score duplicate.jsonl", 2, '"text" is missing'),
+    ("score gone.jsonl", 2, "does not exist"),
+    ("score duplicate.jsonl --normalizer basci", 2, "basic"),
+    ("prep fsdd gone.zip", 2, "gone.zip"),
+    ("prep librispeech .", 2, "not LibriSpeech"),
+    ("prep spoken-digits --digits three", 2, "3..6"),
+    ("gen-prompts multi duplicate.jsonl --out o.jsonl", 2, "line 2"),
+    ("trian", 2, "train"),
+    ("infer", 2, "source"),
+]
+
+
+@pytest.mark.parametrize(("line", "code", "named"), MISTAKES, ids=[line for line, *_ in MISTAKES])
+def test_mistakes_are_one_sentence_and_an_exit_code(wavllm, inputs, monkeypatch, line, code, named):
+    monkeypatch.chdir(inputs)
+    before = set(inputs.iterdir())
+    returned, out, err = wavllm(*line.split())
+    assert returned == code
+    assert out == ""
+    assert named in err
+    assert "Traceback" not in err
+    assert all(text.startswith("error: ") for text in err.splitlines())
+    assert set(inputs.iterdir()) == before
+
+
+def test_debug_shows_the_traceback(inputs):
+    shown = run("--debug", "infer", "gone.wav", cwd=inputs)
+    assert shown.returncode == 1
+    assert "Traceback" in shown.stderr
+
+
+def test_check_finds_missing_data_and_prints_costs(wavllm, tmp_path):
+    code, out, err = wavllm("check", "tiny", "--set", f"data={tmp_path}")
+    assert code == 1
+    assert "train.jsonl" in err
+    code, out, _ = wavllm("check", "tiny", "--json", "--set", f"data={tmp_path}")
+    plan = json.loads(out)
+    assert plan["parameters"]["lora"] > 0
+    assert [stage["stage"] for stage in plan["stages"]] == [1, 2]
+
+
+def test_interrupt_is_130(wavllm, monkeypatch):
+    from wavllm_cli.scoring import command
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "score_file", interrupted)
+    code, _, err = wavllm("score", "x.jsonl")
+    assert code == 130
+    assert "interrupted" in err
+
+
+def test_a_bug_is_one_sentence_too(wavllm, monkeypatch):
+    from wavllm_cli.scoring import command
+
+    def broken(*_):
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setattr(command, "score_file", broken)
+    code, _, err = wavllm("score", "x.jsonl")
+    assert code == 1
+    assert err.splitlines() == [
+        "error: unexpected ZeroDivisionError: division by zero (run again with --debug for details)."
+    ]

@@ -1,0 +1,82 @@
+"""The house plan as a test: imports point down the list of layers, and light modules stay light."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "wavllm_cli"
+LAYERS = [
+    {"errors"},
+    {"recipe", "console"},
+    {"data", "scoring.normalize"},
+    {"corpora", "prompts", "scoring"},
+    {"model"},
+    {"training", "inference"},
+    {"help"},
+    {"cli"},
+]
+HEAVY = {"torch", "transformers", "datasets", "torchaudio", "peft", "accelerate"}
+
+
+def module_of(path: Path) -> str:
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+
+
+def layer(module: str) -> int:
+    """The layer of `scoring.wer`, by its longest prefix in LAYERS."""
+    parts = module.split(".")
+    for size in (2, 1):
+        for number, names in enumerate(LAYERS):
+            if ".".join(parts[:size]) in names:
+                return number
+    raise AssertionError(f"{module} belongs to no layer")
+
+
+def imports(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text())
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+SOURCES = [p for p in PACKAGE.rglob("*.py") if p.stem not in {"__init__", "__main__"}]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=module_of)
+def test_imports_point_down(path):
+    own = module_of(path)
+    for name in imports(path):
+        if name.startswith("wavllm_cli.") and name != "wavllm_cli.__version__":
+            target = name.removeprefix("wavllm_cli.")
+            same_part = target.split(".")[0] == own.split(".")[0]
+            assert same_part or layer(target) < layer(own), f"{own} imports {target}"
+
+
+def test_torchaudio_fits_torch():
+    """A torchaudio built for another torch breaks peft and transformers when they import it."""
+    code = "import torch, torchaudio, peft; print(*(m.__version__.split('+')[0] for m in (torch, torchaudio)))"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert shown[0].rsplit(".", 1)[0] == shown[1].rsplit(".", 1)[0] == "2.11"
+
+
+@pytest.mark.parametrize(
+    ("statement", "forbidden"),
+    [
+        ("import wavllm_cli.cli", HEAVY | {"numpy", "pydantic", "soundfile"}),
+        ("import wavllm_cli.scoring, wavllm_cli.scoring.report, wavllm_cli.scoring.wer", HEAVY),
+        ("import wavllm_cli.corpora, wavllm_cli.corpora.fsdd, wavllm_cli.corpora.librispeech", HEAVY),
+        ("import wavllm_cli.prompts, wavllm_cli.prompts.multitask", HEAVY),
+        ("import wavllm_cli.recipe, wavllm_cli.data.manifest, wavllm_cli.data.audio", HEAVY),
+    ],
+)
+def test_light_modules_import_nothing_heavy(statement, forbidden):
+    code = f"{statement}; import sys; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not forbidden & set(loaded)

@@ -1,0 +1,73 @@
+"""Help pages in the house style, with the few parts of Rich that load fast.
+
+Typer's own Rich help imports a Markdown parser and a syntax highlighter, which takes longer than all of Python and
+Typer together; `wavllm --help` has to answer at once.
+"""
+
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+
+class Group(TyperGroup):
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        show(self, ctx)
+
+
+class Command(TyperCommand):
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        show(self, ctx)
+
+
+class App(typer.Typer):
+    """A Typer whose groups and commands print their help through `show`."""
+
+    def __init__(self, **options: Any):
+        super().__init__(cls=Group, pretty_exceptions_enable=False, no_args_is_help=True, **options)
+
+    def command(self, name: str | None = None, **options: Any) -> Any:
+        return super().command(name, cls=Command, **options)
+
+
+def show(command: Any, ctx: Any) -> None:
+    """Usage, what it does, arguments, options, commands, and an example."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    console.print(f"Usage: {ctx.command_path} {' '.join(command.collect_usage_pieces(ctx))}\n", markup=False)
+    console.print(f"{command.help or ''}\n", markup=False)
+    parameters = [p for p in command.get_params(ctx) if not getattr(p, "hidden", False)]
+    _panel(console, "Arguments", [_row(p, ctx) for p in parameters if p.param_type_name == "argument"])
+    _panel(console, "Options", [_row(p, ctx) for p in parameters if p.param_type_name == "option"])
+    commands = (
+        [command.get_command(ctx, name) for name in command.list_commands(ctx)]
+        if hasattr(command, "list_commands")
+        else []
+    )
+    _panel(console, "Commands", [(c.name, c.get_short_help_str(limit=200)) for c in commands])
+    if command.epilog:
+        title, _, example = command.epilog.partition(": ")
+        console.print(f"[bold]{title}:[/bold]")
+        console.print(f"  {example}\n", markup=False, style="cyan", soft_wrap=True)
+
+
+def _row(parameter: Any, ctx: Any) -> tuple[str, str]:
+    """Name and explanation of one parameter; the explanation carries type and default."""
+    names, text = parameter.get_help_record(ctx) or (parameter.make_metavar(ctx), parameter.help or "")
+    return names, text
+
+
+def _panel(console: Any, title: str, rows: list[tuple[str, str]]) -> None:
+    from rich.panel import Panel
+    from rich.table import Table
+    from rich.text import Text
+
+    if not rows:
+        return
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True)
+    grid.add_column()
+    for name, text in rows:
+        grid.add_row(Text(name, style="bold cyan"), Text(text))
+    console.print(Panel(grid, title=title, title_align="left", border_style="dim"))
