@@ -34,7 +34,7 @@ def show(command: Any, ctx: Any) -> None:
     """Usage, what it does, arguments, options, commands, and an example."""
     from rich.console import Console
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)  # loading the table of emoji takes its time
     console.print(f"Usage: {ctx.command_path} {' '.join(command.collect_usage_pieces(ctx))}\n", markup=False)
     console.print(f"{command.help or ''}\n", markup=False)
     parameters = [p for p in command.get_params(ctx) if not getattr(p, "hidden", False)]
@@ -70,4 +70,4 @@ def _panel(console: Any, title: str, rows: list[tuple[str, str]]) -> None:
     grid.add_column()
     for name, text in rows:
         grid.add_row(Text(name, style="bold cyan"), Text(text))
-    console.print(Panel(grid, title=title, title_align="left", border_style="dim"))
+    console.print(Panel(grid, title=Text(title), title_align="left", border_style="dim"))
