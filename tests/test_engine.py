@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from wavllm_cli.data.audio import write_wav
+from wavllm_cli.data.batch import clips_of
 from wavllm_cli.data.manifest import Hypothesis, Utterance, read_manifest, write_manifest
 from wavllm_cli.errors import UsageError, WavLLMError
 from wavllm_cli.recipe import Batch
@@ -47,7 +48,7 @@ def output(folder, tmp_path):
 def test_answers_come_in_the_manifest_order_and_equal_those_one_by_one(engine, folder, output):
     from wavllm_cli.data.audio import read_audio
 
-    report = engine.run(folder / "manifest.jsonl", output, LIMITS)
+    report = engine.run(clips_of(folder / "manifest.jsonl"), output, LIMITS)
     rows = read_manifest(output, Hypothesis)
     assert [row.id for row in rows] == [row.id for row in read_manifest(folder / "manifest.jsonl")]
     assert (report.answered, report.earlier, report.skipped) == (8, 0, [])
@@ -59,7 +60,7 @@ def test_answers_come_in_the_manifest_order_and_equal_those_one_by_one(engine, f
 
 
 def test_a_stopped_run_keeps_its_answers_even_after_half_a_line(engine, folder, output, monkeypatch):
-    engine.run(folder / "manifest.jsonl", output, LIMITS)
+    engine.run(clips_of(folder / "manifest.jsonl"), output, LIMITS)
     whole = output.read_text()
     original, calls = type(engine)._generate, []
 
@@ -73,12 +74,12 @@ def test_a_stopped_run_keeps_its_answers_even_after_half_a_line(engine, folder, 
     with monkeypatch.context() as patch:
         patch.setattr(type(engine), "_generate", stop)
         with pytest.raises(KeyboardInterrupt):
-            engine.run(folder / "manifest.jsonl", output, LIMITS)
+            engine.run(clips_of(folder / "manifest.jsonl"), output, LIMITS)
     partial = output.with_name("hypotheses.jsonl.partial")
     finished = len(partial.read_text().splitlines())
     with partial.open("a") as file:
         file.write('{"id": "clip')
-    report = engine.run(folder / "manifest.jsonl", output, LIMITS)
+    report = engine.run(clips_of(folder / "manifest.jsonl"), output, LIMITS)
     assert report.earlier == finished > 0
     assert output.read_text() == whole
 
@@ -92,7 +93,7 @@ def test_bad_clips_are_named_and_the_rest_is_answered(engine, folder, output, ca
         for name in ("gone", "no", "quiet")
     ]
     write_manifest(folder / "bad.jsonl", rows)
-    report = engine.run(folder / "bad.jsonl", output, LIMITS)
+    report = engine.run(clips_of(folder / "bad.jsonl"), output, LIMITS)
     assert sorted(sentence.split(":")[0] for sentence in report.skipped) == ["gone", "no"]
     assert report.answered == len(rows) - 2
     assert "quiet: silent clip" in capsys.readouterr().err
@@ -101,7 +102,7 @@ def test_bad_clips_are_named_and_the_rest_is_answered(engine, folder, output, ca
 def test_nothing_answered_is_an_error(engine, folder, output):
     write_manifest(folder / "gone.jsonl", [Utterance(id="a", audio="gone.wav", task="asr", prompt="x")])
     with pytest.raises(WavLLMError, match=r"No utterance .* could be answered; the first: a: "):
-        engine.run(folder / "gone.jsonl", output, LIMITS)
+        engine.run(clips_of(folder / "gone.jsonl"), output, LIMITS)
     assert not output.exists()
 
 
@@ -110,7 +111,7 @@ def test_answers_of_another_model_are_not_mixed_in(engine, folder, output):
     partial = output.with_name("hypotheses.jsonl.partial")
     partial.write_text(Hypothesis(**row.model_dump(), text="x", system="other").json_line() + "\n")
     with pytest.raises(UsageError, match="another model or manifest"):
-        engine.run(folder / "manifest.jsonl", output, LIMITS)
+        engine.run(clips_of(folder / "manifest.jsonl"), output, LIMITS)
 
 
 def test_sampling_follows_the_seed(engine, folder, tmp_path):
@@ -119,7 +120,7 @@ def test_sampling_follows_the_seed(engine, folder, tmp_path):
     texts = []
     for i, seed in enumerate((1, 1, 2)):
         engine.decoding = Decoding(max_new_tokens=6, temperature=1.5, seed=seed)
-        engine.run(folder / "manifest.jsonl", tmp_path / f"{i}.jsonl", LIMITS)
+        engine.run(clips_of(folder / "manifest.jsonl"), tmp_path / f"{i}.jsonl", LIMITS)
         texts.append([row.text for row in read_manifest(tmp_path / f"{i}.jsonl", Hypothesis)])
     engine.decoding = Decoding(max_new_tokens=6, temperature=0)
     assert texts[0] == texts[1] != texts[2]
@@ -152,5 +153,5 @@ def test_a_damaged_checkpoint_is_one_sentence(folder, tmp_path):
 
 
 def test_json_of_a_report_is_data(engine, folder, output):
-    data = engine.run(folder / "manifest.jsonl", output, LIMITS).data()
+    data = engine.run(clips_of(folder / "manifest.jsonl"), output, LIMITS).data()
     assert json.loads(json.dumps(data))["answered"] == 8

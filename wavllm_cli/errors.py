@@ -4,6 +4,11 @@ A message is one sentence (or one per problem): what is wrong, where (file, line
 """
 
 
+def reason(error: BaseException) -> str:
+    """A library's error in one line, to be the end of a sentence of ours."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 class WavLLMError(Exception):
     """The work failed although it was asked for correctly (a corrupt file, a full disk)."""
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from wavllm_cli.data.audio import is_silent, read_audio
+from wavllm_cli.data.audio import audio_info, is_silent, read_audio
 from wavllm_cli.data.manifest import Utterance, read_manifest, resolve_audio
 from wavllm_cli.errors import AudioError, UsageError
 
@@ -26,6 +26,16 @@ class Clip:
             AudioError, UsageError: the file is missing, is not audio, or holds nothing.
         """
         return None if self.path is None else read_audio(self.path, self.row.start, self.row.duration)
+
+    def seconds(self) -> float:
+        """Duration, 0 for text; the file is opened only where the manifest does not say it.
+
+        Raises:
+            AudioError, UsageError: the file is missing or is not audio.
+        """
+        if self.path is None:
+            return 0.0
+        return self.row.duration or audio_info(self.path).duration - self.row.start
 
 
 @dataclass

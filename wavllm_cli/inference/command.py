@@ -1,12 +1,13 @@
 """What `wavllm infer` does: one clip to stdout, or a manifest to a hypotheses file."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from wavllm_cli import console
 from wavllm_cli.data.audio import is_silent, read_audio
-from wavllm_cli.data.manifest import MANIFEST_SUFFIXES, read_manifest
+from wavllm_cli.data.batch import clips_of
+from wavllm_cli.data.manifest import MANIFEST_SUFFIXES
 from wavllm_cli.errors import UsageError
 from wavllm_cli.recipe import Batch
 
@@ -25,13 +26,13 @@ class Answer:
     audio: str
     prompt: str
     model: str
-    skipped: list[str] = field(default_factory=list)
+    skipped: ClassVar[tuple[str, ...]] = ()  # as a manifest's report has it
 
     def show(self) -> None:
         console.out.print(self.text, markup=False)
 
     def data(self) -> dict[str, Any]:
-        return {k: v for k, v in asdict(self).items() if k != "skipped"}
+        return asdict(self)
 
 
 def infer(
@@ -57,7 +58,7 @@ def infer(
             raise UsageError(f"{source} is a manifest: say where the answers go with --output FILE.jsonl.")
         if instruction:
             raise UsageError(f"{source} is a manifest and brings its own instructions: leave out {instruction!r}.")
-        read_manifest(source)
+        clips = clips_of(source, audio_root)
     else:
         samples = read_audio(source)
         if is_silent(samples):
@@ -74,4 +75,4 @@ def infer(
         return Answer(engine.answer(samples, instruction), str(source), instruction, model)
     assert output is not None
     limits = Batch(max_seconds=batch_size * SECONDS_PER_UTTERANCE, max_utterances=batch_size)
-    return engine.run(source, output, limits, audio_root)
+    return engine.run(clips, output, limits)

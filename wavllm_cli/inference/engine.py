@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,7 @@ from typing import Any
 import torch
 
 from wavllm_cli import console
-from wavllm_cli.data.audio import audio_info
-from wavllm_cli.data.batch import Clip, Collator, clips_of
+from wavllm_cli.data.batch import Clip, Collator
 from wavllm_cli.data.manifest import Hypothesis, read_lines, write_manifest
 from wavllm_cli.data.mixture import pack
 from wavllm_cli.errors import AudioError, UsageError, WavLLMError
@@ -93,10 +92,9 @@ class Engine:
         torch.manual_seed(seed)
         inputs = inputs.to(self.device)
         ids = self.model.generate(**inputs, **self.decoding.options())
-        answers = self.processor.batch_decode(ids[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
-        return [answer.strip() for answer in answers]
+        return self.processor.answers(ids, inputs)
 
-    def run(self, manifest: Path, output: Path, limits: Batch, audio_root: Path | None = None) -> Report:
+    def run(self, clips: Sequence[Clip], output: Path, limits: Batch) -> Report:
         """Answer every row of a manifest; rows answered by an earlier, interrupted run are kept.
 
         Answers are appended to a `.partial` file beside `output` and put into the manifest's order under the final
@@ -107,7 +105,6 @@ class Engine:
             UsageError: the partial file comes from another model or manifest.
             WavLLMError: not one row could be answered.
         """
-        clips = clips_of(manifest, audio_root)
         partial = output.with_name(output.name + ".partial")
         done = self._earlier_answers(partial, {clip.row.id for clip in clips})
         earlier, started = len(done), time.perf_counter()
@@ -126,7 +123,7 @@ class Engine:
                 file.flush()
                 bar.update(task, completed=len(done) + len(skipped))
         if not done:
-            raise WavLLMError(f"No utterance of {manifest} could be answered; the first: {skipped[0]}")
+            raise WavLLMError(f"No utterance of {len(clips)} could be answered; the first: {skipped[0]}")
         write_manifest(output, [done[clip.row.id] for clip in clips if clip.row.id in done])
         os.remove(partial)
         return Report(
@@ -171,12 +168,8 @@ def _drop_half_line(path: Path) -> None:
 
 
 def _seconds(clip: Clip) -> float:
-    """Duration for batching; 0 for text and for clips that will be skipped anyway."""
-    if clip.path is None:
-        return 0.0
-    if clip.row.duration:
-        return clip.row.duration
+    """Duration for batching; 0 for clips that will be skipped anyway."""
     try:
-        return audio_info(clip.path).duration - clip.row.start
+        return clip.seconds()
     except (AudioError, UsageError):
         return 0.0

@@ -3,10 +3,10 @@
 import re
 
 from torch import Tensor
-from transformers import AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel, WavLMModel
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel, WavLMModel
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
-from wavllm_cli.errors import WavLLMError
+from wavllm_cli.errors import WavLLMError, reason
 
 # A full Whisper checkpoint names its encoder `model.encoder.*`; without this mapping transformers would leave the
 # encoder at random values and say so only in a log line.
@@ -37,8 +37,7 @@ def load_backbone(part: str, path: str, revision: str | None) -> PreTrainedModel
             path, revision=revision or "main", output_loading_info=True, dtype="auto", **options
         )
     except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise WavLLMError(f"The {part} {path!r} cannot be loaded: {reason}") from error
+        raise WavLLMError(f"The {part} {path!r} cannot be loaded: {reason(error)}") from error
     # Fine-tuned checkpoints often drop the vector that only masked pretraining uses.
     missing = [name for name in report["missing_keys"] if name != "masked_spec_embed"]
     if missing:
@@ -75,10 +74,7 @@ def load_backbones(config: PreTrainedConfig, fresh: bool = False) -> dict[str, T
 
 def backbone_config(part: str, path: str, revision: str | None) -> PreTrainedConfig:
     """The configuration of a pretrained backbone, without its weights."""
-    from transformers import AutoConfig
-
     try:
         return AutoConfig.from_pretrained(path, revision=revision or "main")
     except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise WavLLMError(f"The configuration of the {part} {path!r} cannot be read: {reason}") from error
+        raise WavLLMError(f"The configuration of the {part} {path!r} cannot be read: {reason(error)}") from error

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from transformers import (
+    AutoConfig,
     AutoFeatureExtractor,
     AutoTokenizer,
     PreTrainedConfig,
@@ -14,9 +15,10 @@ from transformers import (
     WhisperFeatureExtractor,
 )
 
-from wavllm_cli.errors import RecipeError, WavLLMError
+from wavllm_cli.data.audio import SAMPLE_RATE
+from wavllm_cli.errors import RecipeError, WavLLMError, reason
 from wavllm_cli.model.backbones import backbone_config
-from wavllm_cli.model.configuration_wavllm import MEL_HOP, SAMPLE_RATE, WavLLMConfig
+from wavllm_cli.model.configuration_wavllm import MEL_HOP, WavLLMConfig
 from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration
 from wavllm_cli.model.processing_wavllm import SPEECH_CLOSE, SPEECH_OPEN, WavLLMProcessor
 from wavllm_cli.recipe import Backbone, Model, PromptAdapter, Recipe
@@ -91,8 +93,9 @@ def build_tokenizer(model: Model, texts: Iterable[str]) -> PreTrainedTokenizerBa
     try:
         return AutoTokenizer.from_pretrained(source.path, revision=source.revision or "main")
     except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise WavLLMError(f"The tokenizer of the language_model {source.path!r} cannot be loaded: {reason}") from error
+        raise WavLLMError(
+            f"The tokenizer of the language_model {source.path!r} cannot be loaded: {reason(error)}"
+        ) from error
 
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenizerFast:
@@ -124,8 +127,6 @@ def _part_config(
 ) -> PreTrainedConfig | dict:
     if source.path is not None:
         return backbone_config(part, source.path, source.revision)
-    from transformers import AutoConfig
-
     keys = dict(source.config or {})
     if tokenizer is not None:
         special = {f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad")}
@@ -134,8 +135,8 @@ def _part_config(
     try:
         return AutoConfig.for_model(model_type, **keys)
     except (TypeError, ValueError, AttributeError) as error:
-        reason = " ".join(str(error).split())
-        raise RecipeError(f"model.{part}.config is not a valid {model_type} configuration: {reason}") from error
+        words = " ".join(str(error).split())
+        raise RecipeError(f"model.{part}.config is not a valid {model_type} configuration: {words}") from error
 
 
 def _feature_extractors(model: Model, config: WavLLMConfig) -> tuple:

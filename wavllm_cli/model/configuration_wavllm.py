@@ -7,7 +7,6 @@ from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig, PreTrainedConfig
 from transformers.configuration_utils import SubConfigSpec
 
-SAMPLE_RATE = 16_000  # Hz
 MEL_HOP = 160  # samples between two log-mel frames: 10 ms, the same in every Whisper
 PUBLISHED_PROMPT_SCALE_MAX = 3.0
 WHISPER_LARGE_V2 = {

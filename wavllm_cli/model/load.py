@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from wavllm_cli.errors import UsageError, WavLLMError
+from wavllm_cli.errors import UsageError, WavLLMError, reason
 from wavllm_cli.model.configuration_wavllm import WavLLMConfig
 from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration
 from wavllm_cli.model.processing_wavllm import WavLLMProcessor
@@ -36,8 +36,7 @@ def load_model(
     except WavLLMError:
         raise
     except Exception as error:  # safetensors, JSON and hub errors have no common class
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise WavLLMError(f"The model {source} cannot be loaded: {reason}") from error
+        raise WavLLMError(f"The model {source} cannot be loaded: {reason(error)}") from error
     # A stage may add a fresh prompt adapter; anything else that is missing would be noise in its place.
     missing = [name for name in report["missing_keys"] if not name.startswith("prompt_adapter.") or not config_options]
     if missing:

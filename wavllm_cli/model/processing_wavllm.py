@@ -1,14 +1,16 @@
 """From text and audio to the model's inputs: the only place where token ids and the loss mask are built."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 from transformers import AutoProcessor, BatchFeature, PreTrainedTokenizerBase, ProcessorMixin
 
-from wavllm_cli.model.configuration_wavllm import SAMPLE_RATE, AudioGeometry, WavLLMConfig
+from wavllm_cli.data.audio import SAMPLE_RATE
+from wavllm_cli.model.configuration_wavllm import AudioGeometry, WavLLMConfig
 
 IGNORE = -100  # label of positions that are not part of the answer
 SYSTEM = (
@@ -185,6 +187,11 @@ class WavLLMProcessor(ProcessorMixin):
         if target is not None:
             batch["labels"] = pad_rows([labels for _, labels in rows], IGNORE, left=True)
         return BatchFeature(batch)
+
+    def answers(self, ids: torch.Tensor, inputs: Mapping[str, Any]) -> list[str]:
+        """The texts that `generate` added to these inputs, (B, L + new) ids -> B answers."""
+        texts = self.batch_decode(ids[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+        return [text.strip() for text in texts]
 
     def _clips(self, audio: np.ndarray | Sequence[np.ndarray | None] | None, count: int) -> list[np.ndarray]:
         """One array per utterance, empty where there is no audio, never shorter than the encoders can take."""

@@ -5,7 +5,7 @@ runs/NAME/stage1/
     log.jsonl            one line a logged step
     samples.jsonl        decoded validation answers
     tensorboard/
-    state/step-000400/   trained tensors, optimiser, position in the data (the newest only)
+    state/step-00000400/ trained tensors, optimiser, position in the data (the newest only)
     config.json, model.safetensors, processor and tokenizer files: the result, once the stage has ended
 """
 
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from wavllm_cli import recipe as recipes
+from wavllm_cli.data.manifest import replacing
 from wavllm_cli.errors import UsageError, WavLLMError
 from wavllm_cli.recipe import Recipe
 
@@ -64,7 +65,8 @@ class RunFolder:
                     f"{'; …' if len(changes) > 3 else ''}): choose another --output, or start over with --restart."
                 )
         self.path.mkdir(parents=True, exist_ok=True)
-        write_text(saved, recipes.dump(recipe))
+        with replacing(saved) as draft:
+            draft.write_text(recipes.dump(recipe), encoding="utf-8")
 
     def clear(self) -> None:
         """Forget the run (`--restart`)."""
@@ -125,20 +127,14 @@ class RunFolder:
             log = self.path / name
             if log.is_file():
                 kept = [line for line in complete_lines(log) if json.loads(line)["step"] <= step]
-                write_text(log, "".join(kept))
+                with replacing(log) as draft:
+                    draft.write_text("".join(kept), encoding="utf-8")
 
 
 def complete_lines(path: Path) -> Iterator[str]:
     """Lines of a log, without the half one that a kill may have left at its end."""
     with path.open(encoding="utf-8") as file:
         yield from (line for line in file if line.endswith("\n"))
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write under a temporary name, then rename: a reader sees the old file or the new one."""
-    temporary = path.with_name(f".{path.name}.writing")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
 
 
 def differences(old: Any, new: Any, key: str = "") -> Iterator[str]:

@@ -9,7 +9,6 @@ import numpy as np
 from torch.utils.data import DataLoader, Dataset
 
 from wavllm_cli import console
-from wavllm_cli.data.audio import audio_info
 from wavllm_cli.data.batch import Batch, Clip, Collator, clips_of
 from wavllm_cli.data.mixture import Curriculum, pack
 from wavllm_cli.errors import UsageError, WavLLMError
@@ -58,7 +57,7 @@ def _measure(clip: Clip, max_seconds: float) -> tuple[float, str | None]:
     if not clip.path.is_file():
         return 0.0, "audio file missing"
     try:
-        seconds = clip.row.duration or audio_info(clip.path).duration - clip.row.start
+        seconds = clip.seconds()
     except WavLLMError:
         return 0.0, "audio unreadable"
     if seconds > max_seconds:

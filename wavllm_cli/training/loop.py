@@ -287,8 +287,8 @@ class Trainer:
         inputs = batch.inputs.to(self.accelerator.device)
         with self.accelerator.autocast():
             ids = self.bare.generate(**inputs, do_sample=False, max_new_tokens=self.recipe.generation.max_new_tokens)
-        answers = self.processor.batch_decode(ids[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
-        rows = [(row.id, row.target, text.strip()) for row, text in zip(batch.rows, answers, strict=True)]
+        answers = self.processor.answers(ids, inputs)
+        rows = [(row.id, row.target, text) for row, text in zip(batch.rows, answers, strict=True)]
         keys = ("id", "reference", "hypothesis")
         self._log("samples.jsonl", [{"step": done, **dict(zip(keys, row, strict=True))} for row in rows])
         short = [[textwrap.shorten(str(cell), SHOWN) for cell in row] for row in rows]

@@ -9,6 +9,7 @@ from wavllm_cli import console
 from wavllm_cli.data.manifest import read_manifest
 from wavllm_cli.errors import WavLLMError
 from wavllm_cli.model.build import build_config, build_tokenizer
+from wavllm_cli.model.configuration_wavllm import BACKBONES
 from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration
 from wavllm_cli.recipe import Recipe, Stage
 from wavllm_cli.training.groups import count_parameters
@@ -77,11 +78,7 @@ def check(recipe: Recipe) -> Plan:
 def _stage_plan(number: int, stage: Stage, recipe: Recipe, counts: dict[str, int], problems: list[str]) -> StagePlan:
     trained = sum(count for group, count in counts.items() if group in stage.trainable)
     frozen = sum(counts.values()) - trained
-    referenced = {
-        part
-        for part in ("semantic_encoder", "acoustic_encoder", "language_model")
-        if getattr(recipe.model, part).path and part not in stage.trainable
-    }
+    referenced = {part for part in BACKBONES if getattr(recipe.model, part).path and part not in stage.trainable}
     stored = sum(count for group, count in counts.items() if group not in referenced)
     utterances, hours = _data(number, stage, recipe, problems)
     weights = frozen * BYTES[stage.precision] + trained * 4
