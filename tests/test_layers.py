@@ -14,7 +14,7 @@ LAYERS = [
     {"data", "scoring.normalize"},
     {"corpora", "prompts", "scoring"},
     {"model"},
-    {"training", "inference"},
+    {"training", "inference", "convert"},
     {"help"},
     {"cli"},
 ]

@@ -5,6 +5,7 @@ import pytest
 import torch
 from transformers import AutoTokenizer, PreTrainedTokenizerFast, Wav2Vec2FeatureExtractor, WhisperFeatureExtractor
 
+from wavllm_cli.convert.tokenizer import load_sentencepiece
 from wavllm_cli.model.processing_wavllm import IGNORE, LLAMA2, SYSTEM, Template, WavLLMProcessor, template_of
 
 CHATML = (
@@ -256,24 +257,8 @@ def sentencepiece(shared_data):
 
 
 @pytest.fixture(scope="module")
-def llama2_tokenizer(sentencepiece):
-    """The sentencepiece model as a fast tokenizer.
-
-    `LlamaTokenizer.from_pretrained(tokenizer.model)` of transformers 5 orders merges by id instead of score and puts no
-    space before a text that begins with one: " </SPEECH>" and "two  spaces" come out otherwise.
-    """
-    from tokenizers import Tokenizer, decoders, models, normalizers
-    from transformers.convert_slow_tokenizer import generate_merges
-
-    scores = {sentencepiece.id_to_piece(i): sentencepiece.get_score(i) for i in range(len(sentencepiece))}
-    vocab = {piece: i for i, piece in enumerate(scores)}
-    merges = generate_merges(vocab, scores)
-    backend = Tokenizer(models.BPE(vocab=vocab, merges=merges, unk_token="<unk>", fuse_unk=True, byte_fallback=True))
-    backend.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
-    backend.decoder = decoders.Sequence(
-        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
-    )
-    return PreTrainedTokenizerFast(tokenizer_object=backend, bos_token="<s>", eos_token="</s>", unk_token="<unk>")
+def llama2_tokenizer(shared_data):
+    return load_sentencepiece(shared_data / "wavllm_examples" / "tokenizer.model")
 
 
 PROMPTS = (
