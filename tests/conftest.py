@@ -108,16 +108,9 @@ def tiny_model(tiny_config, randomize):
 
 @pytest.fixture(scope="session")
 def tiny_processor(tiny_config, tiny_tokenizer):
-    from transformers import Wav2Vec2FeatureExtractor, WhisperFeatureExtractor
-
     from wavllm_cli.model.processing_wavllm import WavLLMProcessor
 
-    return WavLLMProcessor.for_config(
-        tiny_config(),
-        WhisperFeatureExtractor(feature_size=16, chunk_length=TINY_WINDOW // 16_000),
-        Wav2Vec2FeatureExtractor(do_normalize=False, return_attention_mask=True),
-        tiny_tokenizer,
-    )
+    return WavLLMProcessor.for_config(tiny_config(), tiny_tokenizer)
 
 
 @pytest.fixture(scope="session")

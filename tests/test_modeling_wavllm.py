@@ -171,8 +171,7 @@ def test_semantic_stream_may_be_the_shorter_one(tiny_config, tiny_processor, utt
     config = tiny_config()
     config.acoustic_config.conv_stride = (10, 8, 2)
     model = WavLLMForConditionalGeneration(config).double().eval()
-    p = tiny_processor
-    processor = WavLLMProcessor.for_config(config, p.feature_extractor, p.acoustic_feature_extractor, p.tokenizer)
+    processor = WavLLMProcessor.for_config(config, tiny_processor.tokenizer)
 
     def speech(rows: list[dict]) -> list[torch.Tensor]:
         batch = processor(text=[""] * len(rows), audio=[row["audio"] for row in rows])
@@ -242,7 +241,7 @@ def prompt_scale(model, batch: dict) -> torch.Tensor:
 def test_fresh_prompt_adapter_gives_the_constant_scale(tiny_config, batch):
     model = WavLLMForConditionalGeneration(tiny_config(lora_alpha=6.0)).eval()
     scale = prompt_scale(model, batch)
-    assert scale.shape == (4, model.lora_scale_width)
+    assert scale.shape == (4, model.scale_layout.width)
     close(scale, torch.full_like(scale, 6 / 4), 1e-6)
 
 

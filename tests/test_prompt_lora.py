@@ -6,7 +6,15 @@ from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from wavllm_cli.errors import UsageError
-from wavllm_cli.model.prompt_lora import PROJECTIONS, LoRALinear, PromptAdapter, add_lora, scale_slices
+from wavllm_cli.model.prompt_lora import (
+    PROJECTIONS,
+    LoRALinear,
+    PromptAdapter,
+    add_lora,
+    half_split,
+    interleave,
+    scale_layout,
+)
 
 RANK, ALPHA = 4, 8
 FAMILIES = ("llama", "mistral", "qwen2", "qwen3", "gemma2", "granite")  # qwen2: biases; qwen3: head_dim of its own
@@ -34,11 +42,12 @@ def with_lora():
                 if name.endswith("bias"):
                     nn.init.normal_(parameter)
             model = copy.deepcopy(bare)
-            width = add_lora(model, RANK, dropout=0.0)
+            layout = scale_layout(model.config)
+            add_lora(model, RANK, dropout=0.0, layout=layout)
             for name, parameter in model.named_parameters():
                 if "lora_" in name:
                     nn.init.normal_(parameter, std=0.3)
-            made[family] = bare.double(), model.double(), width
+            made[family] = bare.double(), model.double(), layout.width
         return made[family]
 
     return make
@@ -61,7 +70,7 @@ def lora_layers(model: nn.Module) -> dict[str, LoRALinear]:
 def merged(bare: nn.Module, model: nn.Module, scale: torch.Tensor) -> nn.Module:
     """The ordinary LLM that `model` is for one prompt: W' = W + diag(s) B A (F4)."""
     result = copy.deepcopy(bare)
-    slices, _ = scale_slices(bare.config)
+    slices = scale_layout(bare.config).slices
     for name, layer in lora_layers(model).items():
         part = scale[slices[name.rsplit(".", 1)[1]]]
         result.get_submodule(name).weight += part[:, None] * (layer.lora_B.weight @ layer.lora_A.weight)
@@ -91,7 +100,7 @@ def test_no_scale_and_scale_zero_are_the_bare_llm(with_lora, ids, family):
 def test_b_zero_is_the_bare_llm(with_lora, ids):
     bare, _, width = with_lora()
     model = copy.deepcopy(bare)
-    add_lora(model, RANK, dropout=0.5)
+    add_lora(model, RANK, dropout=0.5, layout=scale_layout(model.config))
     for layer in lora_layers(model).values():
         nn.init.zeros_(layer.lora_B.weight)
     model.double().train()
@@ -192,24 +201,53 @@ def test_dropout_is_on_the_input_of_a():
         ({"head_dim": 24}, {"q": (0, 96), "k": (96, 144), "v": (96, 144), "o": (144, 176)}, 176),
     ],
 )  # fmt: skip
-def test_scale_slices(fields, slices, total):
-    assert scale_slices(llm_config("llama", **fields)) == (
-        {f"{name}_proj": slice(*ends) for name, ends in slices.items()},
-        total,
-    )
+def test_scale_layout(fields, slices, total):
+    layout = scale_layout(llm_config("llama", **fields))
+    assert layout.slices == {f"{name}_proj": slice(*ends) for name, ends in slices.items()}
+    assert layout.emitted == layout.width == total
+    scale = torch.rand(2, total)
+    assert torch.equal(layout.expand(scale), scale)
+
+
+def test_half_split_is_the_order_of_transformers():
+    """Rotating pairs (2i, 2i + 1) and then reordering is reordering and then rotating pairs (i, i + half)."""
+    from transformers.models.llama.modeling_llama import rotate_half
+
+    x = torch.randn(5, 2 * 6, dtype=torch.double)
+    angles = torch.arange(1.0, 4.0, dtype=torch.double)
+    pairs = torch.view_as_complex(x.view(5, 2, 3, 2)) * torch.polar(torch.ones_like(angles), angles)
+    interleaved = torch.view_as_real(pairs).flatten(1)
+    y = half_split(x, heads=2).view(5, 2, 6)
+    rotated = y * angles.repeat(2).cos() + rotate_half(y) * angles.repeat(2).sin()
+    torch.testing.assert_close(half_split(interleaved, heads=2), rotated.flatten(1))
+    assert torch.equal(interleave(half_split(x, heads=2), heads=2), x)
+
+
+@pytest.mark.parametrize("kv_heads", [4, 2])
+def test_interleaved_layout_reorders_q_and_k_only(kv_heads):
+    config = llm_config("llama", num_key_value_heads=kv_heads)
+    plain, layout = scale_layout(config), scale_layout(config, interleaved=True)
+    assert layout.emitted == plain.width < layout.width
+    scale = torch.rand(2, layout.emitted)
+    expanded = layout.expand(scale)
+    assert expanded.shape == (2, layout.width)
+    for name, heads in (("q_proj", 4), ("k_proj", kv_heads)):
+        assert torch.equal(expanded[:, layout.slices[name]], half_split(scale[:, plain.slices[name]], heads))
+    for name in ("v_proj", "o_proj"):
+        assert torch.equal(expanded[:, layout.slices[name]], scale[:, plain.slices[name]])
 
 
 def test_fused_projections_are_refused_with_a_sentence():
     model = AutoModelForCausalLM.from_config(llm_config("phi3"))
     with pytest.raises(UsageError, match=r"^Phi3ForCausalLM has 0 attention modules .* needs one in each layer"):
-        add_lora(model, RANK, dropout=0.0)
+        add_lora(model, RANK, dropout=0.0, layout=scale_layout(model.config))
 
 
 @pytest.mark.parametrize("family", ["stablelm", "nemotron"])
 def test_an_llm_that_would_lose_the_scale_is_refused(family):
     model = AutoModelForCausalLM.from_config(llm_config(family))
     with pytest.raises(UsageError, match="does not pass keywords on to its attention"):
-        add_lora(model, rank=2, dropout=0.0)
+        add_lora(model, rank=2, dropout=0.0, layout=scale_layout(model.config))
 
 
 # --- prompt adapter ---

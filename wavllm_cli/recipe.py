@@ -166,6 +166,17 @@ class Generation(Section):
     temperature: Annotated[float, Field(ge=0)] = 0.0
     num_beams: PositiveInt = 1
 
+    def options(self) -> dict[str, Any]:
+        """As keywords of transformers' `generate`."""
+        return {"max_new_tokens": self.max_new_tokens, "num_beams": self.num_beams, **sampling(self.temperature)}
+
+
+def sampling(temperature: float) -> dict[str, Any]:
+    """A temperature as keywords of transformers' `generate`: drawn from all tokens, not from its default of 50."""
+    if temperature > 0:
+        return {"do_sample": True, "temperature": temperature, "top_k": 0}
+    return {"do_sample": False, "temperature": None, "top_k": None, "top_p": None}
+
 
 class Recipe(Section):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]

@@ -8,6 +8,7 @@ import gzip
 import io
 import json
 import os
+import shutil
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -296,7 +297,8 @@ def _write_parquet(path: Path, rows: Iterable[Utterance]) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a name beside `path` to write to; on success it replaces `path`, on failure nothing is left.
+    """Give a name beside `path` to write to, a file or a folder; on success it replaces `path` (a folder only an empty
+    one), on failure nothing is left.
 
     Raises:
         WavLLMError: nothing can be written there.
@@ -309,6 +311,8 @@ def replacing(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise WavLLMError(f"{path} cannot be written: {error.strerror or error}.") from error
     finally:
+        if draft.is_dir():
+            shutil.rmtree(draft, ignore_errors=True)
         with suppress(OSError):
             draft.unlink()
 

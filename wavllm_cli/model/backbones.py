@@ -12,6 +12,7 @@ from wavllm_cli.errors import WavLLMError, reason
 # encoder at random values and say so only in a log line.
 WHISPER_KEYS = {r"^(model\.)?encoder\.": ""}
 LORA_HOME = re.compile(r"\.([qkvo]_proj)\.(weight|bias)$")
+_BASE = r".\1.base_layer.\2"
 
 LOADERS = {
     "semantic_encoder": (WhisperEncoder, {"key_mapping": WHISPER_KEYS}),
@@ -58,18 +59,23 @@ def load_backbones(config: PreTrainedConfig, fresh: bool = False) -> dict[str, T
     state: dict[str, Tensor] = {}
     for part, build in BUILDERS.items():
         if part in config.backbones:
-            source = config.backbones[part]
-            model = load_backbone(part, source["path"], source.get("revision"))
+            state |= backbone_tensors(part, config.backbones[part])
         elif fresh:
-            model = build(config)
-        else:
-            continue
-        prefix = part if part == "language_model" else f"{part}.model"
-        for name, tensor in model.state_dict().items():
-            if part == "language_model":
-                name = LORA_HOME.sub(r".\1.base_layer.\2", name)
-            state[f"{prefix}.{name}"] = tensor
+            state |= _renamed(part, build(config))
     return state
+
+
+def backbone_tensors(part: str, source: dict[str, str | None]) -> dict[str, Tensor]:
+    """One pretrained backbone (an entry of `config.backbones`) as tensors named as in WavLLM."""
+    path = source["path"]
+    assert path is not None
+    return _renamed(part, load_backbone(part, path, source.get("revision")))
+
+
+def _renamed(part: str, model: PreTrainedModel) -> dict[str, Tensor]:
+    if part != "language_model":
+        return {f"{part}.model.{name}": tensor for name, tensor in model.state_dict().items()}
+    return {f"{part}.{LORA_HOME.sub(_BASE, name)}": tensor for name, tensor in model.state_dict().items()}
 
 
 def backbone_config(part: str, path: str, revision: str | None) -> PreTrainedConfig:

@@ -11,14 +11,11 @@ from transformers import (
     PreTrainedConfig,
     PreTrainedTokenizerBase,
     PreTrainedTokenizerFast,
-    Wav2Vec2FeatureExtractor,
-    WhisperFeatureExtractor,
 )
 
-from wavllm_cli.data.audio import SAMPLE_RATE
 from wavllm_cli.errors import RecipeError, WavLLMError, reason
 from wavllm_cli.model.backbones import backbone_config
-from wavllm_cli.model.configuration_wavllm import MEL_HOP, WavLLMConfig
+from wavllm_cli.model.configuration_wavllm import WavLLMConfig
 from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration
 from wavllm_cli.model.processing_wavllm import SPEECH_CLOSE, SPEECH_OPEN, WavLLMProcessor
 from wavllm_cli.recipe import Backbone, Model, PromptAdapter, Recipe
@@ -45,8 +42,8 @@ def build(recipe: Recipe, texts: Iterable[str]) -> tuple[WavLLMForConditionalGen
     """
     tokenizer = build_tokenizer(recipe.model, texts)
     config = build_config(recipe.model, recipe.stages[0].prompt_adapter, tokenizer)
-    semantic, acoustic = _feature_extractors(recipe.model, config)
-    processor = WavLLMProcessor.for_config(config, semantic, acoustic, tokenizer)
+    semantic, acoustic = (_feature_extractor(p) for p in (recipe.model.semantic_encoder, recipe.model.acoustic_encoder))
+    processor = WavLLMProcessor.for_config(config, tokenizer, semantic, acoustic)
     # Pretrained and frozen parts are held in the stage's precision; what is trained is float32 (see training.groups).
     half = recipe.stages[0].precision == "bf16" and config.backbones
     dtype = torch.bfloat16 if half else torch.float32
@@ -139,19 +136,8 @@ def _part_config(
         raise RecipeError(f"model.{part}.config is not a valid {model_type} configuration: {words}") from error
 
 
-def _feature_extractors(model: Model, config: WavLLMConfig) -> tuple:
-    """Whisper's log-mel and WavLM's waveform extractor: those of the checkpoints, or made to the configured sizes."""
-    if model.semantic_encoder.path is not None:
-        semantic = AutoFeatureExtractor.from_pretrained(
-            model.semantic_encoder.path, revision=model.semantic_encoder.revision or "main"
-        )
-    else:
-        seconds = config.semantic_config.max_source_positions * 2 * MEL_HOP // SAMPLE_RATE
-        semantic = WhisperFeatureExtractor(feature_size=config.semantic_config.num_mel_bins, chunk_length=seconds)
-    if model.acoustic_encoder.path is not None:
-        acoustic = AutoFeatureExtractor.from_pretrained(
-            model.acoustic_encoder.path, revision=model.acoustic_encoder.revision or "main"
-        )
-    else:
-        acoustic = Wav2Vec2FeatureExtractor(do_normalize=False, return_attention_mask=True)
-    return semantic, acoustic
+def _feature_extractor(encoder: Backbone) -> Any:
+    """The feature extractor that a pretrained encoder ships with; None for a random one."""
+    if encoder.path is None:
+        return None
+    return AutoFeatureExtractor.from_pretrained(encoder.path, revision=encoder.revision or "main")

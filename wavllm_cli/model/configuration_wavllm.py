@@ -90,6 +90,8 @@ class WavLLMConfig(PreTrainedConfig):
         lora_rank, lora_alpha, lora_dropout: LoRA on the q, k, v and o projections of every layer.
         prompt_adapter_width: inner width of the prompt adapter; `None` (stage 1) means a constant scale alpha / rank.
         prompt_scale_max: upper bound of the per-channel LoRA scale.
+        interleaved_scale: the prompt adapter counts the channels of q and k in the interleaved rotary order of Meta's
+            LLaMA, as the released checkpoint does; the LLM itself holds them in the half-split order of transformers.
     """
 
     model_type = "wavllm"
@@ -114,6 +116,7 @@ class WavLLMConfig(PreTrainedConfig):
     lora_dropout: float | int = 0.1
     prompt_adapter_width: int | None = None
     prompt_scale_max: float | int = PUBLISHED_PROMPT_SCALE_MAX
+    interleaved_scale: bool = False
 
     def __post_init__(self, **kwargs):
         super().__post_init__(**kwargs)

@@ -1,8 +1,10 @@
 """Opening a checkpoint for use: the sentences that a user needs when it is not one."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -13,35 +15,45 @@ from wavllm_cli.model.processing_wavllm import WavLLMProcessor
 
 
 def load_model(
-    source: str, dtype: torch.dtype = torch.float32, **config_options: Any
+    source: str, dtype: torch.dtype | Literal["auto"] = torch.float32, **config_options: Any
 ) -> tuple[WavLLMForConditionalGeneration, WavLLMProcessor]:
     """A trained model and its processor, from a folder or a hub id.
 
     Args:
+        dtype: of the loaded tensors; `auto` is the checkpoint's own.
         config_options: entries of `WavLLMConfig` to change, such as `prompt_adapter_width` when stage 2 begins.
 
     Raises:
-        UsageError: there is no such model, or it is another project's.
+        UsageError: there is no such model, it is another project's, or an option that it has set already.
         WavLLMError: its files are damaged or one of its backbones cannot be loaded.
     """
     check_source(source)
-    try:
+    with explaining(source):
         config = WavLLMConfig.from_pretrained(source)
         for name, value in config_options.items():
+            if getattr(config, name) not in (None, value):
+                raise UsageError(f"The model {source} has {name} {getattr(config, name)}, it cannot become {value}.")
             setattr(config, name, value)
         model, report = WavLLMForConditionalGeneration.from_pretrained(
             source, config=config, dtype=dtype, output_loading_info=True
         )
         processor = WavLLMProcessor.from_pretrained(source)
-    except WavLLMError:
-        raise
-    except Exception as error:  # safetensors, JSON and hub errors have no common class
-        raise WavLLMError(f"The model {source} cannot be loaded: {reason(error)}") from error
     # A stage may add a fresh prompt adapter; anything else that is missing would be noise in its place.
     missing = [name for name in report["missing_keys"] if not name.startswith("prompt_adapter.") or not config_options]
     if missing:
         raise WavLLMError(f"The model {source} is incomplete: it lacks {len(missing)} tensors (first: {missing[0]}).")
     return model.eval(), processor
+
+
+@contextmanager
+def explaining(source: str) -> Iterator[None]:
+    """Whatever goes wrong in the libraries that read a model becomes one sentence."""
+    try:
+        yield
+    except WavLLMError:
+        raise
+    except Exception as error:  # safetensors, JSON and hub errors have no common class
+        raise WavLLMError(f"The model {source} cannot be loaded: {reason(error)}") from error
 
 
 def check_source(source: str) -> None:

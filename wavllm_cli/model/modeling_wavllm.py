@@ -3,6 +3,7 @@
 Shapes: B utterances, L text positions, W windows, M mel bins, S samples, P prompt tokens, D embedding width.
 """
 
+import json
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,7 +22,13 @@ from transformers import (
     PreTrainedModel,
 )
 from transformers import initialization as init
-from transformers.utils import GENERATION_CONFIG_NAME, SAFE_WEIGHTS_NAME, ModelOutput, cached_file
+from transformers.utils import (
+    GENERATION_CONFIG_NAME,
+    SAFE_WEIGHTS_INDEX_NAME,
+    SAFE_WEIGHTS_NAME,
+    ModelOutput,
+    cached_file,
+)
 
 from wavllm_cli.errors import UsageError
 from wavllm_cli.model.adapters import SpeechAdapter
@@ -29,7 +36,7 @@ from wavllm_cli.model.backbones import load_backbones
 from wavllm_cli.model.configuration_wavllm import BACKBONES, WavLLMConfig
 from wavllm_cli.model.encoders import AcousticEncoder, SemanticEncoder
 from wavllm_cli.model.processing_wavllm import IGNORE
-from wavllm_cli.model.prompt_lora import LoRALinear, PromptAdapter, add_lora
+from wavllm_cli.model.prompt_lora import LoRALinear, PromptAdapter, add_lora, scale_layout
 
 GLU_GAIN = 1.8  # a gated linear unit shrinks its input's standard deviation by about this factor
 
@@ -89,9 +96,10 @@ class WavLLMForConditionalGeneration(WavLLMPreTrainedModel, GenerationMixin):
         self.language_model = AutoModelForCausalLM.from_config(config.text_config)
         # One object: generate() asks config.text_config which masks and caches the LLM needs.
         config.text_config = self.language_model.config
-        self.lora_scale_width = add_lora(self.language_model, config.lora_rank, config.lora_dropout)
+        self.scale_layout = scale_layout(config.text_config, config.interleaved_scale)
+        add_lora(self.language_model, config.lora_rank, config.lora_dropout, self.scale_layout)
         self.prompt_adapter = (
-            PromptAdapter(width, config.prompt_adapter_width, self.lora_scale_width, config.prompt_scale_max)
+            PromptAdapter(width, config.prompt_adapter_width, self.scale_layout.emitted, config.prompt_scale_max)
             if config.prompt_adapter_width
             else None
         )
@@ -182,10 +190,10 @@ class WavLLMForConditionalGeneration(WavLLMPreTrainedModel, GenerationMixin):
         return next(encoder.parameters()).dtype
 
     def get_lora_scale(self, prompt_ids: Tensor | None, prompt_mask: Tensor | None, batch_size: int) -> Tensor:
-        """(B, P) ids and mask of the prompts, right-padded -> (B, sum of distinct projection widths)."""
+        """(B, P) ids and mask of the prompts, right-padded -> (B, width), laid out as in `ScaleLayout`."""
         if self.prompt_adapter is None:
             constant = self.config.lora_alpha / self.config.lora_rank
-            return torch.full((batch_size, self.lora_scale_width), constant, device=self.device)
+            return torch.full((batch_size, self.scale_layout.width), constant, device=self.device)
         if prompt_ids is None or prompt_mask is None:
             raise ValueError(
                 "A model with a prompt adapter needs `prompt_ids` and `prompt_mask` (see WavLLMProcessor)."
@@ -194,7 +202,7 @@ class WavLLMForConditionalGeneration(WavLLMPreTrainedModel, GenerationMixin):
             states = self.get_decoder()(
                 prompt_ids, attention_mask=prompt_mask, use_cache=False, output_hidden_states=[-1]
             ).hidden_states[-1]
-        return self.prompt_adapter(states, prompt_mask)
+        return self.scale_layout.expand(self.prompt_adapter(states, prompt_mask))
 
     def embed(
         self,
@@ -318,8 +326,7 @@ class WavLLMForConditionalGeneration(WavLLMPreTrainedModel, GenerationMixin):
             return super().from_pretrained(path, *args, config=config, **kwargs)
         for key in hub:
             kwargs.pop(key)
-        trained = load_file(cached_file(path, SAFE_WEIGHTS_NAME, **hub))
-        state = load_backbones(config) | trained
+        state = load_backbones(config) | stored_tensors(path, **hub)
         if "generation_config" not in kwargs and cached_file(
             path, GENERATION_CONFIG_NAME, _raise_exceptions_for_missing_entries=False, **hub
         ):
@@ -350,6 +357,16 @@ class WavLLMForConditionalGeneration(WavLLMPreTrainedModel, GenerationMixin):
             super().save_pretrained(Path(path), *args, state_dict=state, **kwargs)
         finally:
             self.config.backbones = backbones or None
+
+
+def stored_tensors(path: str | os.PathLike, **hub) -> dict[str, Tensor]:
+    """The tensors in a checkpoint folder or hub repository, mapped from one file or its shards."""
+    index = cached_file(path, SAFE_WEIGHTS_INDEX_NAME, _raise_exceptions_for_missing_entries=False, **hub)
+    shards = json.loads(Path(index).read_text())["weight_map"].values() if index else [SAFE_WEIGHTS_NAME]
+    state: dict[str, Tensor] = {}
+    for shard in dict.fromkeys(shards):
+        state |= load_file(cached_file(path, shard, **hub))
+    return state
 
 
 def default_init(layer: nn.Module) -> None:

@@ -7,7 +7,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import AutoProcessor, BatchFeature, PreTrainedTokenizerBase, ProcessorMixin
+from transformers import (
+    AutoProcessor,
+    BatchFeature,
+    PreTrainedTokenizerBase,
+    ProcessorMixin,
+    Wav2Vec2FeatureExtractor,
+    WhisperFeatureExtractor,
+)
 
 from wavllm_cli.data.audio import SAMPLE_RATE
 from wavllm_cli.model.configuration_wavllm import AudioGeometry, WavLLMConfig
@@ -28,11 +35,16 @@ class Template:
         BOS left <SPEECH> | speech tokens | </SPEECH> instruction right | answer EOS
 
     and without it `BOS left instruction right | answer EOS`. The parts between bars are tokenised separately.
+
+    Attributes:
+        bos_after_speech: BOS stands in place of the first token after the speech, a lone space. The released generator
+            does so, and the released checkpoint answers best as it was evaluated.
     """
 
     left: str
     right: str
     bos: bool = True
+    bos_after_speech: bool = False
 
 
 LLAMA2 = Template(left=f"[INST]<<SYS>>\n{SYSTEM}\n<</SYS>>\n\n", right=" [/INST]")  # the released checkpoint's
@@ -80,14 +92,26 @@ class WavLLMProcessor(ProcessorMixin):
         self.acoustic_convs = [list(conv) for conv in acoustic_convs]
 
     @classmethod
-    def for_config(cls, config: WavLLMConfig, feature_extractor, acoustic_feature_extractor, tokenizer):
-        """The processor that belongs to a model of this configuration."""
+    def for_config(
+        cls,
+        config: WavLLMConfig,
+        tokenizer: PreTrainedTokenizerBase,
+        feature_extractor: WhisperFeatureExtractor | None = None,
+        acoustic_feature_extractor: Wav2Vec2FeatureExtractor | None = None,
+        template: Template | None = None,
+    ) -> "WavLLMProcessor":
+        """The processor of a model of this configuration; extractors that are not given are made to its sizes."""
+        geometry = config.audio_geometry
         return cls(
-            feature_extractor,
-            acoustic_feature_extractor,
+            feature_extractor
+            or WhisperFeatureExtractor(
+                feature_size=config.semantic_config.num_mel_bins, chunk_length=geometry.window // SAMPLE_RATE
+            ),
+            acoustic_feature_extractor or Wav2Vec2FeatureExtractor(do_normalize=False, return_attention_mask=True),
             tokenizer,
+            template=asdict(template) if template else None,
             audio_token_id=config.audio_token_id,
-            acoustic_convs=config.audio_geometry.acoustic_convs,
+            acoustic_convs=geometry.acoustic_convs,
         )
 
     @property
@@ -109,7 +133,10 @@ class WavLLMProcessor(ProcessorMixin):
         bos = [self.tokenizer.bos_token_id] if template.bos else []
         if audio_tokens:
             left = bos + self._ids(template.left + SPEECH_OPEN)
-            ids = left + [self.audio_token_id] * audio_tokens + self._ids(SPEECH_CLOSE + prompt + template.right)
+            right = self._ids(SPEECH_CLOSE + prompt + template.right)
+            if template.bos_after_speech:
+                right[0] = self.tokenizer.bos_token_id
+            ids = left + [self.audio_token_id] * audio_tokens + right
         else:
             ids = bos + self._ids(template.left + prompt + template.right)
         answer = [] if target is None else [*self._ids(target), self.tokenizer.eos_token_id]

@@ -17,6 +17,7 @@ a second forward before `backward()` cannot disturb the first. No `lora_scale` m
 
 import inspect
 import re
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -88,24 +89,60 @@ class PromptAdapter(nn.Module):
         return pooled.relu().clamp(max=self.maximum)
 
 
-def scale_slices(text_config: PreTrainedConfig) -> tuple[dict[str, slice], int]:
-    """Where each projection's scale lies in `lora_scale`, and its total width.
+@dataclass(frozen=True)
+class ScaleLayout:
+    """Where each projection finds its channels in `lora_scale`, (B, width).
 
-    Projections of equal output width share their channels (the published model has one scale of 4096 for all four);
-    grouped-query attention, whose k and v are narrower, appends one part for each further width.
+    Projections of equal output width share theirs (the published model has one scale of 4096 for all four);
+    grouped-query attention, whose k and v are narrower, appends one part for each further width. Those parts are
+    what a prompt adapter emits, (B, emitted).
+
+    Attributes:
+        rotary: for a prompt adapter that counts the channels of q and k in another rotary order: where these two
+            stand in what it emits, and their heads. `expand` appends them reordered.
     """
+
+    slices: dict[str, slice]
+    emitted: int
+    width: int
+    rotary: tuple[tuple[slice, int], ...] = ()
+
+    def expand(self, scale: Tensor) -> Tensor:
+        """(B, emitted) -> (B, width)."""
+        return torch.cat([scale, *(half_split(scale[:, part], heads) for part, heads in self.rotary)], dim=1)
+
+
+def half_split(x: Tensor, heads: int) -> Tensor:
+    """(…, heads * head_dim) channels from the interleaved rotary order (pairs 2i, 2i + 1) to pairs i, i + head_dim / 2.
+
+    Meta's LLaMA rotates the former, transformers' the latter.
+    """
+    return x.unflatten(-1, (heads, -1, 2)).transpose(-1, -2).flatten(-3)
+
+
+def interleave(x: Tensor, heads: int) -> Tensor:
+    """The inverse of `half_split`."""
+    return x.unflatten(-1, (heads, 2, -1)).transpose(-1, -2).flatten(-3)
+
+
+def scale_layout(text_config: PreTrainedConfig, interleaved: bool = False) -> ScaleLayout:
+    """The layout for an LLM of this configuration; `interleaved` as in `WavLLMConfig.interleaved_scale`."""
     heads = text_config.num_attention_heads
     head_dim = getattr(text_config, "head_dim", None) or text_config.hidden_size // heads
     kv_heads = getattr(text_config, "num_key_value_heads", None) or heads
     q, kv, o = heads * head_dim, kv_heads * head_dim, text_config.hidden_size
-    widths = dict(zip(PROJECTIONS, (q, kv, kv, o), strict=True))
     parts: dict[int, slice] = {}
-    total = 0
-    for width in widths.values():
-        if width not in parts:
-            parts[width] = slice(total, total + width)
-            total += width
-    return {name: parts[width] for name, width in widths.items()}, total
+    emitted = 0
+    for size in (q, kv, o):
+        if size not in parts:
+            parts[size] = slice(emitted, emitted + size)
+            emitted += size
+    slices = dict(zip(PROJECTIONS, (parts[q], parts[kv], parts[kv], parts[o]), strict=True))
+    if not interleaved:
+        return ScaleLayout(slices, emitted, emitted)
+    rotary = ((parts[q], heads), (parts[kv], kv_heads))
+    slices |= {"q_proj": slice(emitted, emitted + q), "k_proj": slice(emitted + q, emitted + q + kv)}
+    return ScaleLayout(slices, emitted, emitted + q + kv, rotary)
 
 
 def passes_keywords(layer: nn.Module, attention: str) -> bool:
@@ -117,14 +154,13 @@ def passes_keywords(layer: nn.Module, attention: str) -> bool:
     return call is None or "**" in call[1]
 
 
-def add_lora(language_model: PreTrainedModel, rank: int, dropout: float) -> int:
-    """Wrap q, k, v, o of every self-attention layer; return the width of `lora_scale`.
+def add_lora(language_model: PreTrainedModel, rank: int, dropout: float, layout: ScaleLayout) -> None:
+    """Wrap q, k, v, o of every self-attention layer.
 
     Raises:
         UsageError: the LLM has no separate q, k, v, o projections (Phi-3 fuses them, for example), or its layers
             keep keywords from their attention (StableLM), where the scale would be lost without a word.
     """
-    slices, width = scale_slices(language_model.config)
     modules = dict(language_model.named_modules())
     names = [path for path, module in modules.items() if all(hasattr(module, name) for name in PROJECTIONS)]
     attentions = [modules[path] for path in names]
@@ -143,7 +179,6 @@ def add_lora(language_model: PreTrainedModel, rank: int, dropout: float) -> int:
     for attention in attentions:
         for name in PROJECTIONS:
             setattr(attention, name, LoRALinear(getattr(attention, name), rank, dropout))
-        hook = ScaleHook(slices)
+        hook = ScaleHook(layout.slices)
         attention.register_forward_pre_hook(hook.before, with_kwargs=True)
         attention.register_forward_hook(hook.after, always_call=True)
-    return width

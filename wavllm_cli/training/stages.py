@@ -83,7 +83,7 @@ def train(recipe: Recipe, stage_number: int, output: Path, start: str | None = N
     counts = count_parameters(model)
     trained = sum(p.numel() for p in trainer.trained)
     console.info(f"stage {stage_number}: training {trained:,} of {sum(counts.values()):,} parameters → {folder.path}")
-    model.generation_config.update(**generation_options(recipe))
+    model.generation_config.update(**recipe.generation.options())
     trainer.run()
     return summarise(folder)
 
@@ -101,14 +101,6 @@ def summarise(folder: RunFolder) -> Summary:
     seconds = sum(line.get("seconds", 0.0) for line in lines)
     mean = sum(losses[-20:]) / max(1, len(losses[-20:]))
     return Summary(str(folder.path), len(losses), mean, validation[-1] if validation else None, seconds)
-
-
-def generation_options(recipe: Recipe) -> dict:
-    """The recipe's decoding as transformers' generation options."""
-    options = {"max_new_tokens": recipe.generation.max_new_tokens, "num_beams": recipe.generation.num_beams}
-    if recipe.generation.temperature > 0:
-        return {**options, "do_sample": True, "temperature": recipe.generation.temperature}
-    return {**options, "do_sample": False}
 
 
 def require_manifests(recipe: Recipe, stage_number: int) -> None:
