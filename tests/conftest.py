@@ -183,3 +183,60 @@ def noise():
         return np.random.default_rng(seed).uniform(-0.5, 0.5, shape).astype(np.float32)
 
     return make
+
+
+# --- released checkpoints: the original names at small sizes ---
+
+
+@pytest.fixture(scope="session")
+def sentencepiece_file(tmp_path_factory):
+    """A sentencepiece model like LLaMA-2's (byte fallback, no normalisation) with 512 pieces."""
+    from sentencepiece import SentencePieceTrainer
+
+    from wavllm_cli.model.processing_wavllm import LLAMA2
+    from wavllm_cli.prompts import shipped_texts
+
+    path = tmp_path_factory.mktemp("sentencepiece") / "tokenizer.model"
+    with path.open("wb") as file:
+        SentencePieceTrainer.train(
+            sentence_iterator=iter([*shipped_texts(), LLAMA2.left, "<SPEECH> </SPEECH> [/INST]"]),
+            model_writer=file,
+            model_type="bpe",
+            vocab_size=512,
+            byte_fallback=True,
+            normalization_rule_name="identity",
+            remove_extra_whitespaces=False,
+            minloglevel=2,
+        )
+    return path
+
+
+@pytest.fixture(scope="session")
+def released(tmp_path_factory, sentencepiece_file):
+    """Factory of released checkpoints, converted: `.tensors`, `.file`, `.folder`, `.sizes`; options as for
+    `random_checkpoint`."""
+    from dataclasses import replace
+    from types import SimpleNamespace
+
+    import torch
+    from released import Sizes, random_checkpoint
+
+    from wavllm_cli.convert.from_fairseq import Heads, from_fairseq
+
+    sizes = replace(Sizes(), vocab=512)
+    heads = Heads(sizes.semantic_heads, sizes.acoustic_heads, sizes.heads)
+    made = {}
+
+    def make(**options):
+        key = str(sorted(options.items(), key=str))
+        if key not in made:
+            folder = tmp_path_factory.mktemp("released")
+            tensors = random_checkpoint(sizes, **options)
+            torch.save({"model": tensors, "cfg": {"task": {"_name": "speechllm_task"}}}, folder / "final.pt")
+            from_fairseq(folder / "final.pt", sentencepiece_file, folder / "model", heads, {})
+            made[key] = SimpleNamespace(
+                tensors=tensors, file=folder / "final.pt", folder=folder / "model", sizes=sizes, heads=heads
+            )
+        return made[key]
+
+    return make

@@ -75,6 +75,7 @@ def inputs(tmp_path):
         (tmp_path / name).write_text("".join(json.dumps(r) + "\n" for r in rows))
     (tmp_path / "bad-line.jsonl").write_text(json.dumps(row) + "\n{oops\n")
     (tmp_path / "typo.yaml").write_text("nmae: x\n")
+    (tmp_path / "text.pt").write_text("this is no checkpoint")
     return tmp_path
 
 
@@ -103,6 +104,13 @@ MISTAKES = [
     ("prep librispeech .", 2, "not LibriSpeech"),
     ("prep spoken-digits --digits three", 2, "3..6"),
     ("gen-prompts multi duplicate.jsonl --out o.jsonl", 2, "line 2"),
+    ("convert text.pt --output m", 2, "--tokenizer FILE"),
+    ("convert text.pt --tokenizer gone.model --output m", 2, "gone.model"),
+    ("convert text.pt --tokenizer text.wav --output m", 2, "text.wav"),
+    ("convert text.pt --tokenizer gone.model --output text.wav", 2, "text.wav exists already"),
+    ("convert gone --to-fairseq --output m.pt", 2, "no model folder gone"),
+    ("export --model gone --to peft --output m", 2, "no model folder gone"),
+    ("export --model gone --to onnx --output m", 2, "onnx"),
     ("trian", 2, "train"),
     ("infer", 2, "source"),
 ]

@@ -1,6 +1,8 @@
 """Inference: one clip or a manifest, resumable, never stopped by one bad clip."""
 
 import json
+from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -55,8 +57,72 @@ def test_answers_come_in_the_manifest_order_and_equal_those_one_by_one(engine, f
     assert not output.with_name("hypotheses.jsonl.partial").exists()
     for row in rows:
         samples = read_audio(folder / f"{row.id[4:]}.wav") if row.audio else None
-        assert row.text == engine.answer(samples, row.prompt)
+        assert row.text == engine.answer(samples, row.prompt).text
     assert all(row.system == str(folder / "model") for row in rows)
+
+
+@pytest.fixture
+def decoding(engine, monkeypatch):
+    """Function: change the engine's decoding for one test."""
+
+    def change(**options):
+        monkeypatch.setattr(engine, "decoding", replace(engine.decoding, **options))
+
+    return change
+
+
+@pytest.mark.parametrize("options", [{}, {"num_beams": 3}, {"temperature": 0.7, "seed": 5}], ids=str)
+def test_logprobs_are_those_of_the_bare_network(engine, decoding, options):
+    """A forward pass over prompt and answer gives the same, whatever way the answer was found."""
+    import torch
+
+    decoding(logprobs=True, **options)
+    samples = np.random.default_rng(1).normal(0, 0.1, 20_000).astype(np.float32)
+    answer = engine.answer(samples, "hello")
+    assert len(answer.logprobs) == len(answer.token_ids) == 6
+    assert answer.text == engine.processor.decode(answer.token_ids, skip_special_tokens=True).strip()
+    inputs = engine.processor(text="hello", audio=samples)
+    new = torch.tensor([answer.token_ids])
+    inputs["input_ids"] = torch.cat([inputs["input_ids"], new], dim=1)
+    inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
+    with torch.no_grad():
+        expected = engine.model(**inputs).logits[0, -7:-1].log_softmax(-1).gather(1, new.T)[:, 0]
+    torch.testing.assert_close(torch.tensor(answer.logprobs), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_logprobs_of_a_manifest_end_with_eos(engine, folder, output, decoding, monkeypatch):
+    """Rows of a batch end at different tokens; what pads them is left out."""
+    decoding(logprobs=True, max_new_tokens=20)
+    report = engine.run(clips_of(folder / "manifest.jsonl"), output, LIMITS)
+    before = {row.id: row for row in read_manifest(output, Hypothesis)}
+    assert report.answered == 8 and all(len(row.logprobs) == len(row.token_ids) for row in before.values())
+    often = Counter(token for row in before.values() for token in row.token_ids).most_common(1)[0][0]
+    monkeypatch.setattr(engine.model.generation_config, "eos_token_id", often)
+    output.unlink()
+    engine.run(clips_of(folder / "manifest.jsonl"), output, LIMITS)
+    lengths = set()
+    for row in read_manifest(output, Hypothesis):
+        ids = before[row.id].token_ids
+        end = ids.index(often) + 1 if often in ids else len(ids)
+        assert row.token_ids == ids[:end]
+        np.testing.assert_allclose(row.logprobs, before[row.id].logprobs[:end], rtol=1e-4, atol=1e-5)
+        lengths.add(end)
+    assert len(lengths) > 1
+
+
+def test_a_partial_file_without_logprobs_is_not_continued_with_them(engine, folder, output, decoding):
+    row = read_manifest(folder / "manifest.jsonl")[0]
+    begun = Hypothesis(**row.model_dump(), text="x", system=str(folder / "model"))
+    output.with_name("hypotheses.jsonl.partial").write_text(begun.json_line() + "\n")
+    decoding(logprobs=True)
+    with pytest.raises(UsageError, match="was begun without --logprobs"):
+        engine.run(clips_of(folder / "manifest.jsonl"), output, LIMITS)
+
+
+def test_a_token_that_the_model_does_not_know_is_a_sentence(engine, monkeypatch):
+    monkeypatch.setattr(engine.processor.tokenizer, "encode", lambda *_, **__: [5, 9000])
+    with pytest.raises(UsageError, match=r"needs token 9000, but the model .* embeds \d+: its tokenizer was made for"):
+        engine.answer(None, "hello")
 
 
 def test_a_stopped_run_keeps_its_answers_even_after_half_a_line(engine, folder, output, monkeypatch):

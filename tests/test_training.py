@@ -216,6 +216,22 @@ def test_a_new_prompt_adapter_changes_nothing_at_first(finished, data):
     torch.testing.assert_close(*logits, atol=1e-5, rtol=1e-5)
 
 
+def test_stage_2_trains_a_released_checkpoint_on(recipe, released, tmp_path):
+    start = released().folder
+    with pytest.raises(UsageError, match="has prompt_adapter_width 16, it cannot become 24"):
+        stages.train(recipe("stages.1.prompt_adapter.width=24"), 2, tmp_path / "run", start=str(start))
+    stages.train(recipe("stages.1.prompt_adapter.width=16"), 2, tmp_path / "run", start=str(start))
+    before, after = tensors(start), tensors(tmp_path / "run" / "stage2")
+    moved = {name for name in before if (before[name] != after[name]).any()}
+    assert {"prompt_adapter.up.weight", "fusion.weight", "acoustic_encoder.layer_weights"} <= moved
+    assert "language_model.model.layers.1.self_attn.q_proj.lora_B.weight" in moved
+    assert not {n for n in moved if n.startswith(("semantic_encoder.", "acoustic_encoder.model.")) or ".base_" in n}
+    config = json.loads((tmp_path / "run" / "stage2" / "config.json").read_text())
+    assert config["interleaved_scale"]
+    processor = json.loads((tmp_path / "run" / "stage2" / "processor_config.json").read_text())
+    assert processor["template"]["bos_after_speech"]
+
+
 def test_a_finished_stage_is_left_alone_and_restart_forgets_it(recipe, finished, capsys):
     stamp = (finished / "stage1" / "model.safetensors").stat().st_mtime_ns
     stages.train(recipe(), 1, finished)

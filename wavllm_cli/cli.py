@@ -33,6 +33,11 @@ Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one key, e.g. stages.0.steps=500.")
 ]
 AudioRoot = Annotated[Path | None, typer.Option(help="Folder that relative audio paths start from.")]
+Dtype = Literal["float32", "bfloat16", "float16"]
+Reference = Annotated[
+    str | None,
+    typer.Option(metavar="ID[@REV]", help="Hub id or folder: compare with the checkpoint's, then refer to it."),
+]
 
 _state = {"debug": False}
 
@@ -187,15 +192,22 @@ def infer(
     temperature: Annotated[float | None, typer.Option(min=0, help="0 is greedy.")] = None,
     num_beams: Annotated[int | None, typer.Option(min=1)] = None,
     seed: Seed = 0,
+    logprobs: Annotated[bool, typer.Option("--logprobs", help="Token ids and their log-probabilities too.")] = False,
     batch_size: Annotated[int, typer.Option(min=1, help="Most utterances at once.")] = 16,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 … [default: a GPU if there is one]")] = None,
-    dtype: Annotated[Literal["float32", "bfloat16", "float16"] | None, typer.Option()] = None,
+    dtype: Annotated[Dtype | None, typer.Option(help="[default: bfloat16 on a GPU, else float32]")] = None,
     json: Json = False,
 ) -> None:
     """Answer an instruction about an audio file, or every row of a manifest."""
     from wavllm_cli.inference import command
 
-    decoding = {"max_new_tokens": max_new_tokens, "temperature": temperature, "num_beams": num_beams, "seed": seed}
+    decoding = {
+        "max_new_tokens": max_new_tokens,
+        "temperature": temperature,
+        "num_beams": num_beams,
+        "seed": seed,
+        "logprobs": logprobs,
+    }
     result = command.infer(source, instruction, model, output, audio_root, batch_size, device, dtype, decoding)
     _show(result, json)
     if result.skipped:
@@ -234,6 +246,63 @@ def check(
     _show(result, json)
     if result.problems:
         raise typer.Exit(1)
+
+
+# --- convert, export ---
+
+
+@app.command(epilog="Example: wavllm convert final.pt --tokenizer tokenizer.model --output wavllm-7b")
+def convert(
+    source: Annotated[Path, typer.Argument(help="The released checkpoint (final.pt), or with --to-fairseq a folder.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder (with --to-fairseq: file) to write.")],
+    tokenizer: Annotated[Path | None, typer.Option(help="The LLM's sentencepiece model, tokenizer.model.")] = None,
+    to_fairseq: Annotated[bool, typer.Option("--to-fairseq", help="The other way: write the original names.")] = False,
+    semantic_encoder: Reference = None,
+    acoustic_encoder: Reference = None,
+    language_model: Reference = None,
+    full: Annotated[bool, typer.Option("--full", help="Store backbones that are named too.")] = False,
+    dtype: Annotated[Dtype | None, typer.Option(help="Of the stored tensors. [default: as they are]")] = None,
+    semantic_heads: Annotated[int, typer.Option(min=1, help="Attention heads of the Whisper encoder.")] = 20,
+    acoustic_heads: Annotated[int, typer.Option(min=1, help="Attention heads of WavLM.")] = 12,
+    llm_heads: Annotated[int, typer.Option(min=1, help="Attention heads of the LLM.")] = 32,
+    json: Json = False,
+) -> None:
+    """Turn the released WavLLM checkpoint (fairseq) into a model folder, or a folder into such a checkpoint."""
+    if to_fairseq:
+        from wavllm_cli.convert.to_fairseq import to_fairseq as back
+
+        _show(back(source, output), json)
+        return
+    if tokenizer is None:
+        raise UsageError("The checkpoint holds no tokenizer: give the LLM's sentencepiece model with --tokenizer FILE.")
+    from wavllm_cli.convert import from_fairseq as core
+
+    given = {
+        "semantic_encoder": semantic_encoder,
+        "acoustic_encoder": acoustic_encoder,
+        "language_model": language_model,
+    }
+    references = {part: reference for part, reference in given.items() if reference}
+    heads = core.Heads(semantic_heads, acoustic_heads, llm_heads)
+    _show(core.from_fairseq(source, tokenizer, output, heads, references, full, dtype), json)
+
+
+@app.command(epilog='Example: wavllm export -m wavllm-7b --prompt "Transcribe the audio." --to peft --output lora-asr')
+def export(
+    model: Annotated[str, typer.Option("--model", "-m", help="Checkpoint folder or hub id.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")],
+    to: Annotated[
+        Literal["peft", "merged", "base"],
+        typer.Option(help="A LoRA adapter, the LLM with it merged in, or the LLM without it."),
+    ],
+    prompt: Annotated[str | None, typer.Option(help="The instruction that the LoRA is made for.")] = None,
+    dtype: Annotated[Dtype | None, typer.Option(help="To compute and write in. [default: the checkpoint's]")] = None,
+    json: Json = False,
+) -> None:
+    """Write the LLM as it is for one instruction, for serving engines that know nothing of WavLLM."""
+    from wavllm_cli.convert import export as core
+
+    _show(core.export(model, output, to, prompt, dtype), json)
 
 
 # --- plumbing ---

@@ -26,13 +26,15 @@ class Answer:
     audio: str
     prompt: str
     model: str
+    token_ids: list[int] | None = None
+    logprobs: list[float] | None = None
     skipped: ClassVar[tuple[str, ...]] = ()  # as a manifest's report has it
 
     def show(self) -> None:
         console.out.print(self.text, markup=False)
 
     def data(self) -> dict[str, Any]:
-        return asdict(self)
+        return {key: value for key, value in asdict(self).items() if value is not None}
 
 
 def infer(
@@ -72,7 +74,7 @@ def infer(
         console.info(f"model: {model}")
     engine = Engine(model, device, dtype, Decoding(**decoding))
     if not is_manifest:
-        return Answer(engine.answer(samples, instruction), str(source), instruction, model)
+        return Answer(**vars(engine.answer(samples, instruction)), audio=str(source), prompt=instruction, model=model)
     assert output is not None
     limits = Batch(max_seconds=batch_size * SECONDS_PER_UTTERANCE, max_utterances=batch_size)
     return engine.run(clips, output, limits)

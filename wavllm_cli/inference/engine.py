@@ -15,7 +15,7 @@ from wavllm_cli.data.manifest import Hypothesis, read_lines, write_manifest
 from wavllm_cli.data.mixture import pack
 from wavllm_cli.errors import AudioError, UsageError, WavLLMError
 from wavllm_cli.model.load import load_model
-from wavllm_cli.recipe import Batch
+from wavllm_cli.recipe import Batch, sampling
 
 
 @dataclass(frozen=True)
@@ -26,13 +26,25 @@ class Decoding:
     temperature: float | None = None  # 0 is greedy
     num_beams: int | None = None
     seed: int = 0
+    logprobs: bool = False  # also return token ids and their log-probabilities
 
     def options(self) -> dict[str, Any]:
         """As keywords of `generate`."""
-        options: dict[str, Any] = {"max_new_tokens": self.max_new_tokens, "num_beams": self.num_beams}
-        if self.temperature is not None:
-            options |= {"do_sample": self.temperature > 0, "temperature": self.temperature or None}
-        return {name: value for name, value in options.items() if value is not None}
+        given = {"max_new_tokens": self.max_new_tokens, "num_beams": self.num_beams}
+        options = {name: value for name, value in given.items() if value is not None}
+        return options if self.temperature is None else options | sampling(self.temperature)
+
+
+@dataclass(frozen=True)
+class Generated:
+    """One answer; on request its token ids, EOS included, and the model's log-probability (natural) of each.
+
+    The log-probabilities are those of the network itself, whatever temperature and exclusions it was sampled with.
+    """
+
+    text: str
+    token_ids: list[int] | None = None
+    logprobs: list[float] | None = None
 
 
 @dataclass(frozen=True)
@@ -83,16 +95,44 @@ class Engine:
         except RuntimeError as error:
             raise UsageError(f"The model cannot be moved to device {self.device!r}: {error}") from error
 
-    def answer(self, samples: Any, prompt: str) -> str:
+    def answer(self, samples: Any, prompt: str) -> Generated:
         """The answer to one instruction about one clip, (samples,) float32 at 16 kHz or None for text alone."""
         return self._generate(self.processor(text=[prompt], audio=[samples]), self.decoding.seed)[0]
 
     @torch.inference_mode()
-    def _generate(self, inputs: Any, seed: int) -> list[str]:
+    def _generate(self, inputs: Any, seed: int) -> list[Generated]:
+        self._require_known(inputs["input_ids"])
         torch.manual_seed(seed)
         inputs = inputs.to(self.device)
-        ids = self.model.generate(**inputs, **self.decoding.options())
-        return self.processor.answers(ids, inputs)
+        output = self.model.generate(
+            **inputs, **self.decoding.options(), return_dict_in_generate=True, output_logits=self.decoding.logprobs
+        )
+        texts = self.processor.answers(output.sequences, inputs)
+        if not self.decoding.logprobs:
+            return [Generated(text) for text in texts]
+        logprobs = self.model.compute_transition_scores(
+            output.sequences, output.logits, output.get("beam_indices"), normalize_logits=True
+        )
+        new = output.sequences[:, inputs["input_ids"].shape[1] :].tolist()
+        lengths = [self._length(ids) for ids in new]
+        rows = zip(texts, new, logprobs.tolist(), lengths, strict=True)
+        return [Generated(text, ids[:n], scores[:n]) for text, ids, scores, n in rows]
+
+    def _length(self, ids: list[int]) -> int:
+        """Tokens of an answer up to its EOS; what follows is padding."""
+        ends = self.model.generation_config.eos_token_id
+        ends = ends if isinstance(ends, list) else [ends]
+        return next((n for n, token in enumerate(ids, 1) if token in ends), len(ids))
+
+    def _require_known(self, ids: torch.Tensor) -> None:
+        """A token that the LLM cannot embed would end in a crash deep inside it."""
+        vocabulary = self.model.get_input_embeddings().num_embeddings
+        foreign = ids[(ids >= vocabulary) & (ids != self.model.config.audio_token_id)]
+        if len(foreign):
+            raise UsageError(
+                f"An instruction needs token {int(foreign[0])}, but the model {self.source} embeds {vocabulary}: "
+                "its tokenizer was made for another LLM."
+            )
 
     def run(self, clips: Sequence[Clip], output: Path, limits: Batch) -> Report:
         """Answer every row of a manifest; rows answered by an earlier, interrupted run are kept.
@@ -145,8 +185,8 @@ class Engine:
         skipped += batch.skipped
         if batch.inputs is not None:
             answers = self._generate(batch.inputs, self.decoding.seed + number)
-            for row, text in zip(batch.rows, answers, strict=True):
-                yield Hypothesis(**row.model_dump(), text=text, system=self.source)
+            for row, answer in zip(batch.rows, answers, strict=True):
+                yield Hypothesis(**row.model_dump(), **vars(answer), system=self.source)
 
     def _earlier_answers(self, partial: Path, ids: set[str]) -> dict[str, Hypothesis]:
         if not partial.is_file():
@@ -156,6 +196,11 @@ class Engine:
         if any(row.system != self.source for row in done.values()) or not done.keys() <= ids:
             raise UsageError(
                 f"{partial} holds answers of another model or manifest: delete it, or choose another --output."
+            )
+        if any((row.logprobs is None) == self.decoding.logprobs for row in done.values()):
+            raise UsageError(
+                f"{partial} was begun {'without' if self.decoding.logprobs else 'with'} --logprobs: continue it that "
+                "way, delete it, or choose another --output."
             )
         return done
 

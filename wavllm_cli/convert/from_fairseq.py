@@ -1,0 +1,261 @@
+"""What `wavllm convert` does: the released fairseq checkpoint to a model folder. `to_fairseq` is the way back.
+
+Tensors go from the mapped checkpoint to the new files a shard at a time, so that a 15 GB checkpoint needs little more
+memory than one shard.
+"""
+
+import json
+import shutil
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub import split_torch_state_dict_into_shards
+from safetensors.torch import save_file
+from torch import Tensor
+from transformers import GenerationConfig, PreTrainedTokenizerBase
+from transformers.utils import SAFE_WEIGHTS_INDEX_NAME
+
+from wavllm_cli import console
+from wavllm_cli.convert import layout
+from wavllm_cli.convert.sizes import Heads, read_config
+from wavllm_cli.convert.tokenizer import load_sentencepiece
+from wavllm_cli.convert.torch_file import read_torch_file
+from wavllm_cli.data.manifest import replacing
+from wavllm_cli.errors import UsageError, WavLLMError
+from wavllm_cli.model.backbones import backbone_tensors
+from wavllm_cli.model.configuration_wavllm import WavLLMConfig
+from wavllm_cli.model.modeling_wavllm import is_backbone_tensor
+from wavllm_cli.model.processing_wavllm import LLAMA2, WavLLMProcessor
+
+SHARD = "2GB"
+# What the network does not use but the way back needs: the original names in their order, and the unused tensors.
+LEFTOVERS = "fairseq.safetensors"
+RELEASED_TEMPLATE = replace(LLAMA2, bos_after_speech=True)
+
+
+@dataclass(frozen=True)
+class Converted:
+    """What has been written."""
+
+    output: str
+    tensors: int
+    parameters: int
+    unused: list[str]
+    references: dict[str, str]
+    seconds: float
+
+    def show(self) -> None:
+        if self.unused:
+            console.info(f"not used by the network: {', '.join(self.unused)}")
+        for part, path in self.references.items():
+            console.info(f"{part} equals {path} and is referred to")
+        console.info(
+            f"{self.tensors} tensors with {self.parameters:,} parameters in {self.seconds:.0f} s → {self.output}"
+        )
+
+    def data(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def from_fairseq(
+    checkpoint: Path,
+    tokenizer_file: Path,
+    output: Path,
+    heads: Heads,
+    references: Mapping[str, str],
+    full: bool = False,
+    dtype: str | None = None,
+) -> Converted:
+    """Write a model folder.
+
+    Args:
+        tokenizer_file: the sentencepiece model of the LLM.
+        references: backbones (`config.BACKBONES`) to compare with the checkpoint's and then refer to instead of
+            storing them: a hub id or folder, `ID@REVISION` for another revision than main.
+        full: store the backbones all the same.
+        dtype: of the stored tensors; by default each keeps its own.
+
+    Raises:
+        UsageError: not a released checkpoint, wrong tokenizer or heads, an output that exists.
+        WavLLMError: a damaged file, a reference that differs from the checkpoint, or too small a disk.
+    """
+    started = time.perf_counter()
+    require_new(output)
+    tokenizer = load_sentencepiece(tokenizer_file)
+    content = read_torch_file(checkpoint)
+    originals = _tensors_of(checkpoint, content)
+    released = {layout.canonical_name(name): tensor for name, tensor in originals.items()}
+    config = _read_config(checkpoint, released, heads)
+    _fit_tokenizer(config, tokenizer, tokenizer_file)
+    state = _ReleasedState(released, config, getattr(torch, dtype) if dtype else None)
+    config.dtype = state.outline(["language_model.lm_head.weight"]).popitem()[1].dtype
+    sources = {part: _source(reference) for part, reference in references.items()}
+    for part, source in sources.items():
+        _require_equal(part, source, state)
+    config.backbones = None if full else sources or None
+    outline = state.outline(name for name in state.shapes if not is_backbone_tensor(name, config.backbones or ()))
+    unused = {name: tensor for name, tensor in released.items() if name.startswith(layout.UNUSED)}
+    require_space(output, [*outline.values(), *unused.values()])
+    with replacing(output) as draft:
+        draft.mkdir()
+        _write_tensors(draft, state, outline)
+        save_file(unused, draft / LEFTOVERS, metadata=_origin(originals, content))
+        config.architectures = ["WavLLMForConditionalGeneration"]
+        config.save_pretrained(draft)
+        _released_generation(tokenizer).save_pretrained(draft)
+        WavLLMProcessor.for_config(config, tokenizer, template=RELEASED_TEMPLATE).save_pretrained(draft)
+    return Converted(
+        output=str(output),
+        tensors=len(outline),
+        parameters=sum(tensor.numel() for tensor in outline.values()),
+        unused=sorted(unused),
+        references={} if full else dict(references),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def require_new(output: Path) -> None:
+    """Refuse to mix an export with what is there."""
+    if output.exists() and not (output.is_dir() and not any(output.iterdir())):
+        raise UsageError(f"{output} exists already: delete it, or choose another --output.")
+
+
+def require_space(output: Path, tensors: Iterable[Tensor]) -> None:
+    """Find out before the work rather than after most of it that the disk is too small."""
+    folder = next(parent for parent in output.absolute().parents if parent.exists())
+    needed, free = sum(tensor.nbytes for tensor in tensors), shutil.disk_usage(folder).free
+    if needed > free:
+        raise WavLLMError(f"{output} needs {needed / 1e9:.1f} GB, but {free / 1e9:.1f} GB are free in {folder}.")
+
+
+def _tensors_of(checkpoint: Path, content: Any) -> dict[str, Tensor]:
+    """The tensors of a fairseq checkpoint, under its key `model`."""
+    tensors = content.get("model", content) if isinstance(content, dict) else None
+    names = tensors if isinstance(tensors, dict) else {}
+    if not any(isinstance(name, str) and name.startswith(layout.PREFIXES) for name in names):
+        raise UsageError(
+            f"{checkpoint} is not a WavLLM checkpoint: no tensor's name begins with {', '.join(layout.PREFIXES)}."
+        )
+    strange = [name for name, value in names.items() if not (isinstance(name, str) and isinstance(value, Tensor))]
+    if strange:
+        raise UsageError(f"{checkpoint} is not a WavLLM checkpoint: {strange[0]} is not a tensor.")
+    return names
+
+
+def _read_config(checkpoint: Path, released: Mapping[str, Tensor], heads: Heads) -> WavLLMConfig:
+    shapes = {name: tuple(tensor.shape) for name, tensor in released.items()}
+    config = read_config(shapes, heads)
+    if problems := layout.find_problems(shapes, config):
+        raise UsageError("\n".join([f"{checkpoint} is not a complete WavLLM checkpoint.", *problems]))
+    return config
+
+
+def _fit_tokenizer(config: WavLLMConfig, tokenizer: PreTrainedTokenizerBase, file: Path) -> None:
+    """Note the tokenizer's special tokens, and put the placeholder of speech beyond all of its tokens."""
+    text = config.text_config
+    if tokenizer.bos_token_id is None or tokenizer.eos_token_id is None:
+        raise UsageError(f"The tokenizer {file} has no BOS or no EOS piece: it is not LLaMA's.")
+    if len(tokenizer) > text.vocab_size:
+        console.warn(
+            f"{file} has {len(tokenizer)} pieces, the checkpoint embeds {text.vocab_size}: texts that need the others "
+            "cannot be read."
+        )
+    text.update(_special_tokens(tokenizer))
+    config.audio_token_id = max(len(tokenizer), text.vocab_size)
+
+
+def _special_tokens(tokenizer: PreTrainedTokenizerBase) -> dict[str, int]:
+    return {f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad")}
+
+
+class _ReleasedState:
+    """The tensors of a released checkpoint as ours, each made when it is asked for."""
+
+    def __init__(self, released: Mapping[str, Tensor], config: WavLLMConfig, dtype: torch.dtype | None):
+        self.released, self.dtype = released, dtype
+        self.heads = config.text_config.num_attention_heads
+        self.shapes = layout.expected_shapes(config)
+
+    def __getitem__(self, name: str) -> Tensor:
+        tensor = self.released.get(layout.original_name(name))
+        if tensor is None:  # only WavLM's layer weights may be missing: all layers alike
+            tensor = torch.ones(self.shapes[name])
+        return layout.from_original(name, tensor, self.heads).to(self.dtype or tensor.dtype)
+
+    def outline(self, names: Iterable[str]) -> dict[str, Tensor]:
+        """The named tensors without their values, for planning."""
+        dtypes = {n: self.dtype or self.released.get(layout.original_name(n), torch.ones(0)).dtype for n in names}
+        return {name: torch.empty(self.shapes[name], dtype=dtype, device="meta") for name, dtype in dtypes.items()}
+
+
+def _source(reference: str) -> dict[str, str | None]:
+    """`ID@REVISION` as an entry of `config.backbones`."""
+    path, _, revision = reference.partition("@")
+    return {"path": path, "revision": revision or None}
+
+
+def _require_equal(part: str, source: dict[str, str | None], state: _ReleasedState) -> None:
+    """A backbone is referred to only if it is, tensor by tensor, the one in the checkpoint.
+
+    Two precisions are compared in the coarser one.
+    """
+    pretrained = backbone_tensors(part, source)
+    names = [name for name in state.shapes if is_backbone_tensor(name, [part])]
+    different = []
+    for name in console.track(names, f"comparing {part}"):
+        ours, theirs = state[name], pretrained.get(name)
+        if theirs is not None:
+            ours, theirs = (t.to(min(ours.dtype, theirs.dtype, key=lambda d: d.itemsize)) for t in (ours, theirs))
+        if theirs is None or not torch.equal(ours, theirs):
+            different.append(layout.original_name(name))
+    if different:
+        raise WavLLMError(
+            f"The {part} {source['path']} is not the one in the checkpoint: {len(different)} of {len(names)} tensors "
+            f"differ ({', '.join(layout.collapse(different)[:3])}); leave it out to store the checkpoint's own."
+        )
+
+
+def _write_tensors(folder: Path, state: _ReleasedState, outline: dict[str, Tensor]) -> None:
+    """model.safetensors, or shards with their index, as the hub's libraries read them."""
+    plan = split_torch_state_dict_into_shards(outline, max_shard_size=SHARD)
+    with console.progress_bar() as bar:
+        task = bar.add_task("writing tensors", total=len(outline), note="")
+        for file, members in plan.filename_to_tensors.items():
+            shard = {}
+            for name in members:
+                shard[name] = state[name]
+                bar.advance(task)
+            save_file(shard, folder / file, metadata={"format": "pt"})
+    if plan.is_sharded:
+        index = {"metadata": plan.metadata, "weight_map": plan.tensor_to_filename}
+        (folder / SAFE_WEIGHTS_INDEX_NAME).write_text(json.dumps(index, indent=2), encoding="utf-8")
+
+
+def _released_generation(tokenizer: PreTrainedTokenizerBase) -> GenerationConfig:
+    """Decoding as released: sampling at temperature 0.5 from all tokens, at most 512 new ones.
+
+    Its generator never chooses token 0, nor EOS as the first token of an answer.
+    """
+    return GenerationConfig(
+        do_sample=True,
+        temperature=0.5,
+        top_k=0,
+        top_p=1.0,
+        max_new_tokens=512,
+        min_new_tokens=1,
+        suppress_tokens=[0],
+        **_special_tokens(tokenizer),
+    )
+
+
+def _origin(originals: Mapping[str, Tensor], content: Mapping[str, Any]) -> dict[str, str]:
+    """What `to_fairseq` needs to write the same file: names in their order, and options if they are plain data."""
+    origin = {"names": json.dumps(list(originals))}
+    try:
+        return origin | {"cfg": json.dumps(content["cfg"])}
+    except (KeyError, TypeError):
+        return origin
