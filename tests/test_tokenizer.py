@@ -248,6 +248,16 @@ def test_a_model_in_which_a_control_piece_cannot_be_kept_out_is_refused(train):
         )
 
 
+def test_equally_probable_orders_of_the_same_pieces_are_accepted(train):
+    """Of "000" a model that knows "0" and "00" may make either order: sentencepiece's rounding decides."""
+    numbers = [f"{word} 1,000,000 {word} 00 0.5 {10**n} </s>" for n, word in enumerate(WORDS)]
+    path = train(texts=numbers * 5, model_type="unigram")
+    texts = ["0" * n + "," + "0" * m for n in range(20) for m in range(20)]
+    wrong = differences(path, [*texts, "3.14159 1,000,000 00000"])
+    assert wrong
+    assert all(sorted(ids) == sorted(expected) for _, ids, expected in wrong)
+
+
 def test_merges_of_one_score_are_refused(train, tmp_path):
     proto = ModelProto.FromString(train(model_type="bpe").read_bytes())
     for piece in proto.pieces:

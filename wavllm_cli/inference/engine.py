@@ -102,6 +102,7 @@ class Engine:
     @torch.inference_mode()
     def _generate(self, inputs: Any, seed: int) -> list[Generated]:
         self._require_known(inputs["input_ids"])
+        self._require_known(inputs["prompt_ids"])
         torch.manual_seed(seed)
         inputs = inputs.to(self.device)
         output = self.model.generate(
