@@ -192,7 +192,7 @@ def infer(
     temperature: Annotated[float | None, typer.Option(min=0, help="0 is greedy.")] = None,
     num_beams: Annotated[int | None, typer.Option(min=1)] = None,
     seed: Seed = 0,
-    logprobs: Annotated[bool, typer.Option("--logprobs", help="Token ids and their log-probabilities too.")] = False,
+    logprobs: Annotated[bool, typer.Option("--logprobs", help="Token ids and log-probabilities too, in JSON.")] = False,
     batch_size: Annotated[int, typer.Option(min=1, help="Most utterances at once.")] = 16,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 … [default: a GPU if there is one]")] = None,
     dtype: Annotated[Dtype | None, typer.Option(help="[default: bfloat16 on a GPU, else float32]")] = None,

@@ -17,10 +17,9 @@ from wavllm_cli.convert.from_fairseq import LEFTOVERS, Converted, require_new, r
 from wavllm_cli.convert.sizes import RMS_NORM_EPS, ROPE_THETA
 from wavllm_cli.data.manifest import replacing
 from wavllm_cli.errors import UsageError
-from wavllm_cli.model.backbones import load_backbones
+from wavllm_cli.model.backbones import load_backbones, stored_tensors
 from wavllm_cli.model.configuration_wavllm import WavLLMConfig
 from wavllm_cli.model.load import check_source, explaining
-from wavllm_cli.model.modeling_wavllm import stored_tensors
 
 # Options that the released code looks for when it opens a checkpoint.
 ORIGINAL_OPTIONS = {"model": {"_name": "speechllm_model"}, "task": {"_name": "speechllm_task"}}

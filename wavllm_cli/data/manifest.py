@@ -4,10 +4,12 @@ JSON Lines (`.jsonl`, `.jsonl.gz`), Parquet, and, for reading, the original proj
 with an answer.
 """
 
+import glob
 import gzip
 import io
 import json
 import os
+import platform
 import shutil
 import zlib
 from collections.abc import Iterable, Iterator
@@ -298,23 +300,30 @@ def _write_parquet(path: Path, rows: Iterable[Utterance]) -> None:
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Give a name beside `path` to write to, a file or a folder; on success it replaces `path` (a folder only an empty
-    one), on failure nothing is left.
+    one), on failure nothing is left. What a killed run left behind is removed by the next one.
 
     Raises:
         WavLLMError: nothing can be written there.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft = path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        for left in path.parent.glob(f"{glob.escape(draft.stem)}.*"):
+            if not Path("/proc", left.suffix[1:]).exists():  # its process was killed
+                _remove(left)
         yield draft
         os.replace(draft, path)
     except OSError as error:
         raise WavLLMError(f"{path} cannot be written: {error.strerror or error}.") from error
     finally:
-        if draft.is_dir():
-            shutil.rmtree(draft, ignore_errors=True)
-        with suppress(OSError):
-            draft.unlink()
+        _remove(draft)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    with suppress(OSError):
+        path.unlink()
 
 
 # --- where the audio is ---

@@ -1,10 +1,15 @@
-"""Pretrained encoders and LLM, loaded by their own library classes and renamed to their place in WavLLM."""
+"""Where tensors come from: pretrained encoders and LLM, renamed to their place in WavLLM, and our own checkpoints."""
 
+import json
+import os
 import re
+from pathlib import Path
 
+from safetensors.torch import load_file
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel, WavLMModel
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
+from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME, cached_file
 
 from wavllm_cli.errors import WavLLMError, reason
 
@@ -84,3 +89,13 @@ def backbone_config(part: str, path: str, revision: str | None) -> PreTrainedCon
         return AutoConfig.from_pretrained(path, revision=revision or "main")
     except (OSError, ValueError) as error:
         raise WavLLMError(f"The configuration of the {part} {path!r} cannot be read: {reason(error)}") from error
+
+
+def stored_tensors(path: str | os.PathLike, **hub) -> dict[str, Tensor]:
+    """The tensors in a checkpoint folder or hub repository, mapped from one file or its shards."""
+    index = cached_file(path, SAFE_WEIGHTS_INDEX_NAME, _raise_exceptions_for_missing_entries=False, **hub)
+    shards = json.loads(Path(index).read_text())["weight_map"].values() if index else [SAFE_WEIGHTS_NAME]
+    state: dict[str, Tensor] = {}
+    for shard in dict.fromkeys(shards):
+        state |= load_file(cached_file(path, shard, **hub))
+    return state

@@ -3,7 +3,6 @@
 Shapes: B utterances, L text positions, W windows, M mel bins, S samples, P prompt tokens, D embedding width.
 """
 
-import json
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,7 +10,6 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import (
     AutoModel,
@@ -22,17 +20,11 @@ from transformers import (
     PreTrainedModel,
 )
 from transformers import initialization as init
-from transformers.utils import (
-    GENERATION_CONFIG_NAME,
-    SAFE_WEIGHTS_INDEX_NAME,
-    SAFE_WEIGHTS_NAME,
-    ModelOutput,
-    cached_file,
-)
+from transformers.utils import GENERATION_CONFIG_NAME, ModelOutput, cached_file
 
 from wavllm_cli.errors import UsageError
 from wavllm_cli.model.adapters import SpeechAdapter
-from wavllm_cli.model.backbones import load_backbones
+from wavllm_cli.model.backbones import load_backbones, stored_tensors
 from wavllm_cli.model.configuration_wavllm import BACKBONES, WavLLMConfig
 from wavllm_cli.model.encoders import AcousticEncoder, SemanticEncoder
 from wavllm_cli.model.processing_wavllm import IGNORE
@@ -357,16 +349,6 @@ class WavLLMForConditionalGeneration(WavLLMPreTrainedModel, GenerationMixin):
             super().save_pretrained(Path(path), *args, state_dict=state, **kwargs)
         finally:
             self.config.backbones = backbones or None
-
-
-def stored_tensors(path: str | os.PathLike, **hub) -> dict[str, Tensor]:
-    """The tensors in a checkpoint folder or hub repository, mapped from one file or its shards."""
-    index = cached_file(path, SAFE_WEIGHTS_INDEX_NAME, _raise_exceptions_for_missing_entries=False, **hub)
-    shards = json.loads(Path(index).read_text())["weight_map"].values() if index else [SAFE_WEIGHTS_NAME]
-    state: dict[str, Tensor] = {}
-    for shard in dict.fromkeys(shards):
-        state |= load_file(cached_file(path, shard, **hub))
-    return state
 
 
 def default_init(layer: nn.Module) -> None:
