@@ -88,8 +88,8 @@ def _acoustic(sizes: Sizes, heads: Heads) -> PreTrainedConfig:
     width = sizes.get(f"{encoder}feature_projection.projection.weight", 0, 768)
     _require_divisible(width, heads.acoustic, "acoustic encoder", "--acoustic-heads")
     buckets, own_heads = (
-        sizes.get(f"{encoder}encoder.layers.0.attention.rel_attn_embed.weight", dim, published)
-        for dim, published in enumerate((320, heads.acoustic))
+        sizes.get(f"{encoder}encoder.layers.0.attention.rel_attn_embed.weight", dim, size)
+        for dim, size in enumerate((320, heads.acoustic))
     )
     if own_heads != heads.acoustic:
         raise UsageError(f"The checkpoint's acoustic encoder has {own_heads} heads: give --acoustic-heads {own_heads}.")
@@ -109,7 +109,7 @@ def _acoustic(sizes: Sizes, heads: Heads) -> PreTrainedConfig:
         feat_extract_norm="layer" if layer_norm else "group",
         do_stable_layer_norm=layer_norm,
         num_conv_pos_embeddings=sizes.get(position, 2, 128),
-        num_conv_pos_embedding_groups=width // sizes.get(position, 1, width // 16),
+        num_conv_pos_embedding_groups=width // sizes.get(position, 1, max(1, width // 16)),
         **mask,
     )
 

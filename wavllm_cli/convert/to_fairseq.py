@@ -79,8 +79,8 @@ def _require_expressible(source: Path, config: WavLLMConfig) -> None:
     problem = None
     if not _is_released_llama(config.text_config):
         problem = (
-            "its LLM is not LLaMA as the released code has it (no grouped queries, no biases, norm epsilon "
-            f"{RMS_NORM_EPS:g}, rotary base {ROPE_THETA:g})"
+            "its LLM is not LLaMA as the released code has it (no grouped queries, biases or tied embeddings; "
+            f"norm epsilon {RMS_NORM_EPS:g}, rotary base {ROPE_THETA:g})"
         )
     elif config.prompt_adapter_width and not config.interleaved_scale:
         problem = "its prompt adapter counts the channels of q and k in the order of transformers"
