@@ -304,9 +304,7 @@ def test_nothing_is_overwritten_and_nothing_left_half_written(sentencepiece_file
 
 def test_a_disk_that_is_too_small_is_found_out_first(sentencepiece_file, checkpoint, released, tmp_path, monkeypatch):
     path = checkpoint()
-    monkeypatch.setattr(module.shutil, "disk_usage", lambda _: SimpleNamespace(free=1_000_000))
-    with pytest.raises(WavLLMError, match=rf"model needs 1.1 GB, but 0.0 GB are free in {tmp_path}\."):
-        module.require_space(tmp_path / "new" / "model", [torch.empty(550_000_000, dtype=torch.half, device="meta")])
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1_000_000))
     for work in (
         lambda: from_fairseq(path, sentencepiece_file, tmp_path / "model", HEADS, {}),
         lambda: to_fairseq(released().folder, tmp_path / "again.pt"),

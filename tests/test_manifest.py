@@ -1,19 +1,17 @@
 import gzip
 import json
-import subprocess
-import sys
 import time
 
 import pytest
 from pydantic import ValidationError
 
+from wavllm_cli.data.files import replacing
 from wavllm_cli.data.manifest import (
     Hypothesis,
     Part,
     Utterance,
     read_lines,
     read_manifest,
-    replacing,
     resolve_audio,
     write_manifest,
 )
@@ -180,26 +178,6 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["m.jsonl"]
     with pytest.raises(WavLLMError, match="cannot be written"):
         write_manifest(path / "below-a-file.jsonl", ROWS)
-
-
-def test_the_next_run_removes_what_a_killed_one_left(tmp_path):
-    """And not what a living process writes, or what belongs to another name."""
-    script = (
-        "import os, sys\nfrom pathlib import Path\nfrom wavllm_cli.data.manifest import replacing\n"
-        "for name in sys.argv[1:]:\n"
-        "    draft = replacing(Path(name)).__enter__()\n"
-        "    draft.mkdir()\n"
-        "    (draft / 'half').touch()\n"
-        "os._exit(9)"
-    )
-    names = [str(tmp_path / name) for name in ("model", "model.2")]
-    assert subprocess.run([sys.executable, "-c", script, *names], check=False).returncode == 9
-    (of_model, of_other) = sorted(tmp_path.iterdir(), key=lambda draft: len(draft.name))
-    living = of_model.with_suffix(".1")
-    living.touch()
-    with replacing(tmp_path / "model") as draft:
-        draft.mkdir()
-    assert set(tmp_path.iterdir()) == {tmp_path / "model", of_other, living}
 
 
 # --- where the audio is ---

@@ -16,8 +16,7 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM
 
 from wavllm_cli import console
-from wavllm_cli.convert.from_fairseq import require_new
-from wavllm_cli.data.manifest import replacing
+from wavllm_cli.data.files import replacing, require_new
 from wavllm_cli.errors import UsageError
 from wavllm_cli.model.load import load_model
 from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration

@@ -5,7 +5,6 @@ memory than one shard.
 """
 
 import json
-import shutil
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -24,7 +23,7 @@ from wavllm_cli.convert import layout
 from wavllm_cli.convert.sizes import Heads, read_config
 from wavllm_cli.convert.tokenizer import load_sentencepiece
 from wavllm_cli.convert.torch_file import read_torch_file
-from wavllm_cli.data.manifest import replacing
+from wavllm_cli.data.files import replacing, require_new, require_space
 from wavllm_cli.errors import UsageError, WavLLMError
 from wavllm_cli.model.backbones import backbone_tensors
 from wavllm_cli.model.configuration_wavllm import WavLLMConfig
@@ -99,7 +98,7 @@ def from_fairseq(
     config.backbones = None if full else sources or None
     outline = state.outline(name for name in state.shapes if not is_backbone_tensor(name, config.backbones or ()))
     unused = {name: tensor for name, tensor in released.items() if name.startswith(layout.UNUSED)}
-    require_space(output, [*outline.values(), *unused.values()])
+    require_space(output, sum(tensor.nbytes for tensor in [*outline.values(), *unused.values()]))
     with replacing(output) as draft:
         draft.mkdir()
         _write_tensors(draft, state, outline)
@@ -116,20 +115,6 @@ def from_fairseq(
         references={} if full else dict(references),
         seconds=time.perf_counter() - started,
     )
-
-
-def require_new(output: Path) -> None:
-    """Refuse to mix an export with what is there."""
-    if output.exists() and not (output.is_dir() and not any(output.iterdir())):
-        raise UsageError(f"{output} exists already: delete it, or choose another --output.")
-
-
-def require_space(output: Path, tensors: Iterable[Tensor]) -> None:
-    """Find out before the work rather than after most of it that the disk is too small."""
-    folder = next(parent for parent in output.absolute().parents if parent.exists())
-    needed, free = sum(tensor.nbytes for tensor in tensors), shutil.disk_usage(folder).free
-    if needed > free:
-        raise WavLLMError(f"{output} needs {needed / 1e9:.1f} GB, but {free / 1e9:.1f} GB are free in {folder}.")
 
 
 def _tensors_of(checkpoint: Path, content: Any) -> dict[str, Tensor]:

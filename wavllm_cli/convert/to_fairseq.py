@@ -13,9 +13,9 @@ from transformers import PreTrainedConfig
 
 from wavllm_cli import console
 from wavllm_cli.convert import layout
-from wavllm_cli.convert.from_fairseq import LEFTOVERS, Converted, require_new, require_space
+from wavllm_cli.convert.from_fairseq import LEFTOVERS, Converted
 from wavllm_cli.convert.sizes import RMS_NORM_EPS, ROPE_THETA
-from wavllm_cli.data.manifest import replacing
+from wavllm_cli.data.files import replacing, require_new, require_space
 from wavllm_cli.errors import UsageError
 from wavllm_cli.model.backbones import load_backbones, stored_tensors
 from wavllm_cli.model.configuration_wavllm import WavLLMConfig
@@ -46,7 +46,7 @@ def to_fairseq(source: Path, output: Path) -> Converted:
     for name in console.track(names, "restoring names"):
         own = state.get(layout.canonical_name(name))
         tensors[name] = unused[name] if own is None else layout.to_original(own, ours[own], heads)
-    require_space(output, tensors.values())
+    require_space(output, sum(tensor.nbytes for tensor in tensors.values()))
     with replacing(output) as draft:
         torch.save({"model": tensors, "cfg": options, "args": None}, draft)
     return Converted(

@@ -13,7 +13,7 @@ import soundfile
 import soxr
 
 from wavllm_cli import console
-from wavllm_cli.data.manifest import replacing
+from wavllm_cli.data.files import replacing
 from wavllm_cli.errors import AudioError, UsageError
 
 SAMPLE_RATE = 16_000  # Hz

@@ -4,16 +4,12 @@ JSON Lines (`.jsonl`, `.jsonl.gz`), Parquet, and, for reading, the original proj
 with an answer.
 """
 
-import glob
 import gzip
 import io
 import json
 import os
-import platform
-import shutil
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -23,7 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from wavllm_cli import console
 from wavllm_cli.data import tsv
-from wavllm_cli.errors import ManifestError, WavLLMError
+from wavllm_cli.data.files import replacing
+from wavllm_cli.errors import ManifestError
 
 Task = Literal["asr", "st", "sv", "er", "sqa", "sqqa", "sft", "ii", "cot"]
 
@@ -295,35 +292,6 @@ def _write_parquet(path: Path, rows: Iterable[Utterance]) -> None:
     # A column without any value has no type of its own; the only ones that can be here hold text.
     arrays = {key: array.cast(pa.string()) if array.type == pa.null() else array for key, array in arrays.items()}
     write_table(pa.table(arrays), path)
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Give a name beside `path` to write to, a file or a folder; on success it replaces `path` (a folder only an empty
-    one), on failure nothing is left. What a killed run left behind is removed by the next one.
-
-    Raises:
-        WavLLMError: nothing can be written there.
-    """
-    draft = path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        for left in path.parent.glob(f"{glob.escape(draft.stem)}.*"):
-            if not Path("/proc", left.suffix[1:]).exists():  # its process was killed
-                _remove(left)
-        yield draft
-        os.replace(draft, path)
-    except OSError as error:
-        raise WavLLMError(f"{path} cannot be written: {error.strerror or error}.") from error
-    finally:
-        _remove(draft)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    with suppress(OSError):
-        path.unlink()
 
 
 # --- where the audio is ---

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import wavllm_cli
-from wavllm_cli.data.manifest import Hypothesis, replacing
+from wavllm_cli.data.files import replacing
+from wavllm_cli.data.manifest import Hypothesis
 from wavllm_cli.errors import UsageError
 from wavllm_cli.scoring import choice
 from wavllm_cli.scoring.normalize import basic, get_normalizer

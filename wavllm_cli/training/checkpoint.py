@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from wavllm_cli import recipe as recipes
-from wavllm_cli.data.manifest import replacing
+from wavllm_cli.data.files import replacing
 from wavllm_cli.errors import UsageError, WavLLMError
 from wavllm_cli.recipe import Recipe
 
