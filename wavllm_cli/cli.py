@@ -318,12 +318,6 @@ def _show(result: Any, json: bool) -> None:
     typer.echo(dumps(result.data(), ensure_ascii=False, indent=2))
 
 
-def _say(message: str) -> None:
-    from wavllm_cli import console
-
-    console.info(message)
-
-
 def _hush_libraries() -> None:
     """Progress bars and notices of the libraries below us are not our user's business."""
     import os

@@ -87,9 +87,13 @@ def _lora(model: WavLLMForConditionalGeneration, processor: WavLLMProcessor, pro
     }
 
 
+def _alpha(model: WavLLMForConditionalGeneration) -> float:
+    """Of the exported adapter: a factor alpha / rank of 1 where the scale is in B'."""
+    return model.config.lora_alpha if model.prompt_adapter is None else model.config.lora_rank
+
+
 def _factor(model: WavLLMForConditionalGeneration) -> float:
-    """alpha / rank of the exported adapter: 1 where the scale is in B'."""
-    return model.config.lora_alpha / model.config.lora_rank if model.prompt_adapter is None else 1.0
+    return _alpha(model) / model.config.lora_rank
 
 
 def _last(name: str) -> str:
@@ -99,15 +103,14 @@ def _last(name: str) -> str:
 def _save_adapter(
     folder: Path, model: WavLLMForConditionalGeneration, lora: LoRA, prompt: str | None, base: str | None
 ) -> None:
-    config = model.config
     tensors = {}
     for name, (a, b) in lora.items():
         tensors[f"{PEFT_PREFIX}{name}.lora_A.weight"] = a.contiguous()
         tensors[f"{PEFT_PREFIX}{name}.lora_B.weight"] = b.to(a.dtype).contiguous()
     save_file(tensors, folder / SAFETENSORS_WEIGHTS_NAME, metadata={"format": "pt", "prompt": prompt or ""})
     LoraConfig(
-        r=config.lora_rank,
-        lora_alpha=config.lora_alpha if model.prompt_adapter is None else config.lora_rank,
+        r=model.config.lora_rank,
+        lora_alpha=_alpha(model),
         target_modules=list(PROJECTIONS),
         base_model_name_or_path=base,
         task_type="CAUSAL_LM",

@@ -67,7 +67,8 @@ def _leftovers(
         with safe_open(source / LEFTOVERS, framework="pt") as file:
             origin = file.metadata()
             unused = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-        return json.loads(origin["names"]), unused, json.loads(origin.get("cfg", json.dumps(ORIGINAL_OPTIONS)))
+        options = json.loads(origin["cfg"]) if "cfg" in origin else ORIGINAL_OPTIONS
+        return json.loads(origin["names"]), unused, options
     width = config.text_config.hidden_size
     unused = {"weight": torch.zeros(width, config.adapter_width), "bias": torch.zeros(width)}
     unused = {layout.UNUSED + name: tensor for name, tensor in unused.items()}
@@ -84,8 +85,8 @@ def _require_expressible(source: Path, config: WavLLMConfig) -> None:
         )
     elif config.prompt_adapter_width and not config.interleaved_scale:
         problem = "its prompt adapter counts the channels of q and k in the order of transformers"
-    elif not config.prompt_adapter_width and config.lora_alpha != config.lora_rank:
-        problem = f"its LoRA is multiplied by alpha / rank = {config.lora_alpha / config.lora_rank:g}"
+    elif not config.prompt_adapter_width and config.lora_factor != 1:
+        problem = f"its LoRA is multiplied by alpha / rank = {config.lora_factor:g}"
     if problem:
         raise UsageError(f"{source} cannot be written as a fairseq checkpoint: {problem}.")
 

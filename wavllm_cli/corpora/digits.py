@@ -10,7 +10,7 @@ from random import Random
 import numpy as np
 
 from wavllm_cli import console
-from wavllm_cli.corpora import Draft, Skipped
+from wavllm_cli.corpora import TRANSCRIBE, Draft, Skipped
 from wavllm_cli.data.audio import SAMPLE_RATE
 from wavllm_cli.data.manifest import Utterance
 from wavllm_cli.errors import UsageError
@@ -20,7 +20,6 @@ WORDS = (
     *("eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen"),
 )
 SPLITS = ("test", "dev", "train")  # in the order they are drawn: what is in one is kept out of the next
-PROMPT = "Transcribe the audio clip into text."
 
 TRAIN_STRINGS = 3000
 SHORT = (1, 3)  # digits in the strings that a curriculum begins with
@@ -69,7 +68,7 @@ def asr_row(name: str, audio: str, seconds: float, digits: Digits, **fields: str
     """The transcription row of a clip."""
     text = words(digits)
     about = {"id": name, "audio": audio, "duration": seconds, "target": text, "transcript": text}
-    return Utterance(**about, task="asr", prompt=PROMPT, language="en", **fields)  # type: ignore[arg-type]
+    return Utterance(**about, task="asr", prompt=TRANSCRIBE, language="en", **fields)  # type: ignore[arg-type]
 
 
 def beginner_drafts(clips: Iterable[Utterance | Skipped], total: int, corpus: str, seed: int) -> Iterator[Draft]:
@@ -244,7 +243,7 @@ def _spelled_rows(corpus: str, rng: Random) -> Iterator[Utterance]:
             frames += [_frame(digit, rng) for _ in range(rng.randint(2, 6))] + [GAP] * rng.randint(1, 3)
         yield _text_row(
             f"{corpus}-train-spelled-{number:05d}",
-            f"<SPEECH> {' '.join(frames)} </SPEECH> {PROMPT}",
+            f"<SPEECH> {' '.join(frames)} </SPEECH> {TRANSCRIBE}",
             words(string),
             corpus,
             "train",

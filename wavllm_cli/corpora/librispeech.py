@@ -5,12 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from wavllm_cli.corpora import Draft, Skipped
+from wavllm_cli.corpora import TRANSCRIBE, Draft, Skipped
 from wavllm_cli.data.audio import audio_info
 from wavllm_cli.data.manifest import Utterance
 from wavllm_cli.errors import AudioError, UsageError
 
-PROMPT = "Transcribe the audio clip into text."
 TRANSCRIPTS = "*/*/*.trans.txt"  # within a split
 HEADER_READERS = 8  # threads: reading 28,000 headers is waiting for the disk
 
@@ -79,7 +78,7 @@ def _row(split: str, out: Path, clip: tuple[Path, str]) -> Utterance | Skipped:
         audio=str(path.relative_to(out) if path.is_relative_to(out) else path),
         duration=duration,
         task="asr",
-        prompt=PROMPT,
+        prompt=TRANSCRIBE,
         target=transcript,
         transcript=transcript,
         language="en",

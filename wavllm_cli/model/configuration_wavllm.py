@@ -127,6 +127,11 @@ class WavLLMConfig(PreTrainedConfig):
         self.text_config.tie_last_hidden_states = False
 
     @property
+    def lora_factor(self) -> float:
+        """The constant scale of LoRA without a prompt adapter, and where a new prompt adapter begins."""
+        return self.lora_alpha / self.lora_rank
+
+    @property
     def audio_geometry(self) -> AudioGeometry:
         acoustic = self.acoustic_config
         return AudioGeometry(

@@ -30,6 +30,7 @@ from wavllm_cli.model.encoders import AcousticEncoder, SemanticEncoder
 from wavllm_cli.model.processing_wavllm import IGNORE
 from wavllm_cli.model.prompt_lora import LoRALinear, PromptAdapter, add_lora, scale_layout
 
+ADAPTERS = ("semantic_adapter", "acoustic_adapter", "fusion")
 GLU_GAIN = 1.8  # a gated linear unit shrinks its input's standard deviation by about this factor
 
 
@@ -77,11 +78,11 @@ class WavLLMForConditionalGeneration(WavLLMPreTrainedModel, GenerationMixin):
             config.adapter_bottleneck,
             config.adapter_width,
         )
-        constant = config.lora_alpha / config.lora_rank
-        if config.prompt_adapter_width and constant > config.prompt_scale_max:
+        if config.prompt_adapter_width and config.lora_factor > config.prompt_scale_max:
             raise UsageError(
-                f"lora_alpha / lora_rank is {constant:g}, above prompt_scale_max {config.prompt_scale_max:g}: a prompt "
-                "adapter cannot start there and would never learn; lower lora_alpha."
+                f"lora_alpha / lora_rank is {config.lora_factor:g}, above prompt_scale_max "
+                f"{config.prompt_scale_max:g}: a prompt adapter cannot start there and would never learn; lower "
+                "lora_alpha."
             )
         width = config.text_config.hidden_size
         self.fusion = nn.Linear(2 * config.adapter_width, width)
@@ -129,7 +130,7 @@ class WavLLMForConditionalGeneration(WavLLMPreTrainedModel, GenerationMixin):
         if self.prompt_adapter is not None:
             # Whatever the prompt, s = alpha / rank at first: stage 2 begins exactly where stage 1 ended.
             init.zeros_(self.prompt_adapter.up.weight)
-            init.constant_(self.prompt_adapter.up.bias, self.config.lora_alpha / self.config.lora_rank)
+            init.constant_(self.prompt_adapter.up.bias, self.config.lora_factor)
 
     # --- what the LLM is given ---
 
@@ -184,8 +185,7 @@ class WavLLMForConditionalGeneration(WavLLMPreTrainedModel, GenerationMixin):
     def get_lora_scale(self, prompt_ids: Tensor | None, prompt_mask: Tensor | None, batch_size: int) -> Tensor:
         """(B, P) ids and mask of the prompts, right-padded -> (B, width), laid out as in `ScaleLayout`."""
         if self.prompt_adapter is None:
-            constant = self.config.lora_alpha / self.config.lora_rank
-            return torch.full((batch_size, self.scale_layout.width), constant, device=self.device)
+            return torch.full((batch_size, self.scale_layout.width), self.config.lora_factor, device=self.device)
         if prompt_ids is None or prompt_mask is None:
             raise ValueError(
                 "A model with a prompt adapter needs `prompt_ids` and `prompt_mask` (see WavLLMProcessor)."
@@ -362,10 +362,22 @@ def default_init(layer: nn.Module) -> None:
         init.zeros_(layer.bias)
 
 
+def group_of(name: str) -> str:
+    """The parameter group (see `recipe.PARAMETER_GROUPS`) of a tensor's name.
+
+    LoRA and WavLM's layer weights live inside the backbones, but are groups of their own.
+    """
+    if ".lora_" in name:
+        return "lora"
+    if name.endswith("layer_weights"):
+        return "layer_weights"
+    part = name.split(".", 1)[0]
+    return "adapters" if part in ADAPTERS else part
+
+
 def is_backbone_tensor(name: str, backbones: Iterable[str] = BACKBONES) -> bool:
-    """Does this tensor belong to a pretrained backbone? (LoRA and WavLM's layer weights live inside, but are ours.)"""
-    ours = ".lora_" in name or name.endswith("layer_weights")
-    return not ours and name.split(".", 1)[0] in backbones
+    """Does this tensor belong to a pretrained backbone?"""
+    return group_of(name) in backbones
 
 
 AutoModel.register(WavLLMConfig, WavLLMForConditionalGeneration)

@@ -5,20 +5,9 @@ from collections.abc import Collection
 import torch
 from torch import nn
 
-from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration
+from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration, group_of
 
-ADAPTERS = ("semantic_adapter", "acoustic_adapter", "fusion")
 BIASLIKE = 1  # tensors of at most one dimension (biases, norms, layer weights) are not decayed
-
-
-def group_of(name: str) -> str:
-    """The parameter group (see `recipe.PARAMETER_GROUPS`) of a parameter's name."""
-    if ".lora_" in name:
-        return "lora"
-    if name.endswith("layer_weights"):
-        return "layer_weights"
-    part = name.split(".", 1)[0]
-    return "adapters" if part in ADAPTERS else part
 
 
 def set_trainable(model: WavLLMForConditionalGeneration, groups: Collection[str]) -> list[nn.Parameter]:
