@@ -6,7 +6,7 @@ memory than one shard.
 
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -88,20 +88,26 @@ def from_fairseq(
     content = read_torch_file(checkpoint)
     originals = _tensors_of(checkpoint, content)
     released = {layout.canonical_name(name): tensor for name, tensor in originals.items()}
-    config = _read_config(checkpoint, released, heads)
+    shapes = {name: tuple(tensor.shape) for name, tensor in released.items()}
+    config = read_config(shapes, heads)
+    expected = layout.expected_shapes(config)
+    if problems := layout.find_problems(shapes, expected):
+        raise UsageError("\n".join([f"{checkpoint} is not a complete WavLLM checkpoint.", *problems]))
     _fit_tokenizer(config, tokenizer, tokenizer_file)
-    state = _ReleasedState(released, config, getattr(torch, dtype) if dtype else None)
-    config.dtype = state.outline(["language_model.lm_head.weight"]).popitem()[1].dtype
+    # The only tensor that may be missing: then all of WavLM's layers weigh alike.
+    released.setdefault(layout.LAYER_WEIGHTS, torch.ones(expected["acoustic_encoder.layer_weights"]))
+    state = _ReleasedState(released, expected, heads.language_model, getattr(torch, dtype) if dtype else None)
+    config.dtype = state.outline["language_model.lm_head.weight"].dtype
     sources = {part: _source(reference) for part, reference in references.items()}
     for part, source in sources.items():
         _require_equal(part, source, state)
     config.backbones = None if full else sources or None
-    outline = state.outline(name for name in state.shapes if not is_backbone_tensor(name, config.backbones or ()))
+    stored = {n: t for n, t in state.outline.items() if not is_backbone_tensor(n, config.backbones or ())}
     unused = {name: tensor for name, tensor in released.items() if name.startswith(layout.UNUSED)}
-    require_space(output, sum(tensor.nbytes for tensor in [*outline.values(), *unused.values()]))
+    require_space(output, sum(tensor.nbytes for tensor in [*stored.values(), *unused.values()]))
     with replacing(output) as draft:
         draft.mkdir()
-        _write_tensors(draft, state, outline)
+        _write_tensors(draft, state, stored)
         save_file(unused, draft / LEFTOVERS, metadata=_origin(originals, content))
         config.architectures = ["WavLLMForConditionalGeneration"]
         config.save_pretrained(draft)
@@ -109,8 +115,8 @@ def from_fairseq(
         WavLLMProcessor.for_config(config, tokenizer, template=RELEASED_TEMPLATE).save_pretrained(draft)
     return Converted(
         output=str(output),
-        tensors=len(outline),
-        parameters=sum(tensor.numel() for tensor in outline.values()),
+        tensors=len(stored),
+        parameters=sum(tensor.numel() for tensor in stored.values()),
         unused=sorted(unused),
         references={} if full else dict(references),
         seconds=time.perf_counter() - started,
@@ -129,14 +135,6 @@ def _tensors_of(checkpoint: Path, content: Any) -> dict[str, Tensor]:
     if strange:
         raise UsageError(f"{checkpoint} is not a WavLLM checkpoint: {strange[0]} is not a tensor.")
     return names
-
-
-def _read_config(checkpoint: Path, released: Mapping[str, Tensor], heads: Heads) -> WavLLMConfig:
-    shapes = {name: tuple(tensor.shape) for name, tensor in released.items()}
-    config = read_config(shapes, heads)
-    if problems := layout.find_problems(shapes, config):
-        raise UsageError("\n".join([f"{checkpoint} is not a complete WavLLM checkpoint.", *problems]))
-    return config
 
 
 def _fit_tokenizer(config: WavLLMConfig, tokenizer: PreTrainedTokenizerBase, file: Path) -> None:
@@ -158,23 +156,25 @@ def _special_tokens(tokenizer: PreTrainedTokenizerBase) -> dict[str, int]:
 
 
 class _ReleasedState:
-    """The tensors of a released checkpoint as ours, each made when it is asked for."""
+    """The tensors of a released checkpoint as ours, each made when it is asked for.
 
-    def __init__(self, released: Mapping[str, Tensor], config: WavLLMConfig, dtype: torch.dtype | None):
-        self.released, self.dtype = released, dtype
-        self.heads = config.text_config.num_attention_heads
-        self.shapes = layout.expected_shapes(config)
+    Attributes:
+        outline: all of them without their values, for planning.
+    """
+
+    def __init__(self, released: Mapping[str, Tensor], shapes: layout.Shapes, heads: int, dtype: torch.dtype | None):
+        self.released, self.heads, self.dtype = released, heads, dtype
+        self.outline = {
+            name: torch.empty(shape, dtype=dtype or self._original(name).dtype, device="meta")
+            for name, shape in shapes.items()
+        }
 
     def __getitem__(self, name: str) -> Tensor:
-        tensor = self.released.get(layout.original_name(name))
-        if tensor is None:  # only WavLM's layer weights may be missing: all layers alike
-            tensor = torch.ones(self.shapes[name])
+        tensor = self._original(name)
         return layout.from_original(name, tensor, self.heads).to(self.dtype or tensor.dtype)
 
-    def outline(self, names: Iterable[str]) -> dict[str, Tensor]:
-        """The named tensors without their values, for planning."""
-        dtypes = {n: self.dtype or self.released.get(layout.original_name(n), torch.ones(0)).dtype for n in names}
-        return {name: torch.empty(self.shapes[name], dtype=dtype, device="meta") for name, dtype in dtypes.items()}
+    def _original(self, name: str) -> Tensor:
+        return self.released[layout.original_name(name)]
 
 
 def _source(reference: str) -> dict[str, str | None]:
@@ -189,7 +189,7 @@ def _require_equal(part: str, source: dict[str, str | None], state: _ReleasedSta
     Two precisions are compared in the coarser one.
     """
     pretrained = backbone_tensors(part, source)
-    names = [name for name in state.shapes if is_backbone_tensor(name, [part])]
+    names = [name for name in state.outline if is_backbone_tensor(name, [part])]
     different = []
     for name in console.track(names, f"comparing {part}"):
         ours, theirs = state[name], pretrained.get(name)

@@ -15,7 +15,7 @@ from wavllm_cli.model.configuration_wavllm import WavLLMConfig
 from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration
 from wavllm_cli.model.prompt_lora import half_split, interleave
 
-Shapes = Mapping[str, tuple[int, ...]]  # by canonical names of the released checkpoint
+Shapes = Mapping[str, tuple[int, ...]]
 
 LLAMA = "gpt_model.model_llama."
 PREFIXES = ("audio_encoder.", "wavlm_encoder.", LLAMA)
@@ -87,16 +87,21 @@ def to_original(name: str, tensor: Tensor, heads: int) -> Tensor:
 # --- are these the tensors? ---
 
 
-def expected_shapes(config: WavLLMConfig) -> dict[str, tuple[int, ...]]:
+def expected_shapes(config: WavLLMConfig) -> Shapes:
     """Every tensor of a model of this configuration, by our names."""
     with torch.device("meta"):
         model = WavLLMForConditionalGeneration(config)
     return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
 
 
-def find_problems(shapes: Shapes, config: WavLLMConfig) -> list[str]:
-    """All that is missing, surplus and mis-shaped in a checkpoint, one entry a kind; empty if it is complete."""
-    wanted = {original_name(name): _original_shape(name, shape) for name, shape in expected_shapes(config).items()}
+def find_problems(shapes: Shapes, expected: Shapes) -> list[str]:
+    """All that is missing, surplus and mis-shaped in a checkpoint, one entry a kind; empty if it is complete.
+
+    Args:
+        shapes: by the released names, canonical.
+        expected: by ours, `expected_shapes` of the checkpoint's configuration.
+    """
+    wanted = {original_name(name): _original_shape(name, shape) for name, shape in expected.items()}
     missing = [name for name in wanted if name not in shapes and name != LAYER_WEIGHTS]
     surplus = [name for name in shapes if name not in wanted and not name.startswith(UNUSED)]
     shaped = [
