@@ -29,15 +29,15 @@ def wavllm(monkeypatch, capsys):
     return call
 
 
-def commands():
-    yield ()
-    for group in ((), ("prep",), ("gen-prompts",)):
-        app = {(): cli.app, ("prep",): cli.prep, ("gen-prompts",): cli.gen_prompts}[group]
-        for command in app.registered_commands:
-            yield (*group, command.name or command.callback.__name__)
+def commands(app=cli.app.app, group=()):
+    """The words of every command."""
+    for command in app.registered_commands:
+        yield (*group, command.name or command.callback.__name__)
+    for inner in app.registered_groups:
+        yield from commands(inner.typer_instance, (*group, inner.name))
 
 
-@pytest.mark.parametrize("command", list(commands()), ids=" ".join)
+@pytest.mark.parametrize("command", [(), *commands()], ids=" ".join)
 def test_every_command_has_help_with_an_example(wavllm, command):
     code, out, _ = wavllm(*command, "--help")
     assert code == 0

@@ -1,4 +1,4 @@
-"""The errors a user can meet. Only `cli.py` turns them into a line on stderr and an exit code.
+"""The errors a user can meet. Only `cli` turns them into a line on stderr and an exit code.
 
 A message is one sentence (or one per problem): what is wrong, where (file, line, id), what was expected, what to do.
 """

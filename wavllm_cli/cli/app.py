@@ -1,0 +1,64 @@
+"""The app itself, and what its commands share: options that several of them have, and how results are printed."""
+
+from typing import Annotated, Any, Literal
+
+import typer
+
+from wavllm_cli import __version__
+from wavllm_cli.help import App
+
+app = App(
+    name="wavllm",
+    help="Teach a chat LLM to listen: data, prompts, two-stage training, inference and scores.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Seed = Annotated[int, typer.Option(help="Makes the same choices every time.")]
+Json = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON to stdout.")]
+Dtype = Literal["float32", "bfloat16", "float16"]
+
+state = {"debug": False}
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"wavllm {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and the libraries' own messages.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only results and errors.")] = False,
+) -> None:
+    state["debug"] = debug
+    if quiet:
+        from wavllm_cli import console
+
+        console.set_quiet(True)
+    if not debug:
+        _hush_libraries()
+
+
+def show(result: Any, json: bool) -> None:
+    """Print a result: its own table, or its data as JSON."""
+    if not json:
+        result.show()
+        return
+    from json import dumps
+
+    typer.echo(dumps(result.data(), ensure_ascii=False, indent=2))
+
+
+def _hush_libraries() -> None:
+    """Progress bars and notices of the libraries below us are not our user's business."""
+    import os
+    import warnings
+
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    warnings.filterwarnings("ignore")

@@ -1,0 +1,104 @@
+"""`wavllm train`, `infer`, `score` and `check`: what a recipe, a model and its answers go through."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from wavllm_cli.cli.app import Dtype, Json, Seed, app, show
+
+RecipeName = Annotated[str, typer.Option("--recipe", "-r", help="A shipped recipe's name, or the path of a YAML file.")]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one key, e.g. stages.0.steps=500.")
+]
+AudioRoot = Annotated[Path | None, typer.Option(help="Folder that relative audio paths start from.")]
+
+
+@app.command(epilog="Example: wavllm train --stage 1 --recipe tiny && wavllm train --stage 2 --recipe tiny")
+def train(
+    stage: Annotated[int, typer.Option(help="1 or 2; a later stage starts from the one before.")],
+    recipe: RecipeName = "wavllm-7b",
+    overrides: Overrides = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The run's folder. [default: runs/RECIPE]")
+    ] = None,
+    start: Annotated[str | None, typer.Option(help="Checkpoint to start from instead of the previous stage.")] = None,
+    restart: Annotated[bool, typer.Option(help="Forget what an earlier run left.")] = False,
+    json: Json = False,
+) -> None:
+    """Train one stage; the same command continues a run that was stopped."""
+    from wavllm_cli import recipe as recipes
+
+    loaded = recipes.load(recipe, overrides or ())
+    from wavllm_cli.training import stages
+
+    show(stages.train(loaded, stage, output or Path("runs") / loaded.name, start, restart), json)
+
+
+@app.command(epilog='Example: wavllm infer talk.wav "Summarize the talk, then translate the summary into German."')
+def infer(
+    source: Annotated[Path, typer.Argument(help="An audio file, or a manifest (.jsonl, .jsonl.gz, .parquet, .tsv).")],
+    instruction: Annotated[str, typer.Argument(help="What to do with the audio file.")] = "",
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="Checkpoint folder or hub id. [default: newest in runs/]")
+    ] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Hypotheses of a manifest (.jsonl).")] = None,
+    audio_root: AudioRoot = None,
+    max_new_tokens: Annotated[int | None, typer.Option(min=1)] = None,
+    temperature: Annotated[float | None, typer.Option(min=0, help="0 is greedy.")] = None,
+    num_beams: Annotated[int | None, typer.Option(min=1)] = None,
+    seed: Seed = 0,
+    logprobs: Annotated[bool, typer.Option("--logprobs", help="Token ids and log-probabilities too, in JSON.")] = False,
+    batch_size: Annotated[int, typer.Option(min=1, help="Most utterances at once.")] = 16,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 … [default: a GPU if there is one]")] = None,
+    dtype: Annotated[Dtype | None, typer.Option(help="[default: bfloat16 on a GPU, else float32]")] = None,
+    json: Json = False,
+) -> None:
+    """Answer an instruction about an audio file, or every row of a manifest."""
+    from wavllm_cli.inference import command
+
+    decoding = {
+        "max_new_tokens": max_new_tokens,
+        "temperature": temperature,
+        "num_beams": num_beams,
+        "seed": seed,
+        "logprobs": logprobs,
+    }
+    result = command.infer(source, instruction, model, output, audio_root, batch_size, device, dtype, decoding)
+    show(result, json)
+    if result.skipped:
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: wavllm score runs/tiny/test.hyp.jsonl --normalizer basic")
+def score(
+    hypotheses: Annotated[Path, typer.Argument(help="What `wavllm infer MANIFEST` wrote.")],
+    normalizer: Annotated[str, typer.Option(help="Text normaliser of WER: none, lower, basic, librispeech.")] = "basic",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="[default: scores.json beside the hypotheses]")
+    ] = None,
+    seed: Seed = 0,
+    json: Json = False,
+) -> None:
+    """Score hypotheses against their references, with 95 % intervals."""
+    from wavllm_cli.scoring import command
+
+    show(command.score_file(hypotheses, output, normalizer, seed), json)
+
+
+@app.command(epilog="Example: wavllm check tiny")
+def check(
+    recipe: Annotated[str, typer.Argument(help="A shipped recipe's name, or the path of a YAML file.")],
+    overrides: Overrides = None,
+    json: Json = False,
+) -> None:
+    """Find every problem of a recipe before it costs anything, and say what the run will need."""
+    from wavllm_cli import recipe as recipes
+
+    loaded = recipes.load(recipe, overrides or ())
+    from wavllm_cli.training import plan
+
+    result = plan.check(loaded)
+    show(result, json)
+    if result.problems:
+        raise typer.Exit(1)
