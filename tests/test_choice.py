@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from wavllm_cli.prompts.paraphrases import load_pool
+from wavllm_cli.prompts.pools import load_pool
 from wavllm_cli.scoring.choice import (
     NO_MENTION,
     SEVERAL,

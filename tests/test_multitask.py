@@ -8,7 +8,7 @@ from wavllm_cli.data.manifest import Hypothesis, Utterance
 from wavllm_cli.errors import UsageError
 from wavllm_cli.prompts import multitask
 from wavllm_cli.prompts.multitask import LEAD_INS, compose
-from wavllm_cli.prompts.paraphrases import load_roles, split_pool
+from wavllm_cli.prompts.pools import load_roles, split_pool
 from wavllm_cli.scoring.report import parts_in_order
 
 

@@ -12,6 +12,11 @@ gen_prompts = App(help="Give manifests their instructions and build multi-task r
 app.add_typer(gen_prompts, name="gen-prompts")
 
 OutFile = Annotated[Path, typer.Option("--out", "-o", help="Manifest to write (.jsonl, .jsonl.gz or .parquet).")]
+Pools = Annotated[
+    list[str] | None,
+    typer.Option("--pool", metavar="FILE", help="Wordings instead of ours: POOL.jsonl, or TASK=FILE.txt; repeatable."),
+]
+Wordings = Annotated[Literal["seen", "unseen", "all"], typer.Option(help="Which part of each pool.")]
 
 
 @gen_prompts.command(
@@ -20,14 +25,18 @@ OutFile = Annotated[Path, typer.Option("--out", "-o", help="Manifest to write (.
 def attach(
     manifest: Annotated[Path, typer.Argument(help="Rows to give instructions to.")],
     out: OutFile,
-    wordings: Annotated[Literal["seen", "unseen", "all"], typer.Option(help="Which part of each pool.")] = "seen",
+    pool: Pools = None,
+    task: Annotated[
+        list[str] | None, typer.Option(help="Tasks whose rows get one; repeatable. [default: asr st sv er]")
+    ] = None,
+    wordings: Wordings = "seen",
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
-    """Give each row one of the shipped wordings of its task's instruction."""
+    """Give each row a wording of its task's instruction."""
     from wavllm_cli.prompts import command
 
-    show(command.attach(manifest, out, wordings, seed), json)
+    show(command.attach(manifest, out, wordings, seed, pool or (), task), json)
 
 
 @gen_prompts.command(

@@ -7,9 +7,10 @@ from typing import Any
 
 from wavllm_cli import console
 from wavllm_cli.data.manifest import Utterance, read_manifest, relocate, write_manifest
-from wavllm_cli.prompts import multitask, paraphrases
+from wavllm_cli.prompts import multitask
 from wavllm_cli.prompts.multitask import Kind
-from wavllm_cli.prompts.paraphrases import Split
+from wavllm_cli.prompts.pools import ATTACH_TASKS, POOL_TASKS, Split, read_pools
+from wavllm_cli.prompts.pools import attach as attach_wordings
 
 
 @dataclass(frozen=True)
@@ -26,9 +27,19 @@ class Written:
         return asdict(self)
 
 
-def attach(manifest: Path, out: Path, split: Split, seed: int) -> Written:
-    """Give each row of a manifest an instruction from the shipped pools."""
-    return _write(out, paraphrases.attach(_rows([manifest], out), seed=seed, split=split))
+def attach(
+    manifest: Path, out: Path, split: Split, seed: int, pools: Sequence[str], tasks: Sequence[str] | None
+) -> Written:
+    """Give rows of a manifest an instruction from the shipped pools, or from the user's where those have the task.
+
+    Without `tasks` these are the tasks whose rows bring none of their own, and those of the user's pools.
+    """
+    own = read_pools(pools)
+    tasks = tasks or [*POOL_TASKS, *(task for task in own if task in ATTACH_TASKS and task not in POOL_TASKS)]
+    unused = [task for task in own if task not in tasks]
+    if unused:
+        console.warn(f"wordings for {', '.join(unused)} are not used: only {', '.join(tasks)} rows are given one.")
+    return _write(out, attach_wordings(_rows([manifest], out), seed, split, own, tasks))
 
 
 def multi(manifests: Sequence[Path], out: Path, kind: Kind, n: int, seed: int) -> Written:

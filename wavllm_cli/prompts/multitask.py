@@ -14,7 +14,7 @@ from typing import Literal
 from wavllm_cli import console
 from wavllm_cli.data.manifest import Part, Utterance
 from wavllm_cli.errors import UsageError
-from wavllm_cli.prompts.paraphrases import POOL_TASKS, Split, fill, language_name, load_pool, load_roles, split_pool
+from wavllm_cli.prompts.pools import POOL_TASKS, Split, fill, language_name, load_pool, load_roles, split_pool
 
 Kind = Literal["ii", "cot"]
 Combination = tuple[Utterance, ...]
