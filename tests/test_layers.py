@@ -12,6 +12,7 @@ LAYERS = [
     {"errors"},
     {"recipe", "console"},
     {"data", "scoring.normalize"},
+    {"chat"},
     {"corpora", "prompts", "scoring"},
     {"model"},
     {"training", "inference", "convert"},
@@ -72,7 +73,8 @@ def test_torchaudio_fits_torch():
         ("import wavllm_cli.cli", HEAVY | {"numpy", "pydantic", "soundfile"}),
         ("import wavllm_cli.scoring, wavllm_cli.scoring.report, wavllm_cli.scoring.wer", HEAVY),
         ("import wavllm_cli.corpora, wavllm_cli.corpora.fsdd, wavllm_cli.corpora.librispeech", HEAVY),
-        ("import wavllm_cli.prompts, wavllm_cli.prompts.multitask", HEAVY),
+        ("import wavllm_cli.prompts, wavllm_cli.prompts.multitask", HEAVY | {"openai"}),
+        ("import wavllm_cli.chat.session", HEAVY | {"openai"}),
         ("import wavllm_cli.recipe, wavllm_cli.data.manifest, wavllm_cli.data.audio", HEAVY),
     ],
 )

@@ -79,7 +79,7 @@ def table(
     """Print a table, to stdout by default; columns after the first are right-aligned unless they hold text."""
     grid = Table(title=title, title_justify="left")
     for i, column in enumerate(columns):
-        grid.add_column(column, justify="right" if right and i else "left")
+        grid.add_column(column, justify="right" if right and i else "left", no_wrap=not i)
     for row in rows:
         grid.add_row(*(Text(str(cell)) for cell in row))
     console.print(grid, soft_wrap=False)

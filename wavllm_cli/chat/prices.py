@@ -1,0 +1,61 @@
+"""What requests cost: the price table, and estimates from the size of a request."""
+
+import re
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from wavllm_cli.chat.request import Body, Reply, Request, expected_tokens, size
+from wavllm_cli.errors import UsageError
+
+SHIPPED = Path(__file__).with_name("prices.yaml")
+
+
+class Price(BaseModel):
+    """US dollars per million tokens, and the Batch API's share of them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    input: float = Field(ge=0, allow_inf_nan=False)
+    output: float = Field(ge=0, allow_inf_nan=False)
+    batch: float = Field(default=0.5, ge=0, le=1)
+
+    def cost(self, prompt_tokens: int, completion_tokens: int, batch: bool) -> float:
+        """US dollars."""
+        return (prompt_tokens * self.input + completion_tokens * self.output) / 1e6 * (self.batch if batch else 1)
+
+    def of_reply(self, reply: Reply) -> float:
+        return self.cost(reply.prompt_tokens, reply.completion_tokens, reply.batch)
+
+    def at_most(self, body: Body, batch: bool) -> float:
+        """No answer to this request can cost more."""
+        return self.cost(size(body), body["max_completion_tokens"], batch)
+
+
+def expected_usage(request: Request, body: Body) -> tuple[int, int]:
+    """Prompt and completion tokens that a request will take, roughly: the answer as long as its example."""
+    return expected_tokens(size(body)), expected_tokens(len(request.example.model_dump_json().encode()))
+
+
+def find_price(model: str, table: Path | None) -> Price | None:
+    """The price of a model, from the user's table or ours; a dated snapshot costs what its model costs.
+
+    Raises:
+        UsageError: the user's table cannot be read.
+    """
+    prices = _read(SHIPPED) | (_read(table) if table else {})
+    return prices.get(model) or prices.get(re.sub(r"-\d{4}-\d{2}-\d{2}$", "", model))
+
+
+def _read(path: Path) -> dict[str, Price]:
+    try:
+        return TypeAdapter(dict[str, Price]).validate_python(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UsageError(f"{path} cannot be read: {' '.join(str(error).split())}.") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise UsageError(
+            f"{path}: {where}: {first['msg']}. A line looks like `gpt-4.1-mini: {{input: 0.40, output: 1.60}}`."
+        ) from error

@@ -1,0 +1,113 @@
+"""Which server and model are asked, how fast, and for how much; and what may go wrong between here and there."""
+
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from wavllm_cli.errors import UsageError, WavLLMError, reason
+
+KEY_VARIABLE = "OPENAI_API_KEY"
+
+
+def default_cache() -> Path:
+    """Where caches belong on this system (the XDG base directories)."""
+    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(root) / "wavllm" / "chat"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Attributes:
+    model: as the server calls it.
+    base_url: of an OpenAI-compatible server; None: OPENAI_BASE_URL, else OpenAI itself.
+    concurrency: most requests under way at once.
+    timeout: seconds until an answer counts as lost.
+    max_usd: what the whole output may cost, over all runs.
+    prices: a price table of the user's.
+    batch: by the Batch API, at half the price, within a day.
+    wait: for a batch; otherwise submit it and leave.
+    dry_run: ask nothing, estimate everything.
+    cache: folder of replies.
+    patience: seconds; the first pause before a failed request is tried again, and between looks at a batch.
+    """
+
+    model: str = "gpt-4.1-mini"
+    base_url: str | None = None
+    concurrency: int = 8
+    timeout: float = 60.0
+    max_usd: float | None = None
+    prices: Path | None = None
+    batch: bool = False
+    wait: bool = True
+    dry_run: bool = False
+    cache: Path = field(default_factory=default_cache)
+    patience: float = 1.0
+
+    def __post_init__(self) -> None:
+        try:
+            parts = urlsplit(self.url)
+            usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        except ValueError:  # a port that is no number, or too large
+            usable = False
+        if not usable:
+            raise UsageError(f"'{self.url}' is no address of a server: it looks like https://api.openai.com/v1.")
+
+    @property
+    def url(self) -> str:
+        return (self.base_url or os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1").rstrip("/")
+
+    def api_key(self) -> str:
+        """Raises UsageError where the environment has none."""
+        key = os.environ.get(KEY_VARIABLE, "").strip()
+        if not key:
+            raise UsageError(
+                f"There is no API key: set the environment variable {KEY_VARIABLE} "
+                "(to any text for a server of your own that needs none)."
+            )
+        if not (key.isascii() and key.isprintable()):
+            raise UsageError(f"The API key in {KEY_VARIABLE} is none: it holds characters that no key has.")
+        return key
+
+
+def message_of(error: Exception) -> str:
+    """What a server said about a request, in one line and without any key that it quotes."""
+    body: Any = getattr(error, "body", None)
+    said = body.get("message") if isinstance(body, dict) else None
+    text = reason(Exception(said)) if isinstance(said, str) and said else reason(error)
+    key = os.environ.get(KEY_VARIABLE, "").strip()
+    text = text.replace(key, "(the key)") if key else text
+    text = re.sub(r"\bsk-[\w*.-]+", "(the key)", text)
+    return (text if len(text) <= 200 else text[:200] + "…").rstrip(".")
+
+
+def hopeless(error: Exception, settings: Settings) -> WavLLMError | None:
+    """The sentence that ends a run, where no other request would fare better; None where one might."""
+    status = getattr(error, "status_code", None)
+    code = getattr(error, "code", None)
+    said = message_of(error)
+    if status == 401:
+        return UsageError(f"{settings.url} does not accept the key in {KEY_VARIABLE}: {said}.")
+    if status == 403:
+        return WavLLMError(f"{settings.url} does not allow this key to use {settings.model}: {said}.")
+    if status == 404:
+        return UsageError(f"{settings.url} knows no model '{settings.model}', or is no such server: {said}.")
+    if code == "insufficient_quota":
+        return WavLLMError(f"The account at {settings.url} has no money or quota left: {said}.")
+    return None
+
+
+def unreachable(error: BaseException | None, settings: Settings) -> WavLLMError:
+    """The sentence for a connection error of openai, whose cause knows more than it."""
+    why = f" ({reason(error.__cause__ or error)})" if error else ""
+    return WavLLMError(
+        f"{settings.url} cannot be reached{why}: check the network, or --base-url; the same command continues."
+    )
+
+
+def never_connected(error: Exception) -> bool:
+    """Whether the request did not even leave (as opposed to: its answer did not arrive, though it may be charged)."""
+    # By name: openai has changed the HTTP library whose exceptions these are.
+    return type(error.__cause__).__name__ in ("ConnectError", "ConnectTimeout", "UnsupportedProtocol", "InvalidURL")
