@@ -1,6 +1,24 @@
 """Fixtures shared by all tests."""
 
+import sys
+
 import pytest
+
+
+@pytest.fixture
+def wavllm(monkeypatch, capsys):
+    """Run a command in this process -> (exit code, stdout, stderr); the heavy imports are paid once."""
+    from wavllm_cli.cli import main
+
+    def call(*args: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["wavllm", *map(str, args)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        out, err = capsys.readouterr()
+        return stop.value.code, out, err
+
+    return call
+
 
 # --- tiny models: the real classes at toy sizes, every weight random so that every path matters ---
 # Imports are inside the fixtures: tests of light modules must not wait for torch.

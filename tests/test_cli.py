@@ -15,20 +15,6 @@ def run(*args: str, cwd=None) -> subprocess.CompletedProcess:
     return subprocess.run([sys.executable, "-m", "wavllm_cli", *args], capture_output=True, text=True, cwd=cwd)
 
 
-@pytest.fixture
-def wavllm(monkeypatch, capsys):
-    """Run a command in this process -> (exit code, stdout, stderr); the heavy imports are paid once."""
-
-    def call(*args: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["wavllm", *map(str, args)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        out, err = capsys.readouterr()
-        return stop.value.code, out, err
-
-    return call
-
-
 def commands(app=cli.app.app, group=()):
     """The words of every command."""
     for command in app.registered_commands:
@@ -70,6 +56,7 @@ def inputs(tmp_path):
         "missing-key.jsonl": [{k: v for k, v in row.items() if k != "audio"}],
         "duplicate.jsonl": [row, row],
         "missing-audio.jsonl": [{**row, "audio": "gone.wav"}],
+        "good.jsonl": [{**row, "target": "well then"}],
     }
     for name, rows in lines.items():
         (tmp_path / name).write_text("".join(json.dumps(r) + "\n" for r in rows))
@@ -104,6 +91,20 @@ MISTAKES = [
     ("prep librispeech .", 2, "not LibriSpeech"),
     ("prep spoken-digits --digits three", 2, "3..6"),
     ("gen-prompts multi duplicate.jsonl --out o.jsonl", 2, "line 2"),
+    ("gen-prompts multi duplicate.jsonl --out o.jsonl --batch", 2, "no --model"),
+    ("gen-prompts questions good.jsonl --out o.jsonl --no-wait", 2, "--no-wait belongs with --batch"),
+    ("gen-prompts questions good.jsonl --out o.jsonl --base-url http://x:99999", 2, "is no address of a server"),
+    ("gen-prompts questions good.jsonl --out o.jsonl --base-url localhost", 2, "is no address of a server"),
+    ("gen-prompts questions good.jsonl --out o.txt", 2, ".jsonl, .jsonl.gz or .parquet"),
+    ("gen-prompts questions good.jsonl --out o.jsonl", 2, "OPENAI_API_KEY"),
+    ("gen-prompts questions good.jsonl --out o.jsonl --model own-7b --max-usd 1", 2, "needs the price of 'own-7b'"),
+    ("gen-prompts questions good.jsonl --out o.jsonl --prices typo.yaml", 2, "typo.yaml: nmae"),
+    ("gen-prompts questions duplicate.jsonl --out o.jsonl", 2, "line 2"),
+    ("gen-prompts paraphrase --task asrr --out o.jsonl", 2, "unknown task 'asrr'"),
+    ("gen-prompts paraphrase --task asr --out o.txt", 2, "ends in .jsonl"),
+    ("gen-prompts paraphrase --task asr --languages xx --out o.jsonl", 2, "unknown language 'xx'"),
+    ("gen-prompts attach good.jsonl --pool mine.txt --out o.jsonl", 2, "TASK=FILE.txt"),
+    ("gen-prompts attach good.jsonl --task ii --out o.jsonl", 2, "'ii' rows"),
     ("convert text.pt --output m", 2, "--tokenizer FILE"),
     ("convert text.pt --tokenizer gone.model --output m", 2, "gone.model"),
     ("convert text.pt --tokenizer text.wav --output m", 2, "text.wav"),
@@ -119,6 +120,7 @@ MISTAKES = [
 @pytest.mark.parametrize(("line", "code", "named"), MISTAKES, ids=[line for line, *_ in MISTAKES])
 def test_mistakes_are_one_sentence_and_an_exit_code(wavllm, inputs, monkeypatch, line, code, named):
     monkeypatch.chdir(inputs)
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     before = set(inputs.iterdir())
     returned, out, err = wavllm(*line.split())
     assert returned == code

@@ -6,9 +6,9 @@ import pytest
 
 from wavllm_cli.data.manifest import Hypothesis, Utterance
 from wavllm_cli.errors import UsageError
-from wavllm_cli.prompts import multitask
-from wavllm_cli.prompts.multitask import LEAD_INS, compose
-from wavllm_cli.prompts.pools import load_roles, split_pool
+from wavllm_cli.prompts.clauses import LEAD_INS, Step
+from wavllm_cli.prompts.multitask import CHAINS, compose
+from wavllm_cli.prompts.pools import load_pool, load_roles, split_pool
 from wavllm_cli.scoring.report import parts_in_order
 
 
@@ -155,7 +155,7 @@ def test_rows_without_target_or_instruction_take_no_part():
 @pytest.mark.parametrize(
     ("kind", "n", "message"),
     [
-        ("cot", 1, r"No cot row can be composed: .*asr and st or asr and sqa"),
+        ("cot", 1, "No cot row can be composed: .*asr, and one of st, sqa and er, or a summary"),
         ("iii", 1, "unknown kind of multi-task rows 'iii'"),
         ("ii", 0, "0 rows were asked for"),
     ],
@@ -181,5 +181,94 @@ def test_ten_thousand_rows_take_seconds_not_minutes():
     assert perf_counter() - start < 10
 
 
-def test_lead_ins_cover_every_task_that_can_be_a_part():
-    assert set(multitask.LEAD_INS) == {*ALL, "sft"}
+# --- longer chains, and what a chat model has written ---
+
+
+def written(i):
+    base = clip(i, "asr")[0]
+    summary = {
+        "id": f"s{i}",
+        "task": "sft",
+        "prompt": "Summarise the clip in at most 9 words",
+        "target": f"summary {i}",
+    }
+    translated = {"id": f"t{i}", "task": "st", "target": f"Kurz {i}", "target_language": "de"}
+    return [
+        Step("summary", base.model_copy(update=summary), words=9),
+        Step("summary-st", base.model_copy(update=translated)),
+    ]
+
+
+def test_every_chain_is_composed_with_the_connectives_that_it_needs():
+    made = compose(clip(0, "asr", "st", "sqa", "er"), "cot", 99, seed=0, written=written(0))
+    leans_on = {"asr": "first", "st": "text", "er": "given", "sqa": "given", "sft": "given"}
+    for row in made:
+        for part, connective in zip(row.parts, connectives(row), strict=True):
+            assert connective in load_roles("cot")[leans_on[part.task]]
+    tasks = {"summary": "sft", "summary-st": "st"}
+    assert sorted(tuple(part.task for part in row.parts) for row in made) == sorted(
+        tuple(tasks.get(what, what) for what in chain) for chain in CHAINS
+    )
+    assert ["sft" in [part.task for part in row.parts] for row in made] == [True] * 2 + [False] * 5
+
+
+def connectives(row):
+    """What stands before each of a prompt's instructions."""
+    found, rest = [], row.prompt
+    for part in row.parts:
+        before, instruction, rest = rest.partition(f", {part.prompt.rstrip(' .;:')}")
+        assert instruction
+        found.append(before.removeprefix("; "))
+    assert not rest
+    return found
+
+
+def test_it_is_always_said_what_is_translated():
+    rows = [row for i in range(40) for row in clip(i, "asr", "er", "st")]
+    steps = [step for i in range(20) for step in written(i)]
+    made = [row for row in compose(rows, "cot", 160, seed=0, written=steps) if len(row.parts) == 3]
+    summaries, emotions = ([row for row in made if row.parts[1].task == task] for task in ("sft", "er"))
+    assert len(summaries) == 20 and len(emotions) == 40
+    for row in summaries:
+        number = row.audio.removesuffix(".wav")
+        assert row.parts[2].prompt in [
+            w.replace("{language}", "German") for w in load_roles("cot")["translate-summary"]
+        ]
+        assert row.target.endswith(f"\nThe summary is: summary {number}\nThe German translation is: Kurz {number}")
+        assert "9 words" in row.parts[1].prompt and "{" not in row.prompt
+    for row in emotions:
+        assert "transcript" in row.parts[2].prompt and row.parts[2].target.startswith("Worte von")
+
+
+def test_clips_with_a_summary_come_first_and_their_first_row_has_it():
+    rows = [row for i in range(30) for row in clip(i, "asr", "st", "er", "sv")] + [text(i) for i in range(9)]
+    steps = [step for i in (3, 14, 25) for step in written(i)]
+    for kind in ("ii", "cot"):
+        made = compose(rows, kind, 30, seed=0, written=steps)
+        assert {row.audio for row in made[:3]} == {"3.wav", "14.wav", "25.wav"}
+        assert all("The summary is: " in row.target for row in made[:3])
+        assert len({row.audio for row in made}) == 30
+
+
+def test_the_translation_of_a_summary_is_a_step_of_chains_only():
+    made = compose(clip(0, "asr", "sv"), "ii", 99, seed=0, written=written(0))
+    assert len(made) == 4  # sets of two and three out of asr, sv and the summary
+    assert not any("Kurz" in row.target for row in made)
+
+
+def test_an_instruction_about_the_clip_is_not_called_one_about_text():
+    go_on = clip(0, "asr")[0].model_copy(update={"id": "c", "task": "sft", "prompt": "Go on.", "target": "And then"})
+    (row,) = compose([*clip(0, "asr"), go_on], "ii", 1, seed=0)
+    assert "The answer to the instruction about the audio is: And then" in row.target
+    assert not any(f"{ignore}, Go on" in row.prompt for ignore in load_roles("ii")["text"])
+
+
+def test_wordings_of_the_user_take_the_place_of_those_of_their_task_or_role(rows):
+    pools = {"asr": ["Schreib alles auf"], "ii": ["first: Erstens", "next: Dann"], "sqa": ["Frage: {prompt}"]}
+    made = compose(rows, "ii", 200, seed=0, split="all", pools=pools)
+    lasts = load_roles("ii")["last"]
+    for row in made:
+        assert row.prompt.startswith("Erstens, ") and row.prompt.count("; Dann, ") == len(row.parts) - 2
+        assert any(f"; {last}, " in row.prompt for last in lasts)
+    asked = {part.prompt for row in made for part in row.parts if part.task in ("asr", "er")}
+    assert "Schreib alles auf" in asked and asked & set(load_pool("er")) and not asked & set(load_pool("asr"))

@@ -1,14 +1,16 @@
-"""`wavllm gen-prompts`: instructions and multi-task rows."""
+"""`wavllm gen-prompts`: wordings of instructions, questions and multi-task rows."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
+from wavllm_cli.chat.settings import Settings
 from wavllm_cli.cli.app import Json, Seed, app, show
+from wavllm_cli.cli.chat import asks_chat
 from wavllm_cli.help import App
 
-gen_prompts = App(help="Give manifests their instructions and build multi-task rows.")
+gen_prompts = App(help="Write instructions, questions and multi-task rows; give manifests their instructions.")
 app.add_typer(gen_prompts, name="gen-prompts")
 
 OutFile = Annotated[Path, typer.Option("--out", "-o", help="Manifest to write (.jsonl, .jsonl.gz or .parquet).")]
@@ -39,18 +41,67 @@ def attach(
     show(command.attach(manifest, out, wordings, seed, pool or (), task), json)
 
 
-@gen_prompts.command(
-    epilog="Example: wavllm gen-prompts multi data/digits/train*.jsonl --n 2000 --out data/digits/train-ii.jsonl"
-)
-def multi(
-    manifests: Annotated[list[Path], typer.Argument(help="Rows to combine; those about the same clip go together.")],
-    out: OutFile,
-    kind: Annotated[Literal["ii", "cot"], typer.Option(help="Independent instructions, or a chain.")] = "ii",
-    n: Annotated[int, typer.Option("--n", min=1, help="Rows to build.")] = 1000,
+@gen_prompts.command(epilog="Example: wavllm gen-prompts paraphrase --task asr --n 100 --out asr-pool.jsonl")
+@asks_chat(Settings.model)
+def paraphrase(
+    task: Annotated[str, typer.Option(help="asr, st, sv, er, sqa, sqqa, sft; ii or cot: their connectives.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Pool to write (.jsonl).")],
+    chat: Settings,
+    n: Annotated[int, typer.Option("--n", min=1, help="Wordings wanted.")] = 100,
+    languages: Annotated[str, typer.Option(help="Languages of the wordings, e.g. en,de,fr.")] = "en",
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
-    """Combine rows into multi-task instructions with one answer, without a model."""
+    """Have a chat model word a task's instruction in many ways, and keep those that pass every check."""
     from wavllm_cli.prompts import command
 
-    show(command.multi(manifests, out, kind, n, seed), json)
+    _finish(command.paraphrase(task, out, n, languages.split(","), seed, chat), json)
+
+
+@gen_prompts.command(epilog="Example: wavllm gen-prompts questions data/ami/train.jsonl --out data/ami/train-sqa.jsonl")
+@asks_chat(Settings.model)
+def questions(
+    manifest: Annotated[Path, typer.Argument(help="Rows with transcripts (and speakers' emotions, where known).")],
+    out: OutFile,
+    chat: Settings,
+    per_clip: Annotated[int, typer.Option(min=0, help="Multiple-choice questions about each clip.")] = 3,
+    free: Annotated[int, typer.Option(min=0, help="Questions without choices about each clip.")] = 0,
+    verify: Annotated[bool, typer.Option(help="Have every question answered before it is kept.")] = True,
+    seed: Seed = 0,
+    json: Json = False,
+) -> None:
+    """Have a chat model ask questions about transcripts, and keep those that the recording answers."""
+    from wavllm_cli.prompts import command
+
+    _finish(command.questions(manifest, out, per_clip, free, verify, seed, chat), json)
+
+
+@gen_prompts.command(
+    epilog="Example: wavllm gen-prompts multi data/digits/train*.jsonl --n 2000 --out data/digits/train-ii.jsonl"
+)
+@asks_chat(None)
+def multi(
+    manifests: Annotated[list[Path], typer.Argument(help="Rows to combine; those about the same clip go together.")],
+    out: OutFile,
+    chat: Settings | None,
+    kind: Annotated[Literal["ii", "cot"], typer.Option(help="Independent instructions, or a chain.")] = "ii",
+    n: Annotated[int, typer.Option("--n", min=1, help="Rows to build.")] = 1000,
+    pool: Pools = None,
+    wordings: Wordings = "seen",
+    words: Annotated[int, typer.Option(min=5, help="Longest summary; with a model.")] = 20,
+    target_language: Annotated[
+        str | None, typer.Option(help="Language that summaries and transcripts are translated into; with a model.")
+    ] = None,
+    seed: Seed = 0,
+    json: Json = False,
+) -> None:
+    """Combine rows into multi-task instructions with one answer; --model adds summaries and translations."""
+    from wavllm_cli.prompts import command
+
+    _finish(command.multi(manifests, out, kind, n, seed, pool or (), wordings, words, target_language, chat), json)
+
+
+def _finish(result: Any, json: bool) -> None:
+    show(result, json)
+    if not result.complete:
+        raise typer.Exit(1)

@@ -250,6 +250,16 @@ def _require_file(path: Path) -> None:
 # --- writing ---
 
 
+def require_writable(path: Path) -> None:
+    """Find out before the work that no manifest can have this name.
+
+    Raises:
+        ManifestError: another suffix than .jsonl, .jsonl.gz or .parquet.
+    """
+    if not path.name.endswith((".jsonl", ".jsonl.gz", ".parquet")):
+        raise ManifestError(f"{path} cannot be written: a manifest's name ends in .jsonl, .jsonl.gz or .parquet.")
+
+
 def write_manifest(path: str | Path, rows: Iterable[Utterance]) -> None:
     """Write .jsonl, .jsonl.gz or .parquet; the file appears under its name only when it is complete.
 
@@ -258,8 +268,7 @@ def write_manifest(path: str | Path, rows: Iterable[Utterance]) -> None:
         WavLLMError: the file cannot be written.
     """
     path = Path(path)
-    if not path.name.endswith((".jsonl", ".jsonl.gz", ".parquet")):
-        raise ManifestError(f"{path} cannot be written: a manifest's name ends in .jsonl, .jsonl.gz or .parquet.")
+    require_writable(path)
     with replacing(path) as draft:
         if path.suffix == ".parquet":
             _write_parquet(draft, _distinct(rows, path))

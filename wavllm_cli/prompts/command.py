@@ -1,16 +1,25 @@
-"""What `wavllm gen-prompts` does: manifests in, a manifest out."""
+"""What `wavllm gen-prompts` does: manifests in, a manifest or a pool of wordings out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from wavllm_cli import console
-from wavllm_cli.data.manifest import Utterance, read_manifest, relocate, write_manifest
-from wavllm_cli.prompts import multitask
+from wavllm_cli.chat.batch import StillRunning
+from wavllm_cli.chat.report import Estimate, Report
+from wavllm_cli.chat.session import Chat
+from wavllm_cli.chat.settings import Settings
+from wavllm_cli.data.manifest import Utterance, read_manifest, relocate, require_writable, write_manifest
+from wavllm_cli.errors import UsageError
+from wavllm_cli.prompts import multitask, summaries
+from wavllm_cli.prompts import paraphrases as wordings
+from wavllm_cli.prompts import questions as sqa
 from wavllm_cli.prompts.multitask import Kind
-from wavllm_cli.prompts.pools import ATTACH_TASKS, POOL_TASKS, Split, read_pools
+from wavllm_cli.prompts.pools import ATTACH_TASKS, POOL_TASKS, Split, read_pools, write_pool
 from wavllm_cli.prompts.pools import attach as attach_wordings
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -19,12 +28,30 @@ class Written:
 
     rows: int
     out: str
+    complete: bool = True
 
     def show(self) -> None:
         console.info(f"{self.rows} rows → {self.out}")
 
     def data(self) -> dict[str, Any]:
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A batch that is under way, and left alone."""
+
+    message: str
+    complete: bool = True
+
+    def show(self) -> None:
+        console.info(f"{self.message} The same command collects it.")
+
+    def data(self) -> dict[str, Any]:
+        return {"waiting": self.message}
+
+
+Result = Written | Waiting | Estimate | Report
 
 
 def attach(
@@ -42,9 +69,52 @@ def attach(
     return _write(out, attach_wordings(_rows([manifest], out), seed, split, own, tasks))
 
 
-def multi(manifests: Sequence[Path], out: Path, kind: Kind, n: int, seed: int) -> Written:
-    """Compose multi-task rows from the rows of several manifests."""
-    return _write(out, multitask.compose(_rows(manifests, out), kind=kind, n=n, seed=seed))
+def paraphrase(task: str, out: Path, n: int, languages: Sequence[str], seed: int, settings: Settings) -> Result:
+    """Fill a pool with wordings by a chat model."""
+    if out.suffix != ".jsonl":
+        raise UsageError(f"{out} cannot be written: a pool's name ends in .jsonl.")
+    chat = Chat(settings, out)
+    return _ask(chat, lambda: wordings.generate(task, n, chat, languages, seed), write_pool)
+
+
+def questions(
+    manifest: Path, out: Path, per_clip: int, free: int, verify: bool, seed: int, settings: Settings
+) -> Result:
+    """Write questions about a manifest's clips by a chat model."""
+    require_writable(out)
+    chat, rows = Chat(settings, out), _rows([manifest], out)
+    return _ask(chat, lambda: sqa.write(rows, chat, per_clip, free, seed, verify), write_manifest)
+
+
+def multi(
+    manifests: Sequence[Path],
+    out: Path,
+    kind: Kind,
+    n: int,
+    seed: int,
+    pools: Sequence[str],
+    split: Split,
+    words: int,
+    target_language: str | None,
+    settings: Settings | None,
+) -> Result:
+    """Compose multi-task rows from the rows of several manifests, and from what a chat model adds to them."""
+    require_writable(out)
+    rows, own = _rows(manifests, out), read_pools(pools)
+    if settings is None:
+        return _write(out, multitask.compose(rows, kind, n, seed, split, own))
+    chat = Chat(settings, out)
+
+    def make() -> list[Utterance]:
+        added = summaries.write(rows, chat, n, words, target_language, seed)
+        try:
+            return [] if settings.dry_run else multitask.compose(rows, kind, n, seed, split, own, added)
+        except UsageError:
+            if not chat.set_aside:
+                raise
+            return []  # the account says what was missing
+
+    return _ask(chat, make, write_manifest)
 
 
 def _rows(manifests: Sequence[Path], out: Path) -> list[Utterance]:
@@ -55,3 +125,18 @@ def _rows(manifests: Sequence[Path], out: Path) -> list[Utterance]:
 def _write(out: Path, rows: list[Utterance]) -> Written:
     write_manifest(out, rows)
     return Written(len(rows), str(out))
+
+
+def _ask(chat: Chat, make: Callable[[], list[T]], write: Callable[[Path, list[T]], None]) -> Result:
+    """Make rows by asking, write them, and give the account; nothing is written in a dry run or while a batch runs."""
+    try:
+        rows = make()
+    except StillRunning as running:
+        return Waiting(str(running))
+    if chat.settings.dry_run:
+        return chat.estimate()
+    if rows:
+        write(chat.output, rows)
+    report = chat.report(len(rows))
+    report.write_set_aside()
+    return report

@@ -9,6 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
+from wavllm_cli.data.files import replacing
 from wavllm_cli.data.manifest import Task, Utterance
 from wavllm_cli.errors import UsageError, reason
 
@@ -67,6 +68,7 @@ class Wording(BaseModel):
     text: str
     language: str = "en"
     role: str | None = None  # what it is for in an ii or cot prompt
+    style: str | None = None  # what a model was asked to make it like
 
     @model_validator(mode="after")
     def _fits_its_task(self) -> "Wording":
@@ -108,9 +110,14 @@ def load_pool(task: str) -> tuple[str, ...]:
 
 @cache
 def load_roles(kind: str) -> dict[str, tuple[str, ...]]:
-    """A pool of `role: words` lines (ii, cot) as role -> wordings."""
+    """The wordings of ii or cot that ship with the package, by role."""
+    return by_role(load_pool(kind))
+
+
+def by_role(lines: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Lines of `role: words` (ii, cot) as role -> wordings."""
     roles: dict[str, list[str]] = {}
-    for line in load_pool(kind):
+    for line in lines:
         role, _, words = line.partition(": ")
         roles.setdefault(role, []).append(words)
     return {role: tuple(words) for role, words in roles.items()}
@@ -141,6 +148,17 @@ def read_pools(sources: Iterable[str]) -> dict[str, tuple[str, ...]]:
                 raise UsageError(f"{name}, line {number}: {_sentence(error)}.") from error
             pools.setdefault(wording.task, {})[wording.line()] = None
     return {task: tuple(wordings) for task, wordings in pools.items()}
+
+
+def write_pool(path: Path, wordings: Iterable[Wording]) -> None:
+    """Write a .jsonl pool, complete or not at all.
+
+    Raises:
+        WavLLMError: the file cannot be written.
+    """
+    with replacing(path) as draft:
+        lines = (wording.model_dump_json(exclude_none=True) + "\n" for wording in wordings)
+        draft.write_text("".join(lines), encoding="utf-8")
 
 
 def _sentence(error: ValidationError) -> str:

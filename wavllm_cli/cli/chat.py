@@ -1,0 +1,62 @@
+"""The options of every command that asks a chat model, stated once."""
+
+from collections.abc import Callable
+from functools import wraps
+from inspect import Signature, signature
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from wavllm_cli.chat.settings import Settings, default_cache
+from wavllm_cli.errors import UsageError
+
+
+def settings(
+    model: Annotated[str | None, typer.Option("--model", "-m", help="Chat model, as its server calls it.")] = None,
+    base_url: Annotated[
+        str | None, typer.Option(metavar="URL", help="OpenAI-compatible server. [default: OPENAI_BASE_URL, or OpenAI]")
+    ] = None,
+    concurrency: Annotated[int, typer.Option(min=1, help="Most requests at once.")] = Settings.concurrency,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait for an answer.")] = Settings.timeout,
+    max_usd: Annotated[
+        float | None, typer.Option(min=0, help="Stop before the output costs more, over all runs.")
+    ] = None,
+    prices: Annotated[Path | None, typer.Option(help="Price table (YAML) that goes before ours.")] = None,
+    batch: Annotated[bool, typer.Option("--batch", help="Batch API: half the price, within a day.")] = False,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Leave the batch; the same command collects it.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print requests, tokens and costs; ask nothing.")] = False,
+    cache: Annotated[
+        Path | None, typer.Option(help="Folder of replies already paid. [default: ~/.cache/wavllm/chat]")
+    ] = None,
+) -> Settings | None:
+    """What the options come to; None without a model."""
+    given = (base_url, max_usd, prices, batch, no_wait, dry_run)
+    if model is None:
+        if any(given):
+            raise UsageError("Options of a chat model were given, but no --model: without one nothing is asked.")
+        return None
+    if no_wait and not batch:
+        raise UsageError("--no-wait belongs with --batch.")
+    folder = cache or default_cache()
+    return Settings(model, base_url, concurrency, timeout, max_usd, prices, batch, not no_wait, dry_run, folder)
+
+
+def asks_chat(default_model: str | None) -> Callable[[Callable], Callable]:
+    """Give a command the options of `settings`; it gets what they come to as its argument `chat`."""
+    shared = [
+        p.replace(default=default_model) if p.name == "model" else p for p in signature(settings).parameters.values()
+    ]
+
+    def decorate(command: Callable) -> Callable:
+        own = [p for p in signature(command).parameters.values() if p.name != "chat"]
+
+        @wraps(command)
+        def run(**values: Any) -> None:
+            chosen = {p.name: values.pop(p.name) for p in shared}
+            command(**values, chat=settings(**chosen))
+
+        run.__signature__ = Signature([*own, *shared])  # type: ignore[attr-defined]
+        return run
+
+    return decorate
