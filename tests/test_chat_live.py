@@ -11,15 +11,16 @@ from collections import Counter
 from email.utils import formatdate
 from itertools import pairwise
 from pathlib import Path
-from threading import Barrier, Lock
+from threading import Barrier
 
 import pytest
 from chat_server import ChatServer, Cut, Raw, Slow, Status, once_per_request, script
+from chat_words import Crowd, Word, answer, number, words
 
 from wavllm_cli.chat import live
 from wavllm_cli.chat.live import NOT_AFFORDED
 from wavllm_cli.chat.prices import find_price
-from wavllm_cli.chat.request import Answer, Request
+from wavllm_cli.chat.request import Request
 from wavllm_cli.chat.session import Chat
 from wavllm_cli.chat.settings import Settings
 from wavllm_cli.errors import UsageError, WavLLMError
@@ -29,24 +30,8 @@ PRICE = find_price("gpt-4.1-mini", None)
 HERE = Path(__file__).parent
 
 
-class Word(Answer):
-    word: str
-
-
 def requests(n):
     return [Request(f"item {i}", "Write the word.", {"n": i}, Word(word="seven"), 20) for i in range(n)]
-
-
-def number(body):
-    return json.loads(body["messages"][1]["content"])["n"]
-
-
-def answer(body):
-    return {"word": f"word {number(body)}"}
-
-
-def words(n):
-    return [Word(word=f"word {i}") for i in range(n)]
 
 
 def chat_of(url, folder, **more):
@@ -77,21 +62,16 @@ def key(monkeypatch):
 
 @pytest.mark.parametrize("concurrency", [1, 5])
 def test_no_more_than_so_many_at_once(tmp_path, concurrency):
-    active, most, lock = 0, 0, Lock()
+    crowd = Crowd()
 
     def busy(body):
-        nonlocal active, most
-        with lock:
-            active += 1
-            most = max(most, active)
-        time.sleep(0.01)
-        with lock:
-            active -= 1
+        with crowd.one_more():
+            time.sleep(0.01)
         return answer(body)
 
     with ChatServer(busy) as server:
         assert chat_of(server.url, tmp_path, concurrency=concurrency).ask(requests(20), "s") == words(20)
-    assert most == concurrency
+    assert crowd.most == concurrency
 
 
 @pytest.mark.parametrize(
@@ -476,22 +456,17 @@ def test_what_earlier_runs_paid_for_later_requests_counts_from_the_start(tmp_pat
 
 def test_requests_under_way_share_the_money_that_is_left(tmp_path):
     """As many at once as fit at their dearest, and the next as soon as one turns out cheaper."""
-    active, most, lock = 0, 0, Lock()
+    crowd = Crowd()
 
     def busy(body):
-        nonlocal active, most
-        with lock:
-            active += 1
-            most = max(most, active)
-        time.sleep(0.02)
-        with lock:
-            active -= 1
+        with crowd.one_more():
+            time.sleep(0.02)
         return {"word": ""}
 
     with ChatServer(busy) as server:
         chat = chat_of(server.url, tmp_path, max_usd=3.5 * dearest())
         answers = chat.ask(requests(6), "s")
-    assert most == 3 and answers.count(None) < 3 and dollars(server) <= 3.5 * dearest()
+    assert crowd.most == 3 and answers.count(None) < 3 and dollars(server) <= 3.5 * dearest()
 
 
 def test_the_price_must_be_known(tmp_path):

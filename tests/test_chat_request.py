@@ -41,6 +41,12 @@ def objects(schema):
             yield from objects(part)
 
 
+def test_thoughts_of_a_reasoning_model_have_room_beside_the_answer():
+    request = Request("a", "Say.", {}, Part(words=["x"]), 20)
+    assert request.body("m")["max_completion_tokens"] == 20
+    assert request.body("m", reasoning_tokens=500) == request.body("m") | {"max_completion_tokens": 520}
+
+
 def test_the_schema_is_strict():
     form = request().body("m")["response_format"]["json_schema"]
     found = list(objects(form["schema"]))
@@ -116,7 +122,7 @@ def test_judge_knows_what_no_repair_would_help():
 def test_repair_has_more_room_only_after_a_truncated_reply():
     body = request().body("m")
     truncated, wrong = judge(request(), reply(GOOD, "length")), judge(request(), reply("{}"))
-    assert truncated.reason == "truncated" and truncated.more_room
+    assert truncated.reason.startswith("truncated") and truncated.more_room
     again = repaired(body, truncated)
     assert again["max_completion_tokens"] == 100 and again["messages"] == [*body["messages"], *truncated.repair]
     assert repaired(body, wrong) == again | {

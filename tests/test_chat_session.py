@@ -5,15 +5,12 @@ from collections import Counter
 
 import pytest
 from chat_server import ChatServer, Filtered, Refusal, Slow, Status, Truncated, canonical
+from chat_words import Word, answer, number, words
 
-from wavllm_cli.chat.request import Answer, Request
+from wavllm_cli.chat.request import Request
 from wavllm_cli.chat.session import GROUP, Chat
 from wavllm_cli.chat.settings import Settings
 from wavllm_cli.errors import WavLLMError
-
-
-class Word(Answer):
-    word: str
 
 
 def no_swearing(given):
@@ -22,18 +19,6 @@ def no_swearing(given):
 
 def requests(n):
     return [Request(f"item {i}", "Write.", {"n": i}, Word(word="seven"), 20, no_swearing) for i in range(n)]
-
-
-def number(body):
-    return json.loads(body["messages"][1]["content"])["n"]
-
-
-def answer(body):
-    return {"word": f"word {number(body)}"}
-
-
-def words(n):
-    return [Word(word=f"word {i}") for i in range(n)]
 
 
 @pytest.fixture(autouse=True)
@@ -61,7 +46,7 @@ UNUSABLE = [
     ({"wrong": 1}, "not of the asked form"),
     ("no JSON", "not of the asked form"),
     ({"word": "damn"}, "Do not swear"),
-    (Truncated({"word": "word 1"}), "truncated"),
+    (Truncated({"word": "word 1"}), "truncated (a reasoning model needs --reasoning-tokens)"),
 ]
 
 
@@ -215,7 +200,7 @@ def test_report(start, tmp_path, capsys):
     assert "12 requests sent" in shown.err and "the same command asks for them again" in shown.err
 
     file = report.write_set_aside()
-    assert file == tmp_path / "out.set-aside.jsonl"
+    assert file == tmp_path / "out.jsonl.set-aside.jsonl"
     assert [json.loads(line) for line in file.read_text().splitlines()] == data["set_aside"]
     assert start(server).report(0).write_set_aside() is None and not file.exists()
 

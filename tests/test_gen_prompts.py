@@ -99,7 +99,7 @@ def test_what_is_set_aside_is_named_and_what_is_missing_is_asked_again(gen, serv
     code, out, err = gen("questions clips.jsonl --out sqa.jsonl")
     assert code == 1
     assert "refused: I will not." in out and "rejected by the server" in out and "the same command asks" in err
-    aside = [json.loads(line) for line in (tmp_path / "sqa.set-aside.jsonl").read_text().splitlines()]
+    aside = [json.loads(line) for line in (tmp_path / "sqa.jsonl.set-aside.jsonl").read_text().splitlines()]
     assert {(item["id"], item["unanswered"]) for item in aside} == {("clip03", False), ("clip05", True)}
     server.answer = model
     assert gen("questions clips.jsonl --out sqa.jsonl")[0] == 0

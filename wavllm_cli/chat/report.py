@@ -64,7 +64,7 @@ class Report:
 
     def write_set_aside(self) -> Path | None:
         """Leave the items that were set aside beside the output, a JSON object a line; no file where there are none."""
-        path = self.output.with_suffix(".set-aside.jsonl")
+        path = self.output.with_name(f"{self.output.name}.set-aside.jsonl")
         if not self.set_aside:
             path.unlink(missing_ok=True)
             return None

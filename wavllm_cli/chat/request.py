@@ -52,7 +52,8 @@ class Request(Generic[A]):
     max_tokens: int
     check: Callable[[A], str | None] | None = None
 
-    def body(self, model: str) -> Body:
+    def body(self, model: str, reasoning_tokens: int = 0) -> Body:
+        """The request as it is sent; a reasoning model's thoughts count into the limit of its answer."""
         form = type(self.example)
         return {
             "model": model,
@@ -60,7 +61,7 @@ class Request(Generic[A]):
                 {"role": "system", "content": self.instructions + FORM + self.example.model_dump_json()},
                 {"role": "user", "content": json.dumps(self.material, ensure_ascii=False)},
             ],
-            "max_completion_tokens": self.max_tokens,
+            "max_completion_tokens": self.max_tokens + reasoning_tokens,
             "response_format": {
                 "type": "json_schema",
                 "json_schema": {"name": form.__name__, "strict": True, "schema": form.model_json_schema()},
@@ -128,7 +129,8 @@ def judge(request: Request[A], reply: Reply) -> A | Problem:
     if reply.finish_reason == "content_filter":
         return Problem("stopped by the server's content filter")
     if reply.finish_reason == "length":
-        return _complain(reply, "truncated", "Your reply was cut off at its greatest length: be brief.", more_room=True)
+        advice = "Your reply was cut off at its greatest length: be brief."
+        return _complain(reply, "truncated (a reasoning model needs --reasoning-tokens)", advice, more_room=True)
     try:
         answer = type(request.example).model_validate_json(_bare(reply.text or ""))
     except ValidationError as error:

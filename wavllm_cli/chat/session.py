@@ -61,7 +61,7 @@ class Chat:
             WavLLMError: nothing can be asked: no key, a wrong one, no network, no such model; or a batch is under way.
             StillRunning: a batch is under way and settings.wait is false.
         """
-        bodies = [request.body(self.settings.model) for request in requests]
+        bodies = [request.body(self.settings.model, self.settings.reasoning_tokens) for request in requests]
         verdicts = self._verdicts(requests, bodies, stage)
         again = {i: verdict for i, verdict in enumerate(verdicts) if isinstance(verdict, Problem) and verdict.repair}
         repairs = [repaired(bodies[i], problem) for i, problem in again.items()]

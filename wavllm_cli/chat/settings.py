@@ -31,6 +31,7 @@ class Settings:
     wait: for a batch; otherwise submit it and leave.
     dry_run: ask nothing, estimate everything.
     cache: folder of replies.
+    reasoning_tokens: room for a reasoning model's thoughts, beside each answer.
     patience: seconds; the first pause before a failed request is tried again, and between looks at a batch.
     """
 
@@ -44,6 +45,7 @@ class Settings:
     wait: bool = True
     dry_run: bool = False
     cache: Path = field(default_factory=default_cache)
+    reasoning_tokens: int = 0
     patience: float = 1.0
 
     def __post_init__(self) -> None:

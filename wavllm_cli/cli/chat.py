@@ -19,6 +19,9 @@ def settings(
     ] = None,
     concurrency: Annotated[int, typer.Option(min=1, help="Most requests at once.")] = Settings.concurrency,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait for an answer.")] = Settings.timeout,
+    reasoning_tokens: Annotated[
+        int, typer.Option(min=0, help="Room for a reasoning model's thoughts, beside each answer.")
+    ] = Settings.reasoning_tokens,
     max_usd: Annotated[
         float | None, typer.Option(min=0, help="Stop before the output costs more, over all runs.")
     ] = None,
@@ -38,8 +41,19 @@ def settings(
         return None
     if no_wait and not batch:
         raise UsageError("--no-wait belongs with --batch.")
-    folder = cache or default_cache()
-    return Settings(model, base_url, concurrency, timeout, max_usd, prices, batch, not no_wait, dry_run, folder)
+    return Settings(
+        model,
+        base_url,
+        concurrency=concurrency,
+        timeout=timeout,
+        max_usd=max_usd,
+        prices=prices,
+        batch=batch,
+        wait=not no_wait,
+        dry_run=dry_run,
+        cache=cache or default_cache(),
+        reasoning_tokens=reasoning_tokens,
+    )
 
 
 def asks_chat(default_model: str | None) -> Callable[[Callable], Callable]:
