@@ -132,6 +132,7 @@ class _Run:
             return job
         job = job.model_copy(update={"batch": batch.id})
         job.write(self.job_file)
+        console.info(f"Batch {batch.id} has {job.requests} requests; {self.job_file} remembers it.")
         return job
 
     def _finish(self, job: Job) -> int:

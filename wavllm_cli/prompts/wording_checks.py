@@ -51,12 +51,13 @@ def _any(*patterns: str) -> re.Pattern[str]:
 LAYOUT = (
     r"json|xml|html|yaml|csv|latex|markdown|(?:bullet|bulleted|numbered)[ -](?:points?|list)|bullets"
     r"|time[ -]?stamp\w*|time[ -]?codes?|upper[ -]?case|all caps|capital letters|capitali[sz]\w*"
-    r"|speaker (?:labels?|names?|tags?|turns?)|label\w*(?: the| each| every)? speakers?(?!')|diari[sz]\w*"
+    r"|speaker (?:labels?|names?|tags?|turns?)|label\w*(?: the| each| every)? speakers?(?!')|diari[sz]ed?"
     r"|headings?|headers?|bold|italics?|paragraphs?|(?:in|as) an? table|tabular"
 )
 REASONS = (
-    r"explain\w*|explanations?|justif\w*|elaborate|reason(?:s|ing)?|rationale|confidence|probabilit\w*|percentages?"
-    r"|scores?|on a scale|intensity|step by step|in detail|full sentences?|complete sentences?"
+    r"explain\w*|explanations?|justif\w*|elaborate|(?:your|the) reason(?:s|ing)?|reasons|rationale|confidence"
+    r"|probabilit\w*|percentages?|scores?|on a scale|intensity|step by step|in detail|full sentences?"
+    r"|complete sentences?"
 )
 FORMATS = {
     "asr": _any(
@@ -85,7 +86,7 @@ AUDIO = r"audio|clips?|recordings?|sounds?|speech|voices?|speakers?|spoken|liste
 WRITTEN = r"texts?|writ\w*|wrote|transcri\w*|words"
 ASIDE = (
     r"ignor\w*|disregard\w*|regardless|without|aside|independent\w*|nothing|forget\w*|no|not|leav\w*|apart|skip\w*"
-    r"|separate|unrelated|to one side"
+    r"|separate|unrelated|to one side|never|don't|doesn't|out|zero"
 )
 START = r"first\w*|begin\w*|start\w*|initial\w*"
 MIDDLE = r"then|next|second\w*|after\w*|subsequent\w*"
@@ -97,7 +98,10 @@ REQUIRED = {
         TRANSCRIPTION,
         r"said|says?|saying|writ\w*|text|words?|wording|verbatim|utter\w*|hear|speech|caption\w*|type|dictat\w*|asr",
     ),
-    "sv": _any(r"same|one|1|single|sole|only|just|alone|lone|solo|identical|unique|never|no other|no one|nobody"),
+    "sv": _any(
+        r"same|one|1|single|sole|only|just|alone|lone|solo|identical|unique|never|no other|no one|nobody",
+        r"no (?:second|further|change)|unchang\w*|constant|consistent|uniform\w*|remains?|stays?",
+    ),
     "er": _any(EMOTION, r"feels?|affect\w*|state of mind|happy|sad|angry|neutral|tone"),
     "sqqa": _any(
         r"answer\w*|repl(?:y|ies)|respon\w*|questions?|query|ask\w*|request\w*|instruct\w*|command\w*|solv\w*|solution"
