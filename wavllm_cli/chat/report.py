@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from wavllm_cli import console
 from wavllm_cli.chat.live import Tally
@@ -120,7 +120,7 @@ class Estimate:
     price: Price | None
     batch: bool
     sample: Body | None
-    complete: bool = True
+    complete: ClassVar = True
 
     def show(self) -> None:
         if self.sample:

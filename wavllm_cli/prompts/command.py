@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from wavllm_cli import console
 from wavllm_cli.chat.batch import StillRunning
@@ -12,12 +12,13 @@ from wavllm_cli.chat.session import Chat
 from wavllm_cli.chat.settings import Settings
 from wavllm_cli.data.manifest import Utterance, read_manifest, relocate, require_writable, write_manifest
 from wavllm_cli.errors import UsageError
-from wavllm_cli.prompts import multitask, summaries
-from wavllm_cli.prompts import paraphrases as wordings
-from wavllm_cli.prompts import questions as sqa
-from wavllm_cli.prompts.multitask import Kind
+from wavllm_cli.prompts.clauses import Kind
+from wavllm_cli.prompts.multitask import compose
+from wavllm_cli.prompts.paraphrases import generate
 from wavllm_cli.prompts.pools import ATTACH_TASKS, POOL_TASKS, Split, read_pools, write_pool
 from wavllm_cli.prompts.pools import attach as attach_wordings
+from wavllm_cli.prompts.questions import write as write_questions
+from wavllm_cli.prompts.summaries import write as write_summaries
 
 T = TypeVar("T")
 
@@ -28,7 +29,7 @@ class Written:
 
     rows: int
     out: str
-    complete: bool = True
+    complete: ClassVar = True
 
     def show(self) -> None:
         console.info(f"{self.rows} rows → {self.out}")
@@ -42,7 +43,7 @@ class Waiting:
     """A batch that is under way, and left alone."""
 
     message: str
-    complete: bool = True
+    complete: ClassVar = True
 
     def show(self) -> None:
         console.info(f"{self.message} The same command collects it.")
@@ -74,7 +75,7 @@ def paraphrase(task: str, out: Path, n: int, languages: Sequence[str], seed: int
     if out.suffix != ".jsonl":
         raise UsageError(f"{out} cannot be written: a pool's name ends in .jsonl.")
     chat = Chat(settings, out)
-    return _ask(chat, lambda: wordings.generate(task, n, chat, languages, seed), write_pool)
+    return _ask(chat, lambda: generate(task, n, chat, languages, seed), write_pool)
 
 
 def questions(
@@ -83,7 +84,7 @@ def questions(
     """Write questions about a manifest's clips by a chat model."""
     require_writable(out)
     chat, rows = Chat(settings, out), _rows([manifest], out)
-    return _ask(chat, lambda: sqa.write(rows, chat, per_clip, free, seed, verify), write_manifest)
+    return _ask(chat, lambda: write_questions(rows, chat, per_clip, free, seed, verify), write_manifest)
 
 
 def multi(
@@ -102,13 +103,13 @@ def multi(
     require_writable(out)
     rows, own = _rows(manifests, out), read_pools(pools)
     if settings is None:
-        return _write(out, multitask.compose(rows, kind, n, seed, split, own))
+        return _write(out, compose(rows, kind, n, seed, split, own))
     chat = Chat(settings, out)
 
     def make() -> list[Utterance]:
-        added = summaries.write(rows, chat, n, words, target_language, seed)
+        added = write_summaries(rows, chat, n, words, target_language, seed)
         try:
-            return [] if settings.dry_run else multitask.compose(rows, kind, n, seed, split, own, added)
+            return [] if settings.dry_run else compose(rows, kind, n, seed, split, own, added)
         except UsageError:
             if not chat.set_aside:
                 raise
