@@ -7,6 +7,7 @@ the user message and nowhere else, so that a transcript that reads like an instr
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from hashlib import sha256
 from typing import Any, Generic, TypeVar
 
@@ -64,7 +65,7 @@ class Request(Generic[A]):
             "max_completion_tokens": self.max_tokens + reasoning_tokens,
             "response_format": {
                 "type": "json_schema",
-                "json_schema": {"name": form.__name__, "strict": True, "schema": form.model_json_schema()},
+                "json_schema": {"name": form.__name__, "strict": True, "schema": _schema(form)},
             },
         }
 
@@ -168,6 +169,12 @@ def size(body: Body) -> int:
 def expected_tokens(byte_count: int) -> int:
     """About four bytes of text make a token, in English."""
     return max(1, byte_count // 4)
+
+
+@cache
+def _schema(form: type[Answer]) -> dict[str, Any]:
+    """Pydantic takes longer to make it than all the rest of a request together."""
+    return form.model_json_schema()
 
 
 def _bare(text: str) -> str:

@@ -243,19 +243,21 @@ def attach(
             raise UsageError(f"'{task}' rows cannot be given a wording: choose among {', '.join(ATTACH_TASKS)}.")
     whole = {task: (pools or {}).get(task) or load_pool(task) for task in tasks}
     chosen = {task: split_pool(pool, split) for task, pool in whole.items()}
+    frames = {
+        task: [wording.split("{prompt}") for wording in pool if "{prompt}" in wording] for task, pool in whole.items()
+    }
     attached = []
     for row in rows:
         if row.task in chosen:
             wording = fill(pick(chosen[row.task], seed, row.id), row)
-            prompt = wording.replace("{prompt}", _unframed(row.prompt, whole[row.task]))
+            prompt = wording.replace("{prompt}", _unframed(row.prompt, frames[row.task]))
             row = row.model_copy(update={"prompt": prompt})
         attached.append(row)
     return attached
 
 
-def _unframed(prompt: str, pool: Sequence[str]) -> str:
-    """The prompt without the longest of the pool's frames that it fits."""
-    frames = [wording.split("{prompt}") for wording in pool if "{prompt}" in wording]
+def _unframed(prompt: str, frames: Iterable[list[str]]) -> str:
+    """The prompt without the longest of the frames, as what stands before and after, that it fits."""
     fitting = [f for f in frames if prompt.startswith(f[0]) and prompt.endswith(f[-1])]
     before, *_, after = max(fitting, key=lambda frame: len("".join(frame)), default=("", ""))
     return prompt.removeprefix(before).removesuffix(after)

@@ -181,10 +181,11 @@ def _written(clips: Sequence[Utterance], chat: Chat, per_clip: int, free: int) -
 
 def _checked(clip: Utterance, drafts: Sequence[FreeQuestion], chat: Chat, by_rules: bool) -> list[Question]:
     passed: dict[str, Question] = {}
+    said = basic(clip.transcript or "")
     for number, draft in enumerate(drafts, 1):
         question = _question(f"{clip.id}-q{number}", clip, draft)
         words = basic(question.text)
-        problem = _problem(question, draft, basic(clip.transcript or "")) or (TWICE if words in passed else None)
+        problem = _problem(question, draft, said) or (TWICE if words in passed else None)
         if problem and by_rules:
             chat.reject(question.id, WRITE, problem)
         else:
@@ -202,7 +203,8 @@ def _question(new_id: str, clip: Utterance, draft: FreeQuestion) -> Question:
 def _problem(question: Question, draft: FreeQuestion, said: str) -> str | None:
     """Which rule a question breaks; `said` is the transcript after `basic`."""
     words, answers = basic(question.text), [basic(text) for text in (question.answer, *question.wrong)]
-    if not basic(draft.evidence) or basic(draft.evidence) not in said:
+    evidence = basic(draft.evidence)
+    if not evidence or evidence not in said:
         return NO_EVIDENCE
     if len(question.text) > MAX_QUESTION or any(len(a) > MAX_ANSWER for a in (question.answer, *question.wrong)):
         return TOO_LONG

@@ -46,6 +46,8 @@ def _any(*patterns: str) -> re.Pattern[str]:
     return re.compile(rf"\b(?:{'|'.join(patterns)})\b")
 
 
+LANGUAGE_NAMES = _any(*map(str.lower, LANGUAGES.values()))
+
 # --- forms that the targets do not have ---
 
 LAYOUT = (
@@ -54,6 +56,7 @@ LAYOUT = (
     r"|speaker (?:labels?|names?|tags?|turns?)|label\w*(?: the| each| every)? speakers?(?!')|diari[sz]ed?"
     r"|headings?|headers?|bold|italics?|paragraphs?|(?:in|as) an? table|tabular"
 )
+ANY_LAYOUT = _any(LAYOUT)
 REASONS = (
     r"explain\w*|explanations?|justif\w*|elaborate|(?:your|the) reason(?:s|ing)?|reasons|rationale|confidence"
     r"|probabilit\w*|percentages?|scores?|on a scale|intensity|step by step|in detail|full sentences?"
@@ -186,9 +189,9 @@ def _form_fault(text: str, task: str, role: str | None) -> str | None:
 def _content_fault(text: str, task: str, role: str | None) -> str | None:
     purpose = f"{task} {role}" if role else task
     text = PLACEHOLDER.sub("", text.lower().translate(APOSTROPHES))
-    if (task == "st" or role in SLOTS) and _any(*map(str.lower, LANGUAGES.values())).search(text):
+    if (task == "st" or role in SLOTS) and LANGUAGE_NAMES.search(text):
         return NAMES_LANGUAGE
-    if _asks(FORMATS.get(task, _any(LAYOUT)), text):
+    if _asks(FORMATS.get(task, ANY_LAYOUT), text):
         return FORMAT
     if task == "sv" and _is_turned(text):
         return TURNED
