@@ -19,8 +19,8 @@ from wavllm_cli.chat.budget import Budget
 from wavllm_cli.chat.cache import Cache
 from wavllm_cli.chat.live import NOT_AFFORDED, Tally
 from wavllm_cli.chat.request import Body, Reply, read_completion
-from wavllm_cli.chat.settings import Settings, hopeless, message_of, unreachable
-from wavllm_cli.data.files import replacing
+from wavllm_cli.chat.settings import Settings, hopeless, may_pass, message_of, unreachable
+from wavllm_cli.data.files import write_text
 from wavllm_cli.errors import UsageError, WavLLMError
 
 if TYPE_CHECKING:
@@ -44,8 +44,7 @@ class Job(BaseModel):
     batch: str | None = None
 
     def write(self, path: Path) -> None:
-        with replacing(path) as draft:
-            draft.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        write_text(path, self.model_dump_json(indent=2) + "\n")
 
 
 class StillRunning(Exception):
@@ -224,7 +223,7 @@ class _Run:
         error = line.get("error") or (content.get("error") if isinstance(content, dict) else None) or content
         code, said = (error.get("code"), error.get("message")) if isinstance(error, dict) else (None, error)
         self.reasons[key] = f"not answered in its batch ({status or code}: {said})"
-        if 400 <= status < 500 and status not in (408, 409, 429) and key in self.bodies:
+        if status >= 400 and not may_pass(status) and key in self.bodies:
             self.rejected.add(key)
         return None
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 
 from wavllm_cli.chat.request import Body, Reply
-from wavllm_cli.data.files import replacing
+from wavllm_cli.data.files import write_text
 from wavllm_cli.errors import WavLLMError
 
 
@@ -39,8 +39,7 @@ class Cache:
         Raises:
             WavLLMError: the folder cannot be written.
         """
-        with replacing(self._path(key)) as draft:
-            draft.write_text(_Entry(request=body, reply=reply).model_dump_json(), encoding="utf-8")
+        write_text(self._path(key), _Entry(request=body, reply=reply).model_dump_json())
 
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}.json"

@@ -18,7 +18,7 @@ from wavllm_cli import console
 from wavllm_cli.chat.budget import Budget
 from wavllm_cli.chat.cache import Cache
 from wavllm_cli.chat.request import Body, Reply, read_completion
-from wavllm_cli.chat.settings import Settings, hopeless, message_of, never_connected, unreachable
+from wavllm_cli.chat.settings import Settings, hopeless, may_pass, message_of, never_connected, unreachable
 from wavllm_cli.errors import WavLLMError
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ class _Run:
             )
         if status == 429 or pause is not None:
             return _Trouble("busy", f"turned away for now ({status}: {said})", pause=pause)
-        if status >= 500 or status in (408, 409):
+        if may_pass(status):
             return _Trouble("failed", f"server error ({status}: {said})")
         return _Trouble("rejected", f"rejected by the server ({status}: {said})")
 

@@ -10,7 +10,7 @@ from wavllm_cli import console
 from wavllm_cli.chat.live import Tally
 from wavllm_cli.chat.prices import Price, expected_usage
 from wavllm_cli.chat.request import Body, Request, size
-from wavllm_cli.data.files import replacing
+from wavllm_cli.data.files import write_text
 
 EXAMPLES = 3  # ids named for each reason
 
@@ -68,9 +68,7 @@ class Report:
         if not self.set_aside:
             path.unlink(missing_ok=True)
             return None
-        with replacing(path) as draft:
-            lines = (json.dumps(asdict(item), ensure_ascii=False) + "\n" for item in self.set_aside)
-            draft.write_text("".join(lines), encoding="utf-8")
+        write_text(path, "".join(json.dumps(asdict(item), ensure_ascii=False) + "\n" for item in self.set_aside))
         return path
 
     def show(self) -> None:

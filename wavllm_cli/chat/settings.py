@@ -109,6 +109,11 @@ def unreachable(error: BaseException | None, settings: Settings) -> WavLLMError:
     )
 
 
+def may_pass(status: int) -> bool:
+    """Whether a request that met this HTTP status may fare better later."""
+    return status >= 500 or status in (408, 409, 429)
+
+
 def never_connected(error: Exception) -> bool:
     """Whether the request did not even leave (as opposed to: its answer did not arrive, though it may be charged)."""
     # By name: openai has changed the HTTP library whose exceptions these are.

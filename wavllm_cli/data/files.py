@@ -30,6 +30,16 @@ def replacing(path: Path) -> Iterator[Path]:
         _remove(draft)
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text file (UTF-8), complete or not at all.
+
+    Raises:
+        WavLLMError: nothing can be written there.
+    """
+    with replacing(path) as draft:
+        draft.write_text(text, encoding="utf-8")
+
+
 def require_new(output: Path) -> None:
     """Make sure, before long work, that its output would not be mixed with what is there.
 

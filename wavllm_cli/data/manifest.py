@@ -224,6 +224,13 @@ def _validate_json(text: bytes, adapter: TypeAdapter[Row]) -> Row | str:
 
 def _sentence(error: ValidationError, fields: Any) -> str:
     """What is wrong with a row, to stand after `FILE, line N`."""
+    problems = problems_in(error)
+    name = f" (id {fields['id']})" if isinstance(fields, dict) and "id" in fields else ""
+    return f"{name}: {'; '.join(problems)}".rstrip(".") + ("" if problems[-1].endswith("?") else ".")
+
+
+def problems_in(error: ValidationError) -> list[str]:
+    """Each thing that is wrong with a row of a JSON Lines file, as a part of a sentence."""
     problems = []
     for e in error.errors():
         key, message = ".".join(map(str, e["loc"])), e["msg"]
@@ -238,8 +245,7 @@ def _sentence(error: ValidationError, fields: Any) -> str:
             shown = shown if len(shown) <= 40 else shown[:40] + "…"
             subject = f'key "{key}"' if key else "a row"
             problems.append(f"{subject} {message.replace('Input should', 'should')}, not {shown}")
-    name = f" (id {fields['id']})" if isinstance(fields, dict) and "id" in fields else ""
-    return f"{name}: {'; '.join(problems)}".rstrip(".") + ("" if problems[-1].endswith("?") else ".")
+    return problems
 
 
 def _require_file(path: Path) -> None:

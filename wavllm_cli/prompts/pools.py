@@ -9,8 +9,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from wavllm_cli.data.files import replacing
-from wavllm_cli.data.manifest import Task, Utterance
+from wavllm_cli.data.files import write_text
+from wavllm_cli.data.manifest import Task, Utterance, problems_in
 from wavllm_cli.errors import UsageError, reason
 
 Split = Literal["seen", "unseen", "all"]
@@ -145,7 +145,7 @@ def read_pools(sources: Iterable[str]) -> dict[str, tuple[str, ...]]:
                     role, _, text = line.partition(": ") if task in ("ii", "cot") else (None, "", line)
                     wording = Wording.model_validate({"task": task, "text": text, "role": role})
             except ValidationError as error:
-                raise UsageError(f"{name}, line {number}: {_sentence(error)}.") from error
+                raise UsageError(f"{name}, line {number}: {problems_in(error)[0]}.") from error
             pools.setdefault(wording.task, {})[wording.line()] = None
     return {task: tuple(wordings) for task, wordings in pools.items()}
 
@@ -156,22 +156,7 @@ def write_pool(path: Path, wordings: Iterable[Wording]) -> None:
     Raises:
         WavLLMError: the file cannot be written.
     """
-    with replacing(path) as draft:
-        lines = (wording.model_dump_json(exclude_none=True) + "\n" for wording in wordings)
-        draft.write_text("".join(lines), encoding="utf-8")
-
-
-def _sentence(error: ValidationError) -> str:
-    """The first thing that is wrong with a wording, to stand after `FILE, line N: `."""
-    problem = error.errors()[0]
-    message, subject = problem["msg"], f'key "{problem["loc"][0]}"' if problem["loc"] else "a row"
-    if problem["type"] == "missing":
-        return f"{subject} is missing"
-    if problem["type"] == "value_error":
-        return message.removeprefix("Value error, ")
-    if problem["type"] == "json_invalid":
-        return f"not valid JSON ({problem['ctx']['error']})".replace("at line 1 column", "at character")
-    return f"{subject} {message.replace('Input should', 'should')}, not {problem['input']!r}"
+    write_text(path, "".join(wording.model_dump_json(exclude_none=True) + "\n" for wording in wordings))
 
 
 def split_pool(pool: Sequence[str], split: Split) -> Sequence[str]:
@@ -195,6 +180,11 @@ def pick(pool: Sequence[str], *key: object) -> str:
     return pool[int.from_bytes(digest, "big") % len(pool)]
 
 
+def known_language(code: str) -> str | None:
+    """ "de", "de-DE" or "de_DE" -> "German"; None for a code that is not in `LANGUAGES`."""
+    return LANGUAGES.get(code.replace("_", "-").split("-")[0].lower())
+
+
 def language_name(code: str | None, row_id: str) -> str:
     """ "de" or "de-DE" -> "German"; a name stays as it is.
 
@@ -203,7 +193,7 @@ def language_name(code: str | None, row_id: str) -> str:
     """
     if not code:
         raise UsageError(f"Row '{row_id}' is a translation without target_language, which its instruction has to name.")
-    name = LANGUAGES.get(code.replace("_", "-").split("-")[0].lower())
+    name = known_language(code)
     if name is None and not code[0].isupper():
         raise UsageError(f"Row '{row_id}' has the target_language '{code}', which has no known name: write the name.")
     return name or code

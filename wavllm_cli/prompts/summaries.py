@@ -11,7 +11,7 @@ from wavllm_cli.data.manifest import Utterance
 from wavllm_cli.errors import UsageError
 from wavllm_cli.prompts.clauses import Step
 from wavllm_cli.prompts.multitask import by_clip
-from wavllm_cli.prompts.pools import LANGUAGES, language_name, pick
+from wavllm_cli.prompts.pools import known_language, language_name, pick
 from wavllm_cli.scoring.normalize import UNSPACED, basic
 
 MIN_WORDS = 12  # of a transcript that is worth a summary
@@ -128,7 +128,7 @@ def _foreign(clip: Sequence[Step], target_language: str | None) -> str | None:
         return None
     row = clip[0].row
     name = language_name(target_language, row.id)
-    return None if LANGUAGES.get((row.language or "").split("-")[0].lower()) == name else name
+    return None if row.language and known_language(row.language) == name else name
 
 
 def _translated(clip: Sequence[Step], language: str) -> bool:

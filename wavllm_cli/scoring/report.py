@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import wavllm_cli
-from wavllm_cli.data.files import replacing
+from wavllm_cli.data.files import write_text
 from wavllm_cli.data.manifest import Hypothesis
 from wavllm_cli.errors import UsageError
 from wavllm_cli.scoring import choice
@@ -79,8 +79,7 @@ class Scores:
         Raises:
             WavLLMError: nothing can be written there.
         """
-        with replacing(Path(path)) as draft:
-            draft.write_text(json.dumps(self.as_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_text(Path(path), json.dumps(self.as_dict(), indent=2, ensure_ascii=False) + "\n")
 
     def table(self) -> tuple[list[str], list[list[str]]]:
         """Column names and rows, ready for `console.table`; values in per cent."""

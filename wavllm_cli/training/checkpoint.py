@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from wavllm_cli import recipe as recipes
-from wavllm_cli.data.files import replacing
+from wavllm_cli.data.files import write_text
 from wavllm_cli.errors import UsageError, WavLLMError
 from wavllm_cli.recipe import Recipe
 
@@ -65,8 +65,7 @@ class RunFolder:
                     f"{'; …' if len(changes) > 3 else ''}): choose another --output, or start over with --restart."
                 )
         self.path.mkdir(parents=True, exist_ok=True)
-        with replacing(saved) as draft:
-            draft.write_text(recipes.dump(recipe), encoding="utf-8")
+        write_text(saved, recipes.dump(recipe))
 
     def clear(self) -> None:
         """Forget the run (`--restart`)."""
@@ -127,8 +126,7 @@ class RunFolder:
             log = self.path / name
             if log.is_file():
                 kept = [line for line in complete_lines(log) if json.loads(line)["step"] <= step]
-                with replacing(log) as draft:
-                    draft.write_text("".join(kept), encoding="utf-8")
+                write_text(log, "".join(kept))
 
 
 def complete_lines(path: Path) -> Iterator[str]:
