@@ -44,7 +44,7 @@ class WavLLMOutput(ModelOutput):
 
     loss: Tensor | None = None
     logits: Tensor | None = None
-    past_key_values: Cache | None = None
+    cache: Cache | None = None
     hidden_states: tuple[Tensor, ...] | None = None
     attentions: tuple[Tensor, ...] | None = None
     speech: Tensor | None = None
@@ -229,7 +229,7 @@ class WavLLMForConditionalGeneration(WavLLMPreTrainedModel, GenerationMixin):
         lora_scale: Tensor | None = None,
         inputs_embeds: Tensor | None = None,
         position_ids: Tensor | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         use_cache: bool | None = None,
         labels: Tensor | None = None,
         logits_to_keep: int | Tensor = 0,
@@ -251,7 +251,7 @@ class WavLLMForConditionalGeneration(WavLLMPreTrainedModel, GenerationMixin):
             inputs_embeds = self.embed(input_ids, input_features, input_values, audio_lengths)
         if lora_scale is None:
             lora_scale = self.get_lora_scale(prompt_ids, prompt_mask, len(inputs_embeds))
-        if position_ids is None and attention_mask is not None and past_key_values is None:
+        if position_ids is None and attention_mask is not None and cache is None:
             position_ids = (attention_mask.cumsum(-1) - 1).clamp(min=0)
         if labels is not None:
             answers = F.pad(labels[:, 1:], (0, 1), value=IGNORE)
@@ -260,7 +260,7 @@ class WavLLMForConditionalGeneration(WavLLMPreTrainedModel, GenerationMixin):
             inputs_embeds=inputs_embeds,
             attention_mask=attention_mask,
             position_ids=position_ids,
-            past_key_values=past_key_values,
+            cache=cache,
             use_cache=use_cache,
             logits_to_keep=logits_to_keep,
             lora_scale=lora_scale,
@@ -278,7 +278,7 @@ class WavLLMForConditionalGeneration(WavLLMPreTrainedModel, GenerationMixin):
         return WavLLMOutput(
             loss=loss,
             logits=outputs.logits,
-            past_key_values=outputs.past_key_values,
+            cache=outputs.cache,
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
             speech=speech,
