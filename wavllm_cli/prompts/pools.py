@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from wavllm_cli.data.files import write_text
+from wavllm_cli.data.languages import known_language
 from wavllm_cli.data.manifest import Task, Utterance, problems_in
 from wavllm_cli.errors import UsageError, reason
 
@@ -27,35 +28,6 @@ SLOTS = {
     "translate": "{language}",
     "summarise": "{words}",
     "translate-summary": "{language}",
-}
-
-# The target languages of CoVoST 2 and MuST-C, and English.
-LANGUAGES = {
-    "ar": "Arabic",
-    "ca": "Catalan",
-    "cs": "Czech",
-    "cy": "Welsh",
-    "de": "German",
-    "en": "English",
-    "es": "Spanish",
-    "et": "Estonian",
-    "fa": "Persian",
-    "fr": "French",
-    "id": "Indonesian",
-    "it": "Italian",
-    "ja": "Japanese",
-    "lv": "Latvian",
-    "mn": "Mongolian",
-    "nl": "Dutch",
-    "pt": "Portuguese",
-    "ro": "Romanian",
-    "ru": "Russian",
-    "sl": "Slovenian",
-    "sv": "Swedish",
-    "ta": "Tamil",
-    "tr": "Turkish",
-    "vi": "Vietnamese",
-    "zh": "Chinese",
 }
 
 
@@ -178,11 +150,6 @@ def pick(pool: Sequence[str], *key: object) -> str:
     """Choose by the key alone: the same key always gets the same wording, in any process and any order of rows."""
     digest = blake2b("\0".join(map(str, key)).encode(), digest_size=8).digest()
     return pool[int.from_bytes(digest, "big") % len(pool)]
-
-
-def known_language(code: str) -> str | None:
-    """ "de", "de-DE" or "de_DE" -> "German"; None for a code that is not in `LANGUAGES`."""
-    return LANGUAGES.get(code.replace("_", "-").split("-")[0].lower())
 
 
 def language_name(code: str | None, row_id: str) -> str:

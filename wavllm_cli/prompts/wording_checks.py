@@ -8,7 +8,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from math import ceil
 
-from wavllm_cli.prompts.pools import LANGUAGES, SLOTS
+from wavllm_cli.data.languages import LANGUAGES
+from wavllm_cli.prompts.pools import SLOTS
 from wavllm_cli.scoring.normalize import APOSTROPHES, UNSPACED, basic
 
 EMPTY = "empty"
