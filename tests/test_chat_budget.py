@@ -85,6 +85,9 @@ def test_a_line_that_a_kill_cut_off_spoils_nothing(start, tmp_path):
     assert start().spent == pytest.approx(2 * MOST + 0.25)
 
 
-def test_a_ledger_that_cannot_be_written(tmp_path):
+def test_the_ledgers_folder_is_made_and_a_ledger_that_cannot_be_written_is_said(tmp_path):
+    Budget(1.0, PRICE, tmp_path / "new" / "ledger").begin("a", [body()], batch=False)
+    assert (tmp_path / "new" / "ledger").is_file()
+    (tmp_path / "file").touch()
     with pytest.raises(WavLLMError, match="cannot be written"):
-        Budget(1.0, PRICE, tmp_path / "no folder" / "ledger").begin("a", [body()], batch=False)
+        Budget(1.0, PRICE, tmp_path / "file" / "ledger").begin("a", [body()], batch=False)

@@ -70,6 +70,7 @@ class Budget:
     def _record(self, charge: str, usd: float) -> None:
         line = "\n" + json.dumps({"charge": charge, "usd": usd})  # a line that a kill cuts off spoils no other
         try:
+            self.ledger.parent.mkdir(parents=True, exist_ok=True)
             with self.ledger.open("a", encoding="utf-8") as file:
                 file.write(line)
         except OSError as error:

@@ -1,4 +1,4 @@
-"""What became of the requests, and what requests would cost."""
+"""What became of the requests, what they would cost, and that they are under way."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -154,6 +154,20 @@ class Estimate:
             return None, None
         about = self.price.cost(stage.prompt_tokens, stage.completion_tokens, self.batch)
         return about, self.price.cost(stage.most_prompt_tokens, stage.most_completion_tokens, self.batch)
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A batch that is under way, and left alone."""
+
+    message: str
+    complete: ClassVar = True
+
+    def show(self) -> None:
+        console.info(f"{self.message} The same command collects it.")
+
+    def data(self) -> dict[str, Any]:
+        return {"waiting": self.message}
 
 
 def _dollars(usd: float | None) -> str:

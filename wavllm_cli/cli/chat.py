@@ -13,7 +13,7 @@ from wavllm_cli.errors import UsageError
 
 
 def settings(
-    model: Annotated[str | None, typer.Option("--model", "-m", help="Chat model, as its server calls it.")] = None,
+    model: str | None = None,
     base_url: Annotated[
         str | None, typer.Option(metavar="URL", help="OpenAI-compatible server. [default: OPENAI_BASE_URL, or OpenAI]")
     ] = None,
@@ -32,12 +32,14 @@ def settings(
     cache: Annotated[
         Path | None, typer.Option(help="Folder of replies already paid. [default: ~/.cache/wavllm/chat]")
     ] = None,
+    *,
+    flag: str,
 ) -> Settings | None:
-    """What the options come to; None without a model."""
+    """What the options come to; None without a model, whose option is `flag`."""
     given = (base_url, max_usd, prices, batch, no_wait, dry_run)
     if model is None:
         if any(given):
-            raise UsageError("Options of a chat model were given, but no --model: without one nothing is asked.")
+            raise UsageError(f"Options of a chat model were given, but no {flag}: without one nothing is asked.")
         return None
     if no_wait and not batch:
         raise UsageError("--no-wait belongs with --batch.")
@@ -56,10 +58,25 @@ def settings(
     )
 
 
-def asks_chat(default_model: str | None) -> Callable[[Callable], Callable]:
-    """Give a command the options of `settings`; it gets what they come to as its argument `chat`."""
+def asks_chat(
+    default_model: str | None,
+    flag: str = "--model",
+    short: str | None = "-m",
+    help: str = "Chat model, as its server calls it.",
+) -> Callable[[Callable], Callable]:
+    """Give a command the options of `settings`; it gets what they come to as its argument `chat`.
+
+    Args:
+        default_model: None: a command that asks only if a model is given.
+        flag: the option that names the model.
+        short: its short form, if it has one.
+        help: what it is.
+    """
+    model = Annotated[str | None, typer.Option(flag, *([short] if short else []), help=help)]
     shared = [
-        p.replace(default=default_model) if p.name == "model" else p for p in signature(settings).parameters.values()
+        p.replace(default=default_model, annotation=model) if p.name == "model" else p
+        for p in signature(settings).parameters.values()
+        if p.name != "flag"
     ]
 
     def decorate(command: Callable) -> Callable:
@@ -68,7 +85,7 @@ def asks_chat(default_model: str | None) -> Callable[[Callable], Callable]:
         @wraps(command)
         def run(**values: Any) -> None:
             chosen = {p.name: values.pop(p.name) for p in shared}
-            command(**values, chat=settings(**chosen))
+            command(**values, chat=settings(**chosen, flag=flag))
 
         run.__signature__ = Signature([*own, *shared])  # type: ignore[attr-defined]
         return run

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, TypeVar
 
 from wavllm_cli import console
 from wavllm_cli.chat.batch import StillRunning
-from wavllm_cli.chat.report import Estimate, Report
+from wavllm_cli.chat.report import Estimate, Report, Waiting
 from wavllm_cli.chat.session import Chat
 from wavllm_cli.chat.settings import Settings
 from wavllm_cli.data.manifest import Utterance, read_manifest, relocate, require_writable, write_manifest
@@ -36,20 +36,6 @@ class Written:
 
     def data(self) -> dict[str, Any]:
         return asdict(self)
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """A batch that is under way, and left alone."""
-
-    message: str
-    complete: ClassVar = True
-
-    def show(self) -> None:
-        console.info(f"{self.message} The same command collects it.")
-
-    def data(self) -> dict[str, Any]:
-        return {"waiting": self.message}
 
 
 Result = Written | Waiting | Estimate | Report
