@@ -7,11 +7,14 @@ from collections.abc import Iterable, Iterator, Sequence, Sized
 from typing import TypeVar
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 T = TypeVar("T")
+
+UNLIMITED = 10_000  # characters in a line
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -76,13 +79,41 @@ def error(message: str) -> None:
 def table(
     title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], console: Console = out, right: bool = True
 ) -> None:
-    """Print a table, to stdout by default; columns after the first are right-aligned unless they hold text."""
-    grid = Table(title=title, title_justify="left")
-    for i, column in enumerate(columns):
-        grid.add_column(column, justify="right" if right and i else "left", no_wrap=not i)
+    """Print a table, to stdout by default; on a terminal it is folded to fit, elsewhere it is as wide as it must be.
+
+    Args:
+        title: above it.
+        columns: their names. Those that begin with ">" are right-aligned and never folded, the others hold text. At a
+            newline a name is broken where the table is too wide otherwise.
+        rows: their cells, shown as `str` shows them.
+        console: where to.
+        right: if no name begins with ">": whether all columns but the first are right-aligned.
+    """
+    cells = [[Text(str(cell)) for cell in row] for row in rows]
+    grid = _grid([name.replace("\n", " ") for name in columns], cells, right)
+    width = Measurement.get(console, console.options.update_width(UNLIMITED), grid).maximum
+    if not console.is_terminal:
+        grid.width = width
+    elif width > console.width:
+        grid = _grid(columns, cells, right)
+    console.print(Text(title, style="italic"))
+    console.print(grid, soft_wrap=False, crop=False)
+
+
+def _grid(columns: Sequence[str], rows: Iterable[Sequence[Text]], right: bool) -> Table:
+    marked = any(name.startswith(">") for name in columns)
+    grid = Table()
+    for i, name in enumerate(columns):
+        if marked:
+            number = name.startswith(">")
+            grid.add_column(
+                name.removeprefix(">"), justify="right" if number else "left", no_wrap=number or not i, overflow="fold"
+            )
+        else:
+            grid.add_column(name, justify="right" if right and i else "left", no_wrap=not i)
     for row in rows:
-        grid.add_row(*(Text(str(cell)) for cell in row))
-    console.print(grid, soft_wrap=False)
+        grid.add_row(*row)
+    return grid
 
 
 def _length(items: object) -> int | None:
