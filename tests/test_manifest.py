@@ -10,9 +10,13 @@ from wavllm_cli.data.manifest import (
     Hypothesis,
     Part,
     Utterance,
+    checked,
+    misspelt_key,
+    parquet_rows,
     read_lines,
     read_manifest,
     resolve_audio,
+    validated,
     write_manifest,
 )
 from wavllm_cli.errors import ManifestError, WavLLMError
@@ -127,6 +131,27 @@ def test_a_near_miss_is_an_error_and_a_column_of_ones_own_is_not(tmp_path):
     assert 'did you mean "duration"?' in found
     own = {**ASR, "snr": 3, "speaker_id": 4, "audios": 5, "uid": 6, "n_frames": 7}
     assert read_manifest(jsonl(tmp_path / "own.jsonl", own)) == [ROWS[0]]
+
+
+def test_rows_from_elsewhere_get_the_same_sentences():
+    wrong = validated({**ASR, "start": -1}, Utterance)
+    assert isinstance(wrong, str) and wrong.startswith(' (id a): key "start" should be')
+    assert checked([(3, ROWS[0]), (5, ROWS[1])], "x.json") == ROWS[:2]
+    with pytest.raises(ManifestError) as caught:
+        checked([(3, ROWS[0]), (4, wrong), (5, ROWS[0])], "x.json", "row")
+    first, second = str(caught.value).splitlines()
+    assert first == f"x.json, row 4{wrong}" and second == "x.json, row 5: id 'a' is already taken by row 3."
+    assert misspelt_key(["id", "promt"], Utterance) == 'unknown key "promt": did you mean "prompt"?'
+    assert misspelt_key(["id", "promt", "prompt"], Utterance) is None
+
+
+def test_any_parquet_file_is_read_row_by_row(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow.parquet import write_table
+
+    write_table(pyarrow.table({"ref": ["x", None], "target": [None, "y"], "n": [1, 2]}), tmp_path / "p.parquet")
+    expected = [(1, {"ref": "x", "target": None, "n": 1}), (2, {"target": "y", "n": 2})]
+    assert list(parquet_rows(tmp_path / "p.parquet")) == expected
 
 
 @pytest.mark.parametrize("name", ["m.jsonl", "m.jsonl.gz", "m.parquet", "m.tsv"])

@@ -9,13 +9,13 @@ import io
 import json
 import os
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, overload
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from wavllm_cli import console
 from wavllm_cli.data import tsv
@@ -65,11 +65,8 @@ class Utterance(BaseModel):
     @classmethod
     def _no_misspelt_key(cls, row: Any) -> Any:
         """A column of the user's own is ignored; one that looks like a misspelling of ours is an error."""
-        unknown = row.keys() - cls.model_fields.keys() if isinstance(row, dict) else ()
-        for key in unknown:
-            meant = _similar_key(key, cls)
-            if meant and meant not in row:
-                raise ValueError(f'unknown key "{key}": did you mean "{meant}"?')
+        if isinstance(row, dict) and (problem := misspelt_key(row, cls)):
+            raise ValueError(problem)
         return row
 
     def json_line(self) -> str:
@@ -89,6 +86,20 @@ class Hypothesis(Utterance):
 
 
 Row = TypeVar("Row", bound=Utterance)
+
+
+def misspelt_key(keys: Collection[str], model: type[Utterance]) -> str | None:
+    """What to say of a key that is not the model's but looks like one that is lacking."""
+    return _misspelt(tuple(keys), model)
+
+
+@lru_cache(maxsize=256)  # the rows of a file have the same keys
+def _misspelt(keys: tuple[str, ...], model: type[Utterance]) -> str | None:
+    for key in set(keys) - model.model_fields.keys():
+        meant = _similar_key(key, model)
+        if meant and meant not in keys:
+            return f'unknown key "{key}": did you mean "{meant}"?'
+    return None
 
 
 @cache
@@ -117,25 +128,41 @@ def read_manifest(path: str | Path, model: Any = Utterance, default_task: Task =
         ManifestError: the file is missing or empty, or rows are wrong; one sentence for each of the first problems.
     """
     path = Path(path)
-    rows: list[Any] = []
-    lines: dict[str, int] = {}
-    problems: list[str] = []
-    for line, row in _parse(path, model, default_task):
-        if isinstance(row, str):
-            problems.append(f"{path}, line {line}{row}")
-        elif row.id in lines:
-            problems.append(f"{path}, line {line}: id {row.id!r} is already taken by line {lines[row.id]}.")
-        else:
-            lines[row.id] = line
-            rows.append(row)
-        if len(problems) == MAX_PROBLEMS:
-            problems.append(f"{path}: reading stopped after {MAX_PROBLEMS} problems.")
-            break
-    if problems:
-        raise ManifestError("\n".join(problems))
+    rows = checked(_parse(path, model, default_task), str(path))
     if not rows:
         raise ManifestError(f"{path} has no rows: a manifest has at least one utterance.")
     return rows
+
+
+def checked(rows: Iterable[tuple[int, Row | str]], name: str, unit: str = "line") -> list[Row]:
+    """The rows of a file, if nothing is wrong with any of them and no id occurs twice.
+
+    Args:
+        rows: their numbers and the rows, or what is wrong with them, from ` (id …)` or `: ` on.
+        name: of the file.
+        unit: what the numbers count.
+
+    Raises:
+        ManifestError: one sentence for each of the first `MAX_PROBLEMS` problems.
+    """
+    good: list[Row] = []
+    numbers: dict[str, int] = {}
+    problems: list[str] = []
+    for number, row in rows:
+        if isinstance(row, str):
+            problems.append(f"{name}, {unit} {number}{row}")
+        elif row.id in numbers:
+            taken = f"id {row.id!r} is already taken by {unit} {numbers[row.id]}"
+            problems.append(f"{name}, {unit} {number}: {taken}.")
+        else:
+            numbers[row.id] = number
+            good.append(row)
+        if len(problems) == MAX_PROBLEMS:
+            problems.append(f"{name}: reading stopped after {MAX_PROBLEMS} problems.")
+            break
+    if problems:
+        raise ManifestError("\n".join(problems))
+    return good
 
 
 def read_lines(path: str | Path, model: type[Row]) -> Iterator[Row]:
@@ -147,11 +174,10 @@ def read_lines(path: str | Path, model: type[Row]) -> Iterator[Row]:
         ManifestError: the file is missing, or a row is wrong.
     """
     path = Path(path)
-    adapter = TypeAdapter(model)
     for line, text in _text_lines(path):
         if not text.endswith(b"\n"):
             return
-        row = _validate_json(text, adapter)
+        row = _validated_json(text, model)
         if isinstance(row, str):
             raise ManifestError(f"{path}, line {line}{row}")
         yield row
@@ -160,16 +186,15 @@ def read_lines(path: str | Path, model: type[Row]) -> Iterator[Row]:
 def _parse(path: Path, model: type[Row], default_task: Task) -> Iterator[tuple[int, Row | str]]:
     """Yield (line, row), or (line, what is wrong with it) from ` (id …)` or `: ` on."""
     _require_file(path)
-    adapter = TypeAdapter(model)
     if path.name.endswith(".parquet"):
-        for number, fields in _parquet_rows(path):
-            yield number, _validate(fields, adapter)
+        for number, fields in parquet_rows(path):
+            yield number, validated(fields, model)
     elif path.name.endswith(".tsv"):
         for number, columns in tsv.rows(_text_lines(path), path, default_task):
-            yield number, columns if isinstance(columns, str) else _validate(columns, adapter)
+            yield number, columns if isinstance(columns, str) else validated(columns, model)
     elif path.name.endswith(MANIFEST_SUFFIXES):
         for number, text in _text_lines(path):
-            yield number, _validate_json(text, adapter)
+            yield number, _validated_json(text, model)
     else:
         raise ManifestError(f"{path} is not a manifest: its name must end in {', '.join(MANIFEST_SUFFIXES)}.")
 
@@ -188,7 +213,12 @@ def _text_lines(path: Path) -> Iterator[tuple[int, bytes]]:
         raise ManifestError(f"{path} cannot be read: {error}.") from error
 
 
-def _parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield (number from 1 on, row) of any Parquet file; empty fields are left out, `audio` and `target` never.
+
+    Raises:
+        ManifestError: the file cannot be read.
+    """
     from pyarrow import ArrowException
     from pyarrow.parquet import ParquetFile
 
@@ -204,16 +234,17 @@ def _parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         raise ManifestError(f"{path} cannot be read as Parquet: {error}.") from error
 
 
-def _validate(fields: dict[str, Any], adapter: TypeAdapter[Row]) -> Row | str:
+def validated(fields: dict[str, Any], model: type[Row]) -> Row | str:
+    """A row made of its fields, or what is wrong with it, to stand after `FILE, line N`."""
     try:
-        return adapter.validate_python(fields)
+        return model.model_validate(fields)
     except ValidationError as error:
         return _sentence(error, fields)
 
 
-def _validate_json(text: bytes, adapter: TypeAdapter[Row]) -> Row | str:
+def _validated_json(text: bytes, model: type[Row]) -> Row | str:
     try:
-        return adapter.validate_json(text.strip())
+        return model.model_validate_json(text.strip())
     except ValidationError as error:
         try:
             fields = json.loads(text)
