@@ -84,7 +84,10 @@ MISTAKES = [
     ("train --stage 1 --recipe tiny", 2, "train.jsonl"),
     ("train --stage 1 --recipe typo.yaml", 2, "did you mean name?"),
     ("train --stage one", 2, "--stage"),
-    ("score duplicate.jsonl", 2, '"text" is missing'),
+    ("score duplicate.jsonl", 2, 'no "text" (the answer)'),
+    ("score text.wav", 2, "text.wav"),
+    ("score good.jsonl --map txt=prediction", 2, 'did you mean "text"?'),
+    ("score good.jsonl --output o.txt", 2, 'no "text" (the answer)'),
     ("score gone.jsonl", 2, "does not exist"),
     ("score duplicate.jsonl --normalizer basci", 2, "basic"),
     ("prep fsdd gone.zip", 2, "gone.zip"),
@@ -153,7 +156,7 @@ def test_interrupt_is_130(wavllm, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(command, "score_file", interrupted)
+    monkeypatch.setattr(command, "score", interrupted)
     code, _, err = wavllm("score", "x.jsonl")
     assert code == 130
     assert "interrupted" in err
@@ -165,7 +168,7 @@ def test_a_bug_is_one_sentence_too(wavllm, monkeypatch):
     def broken(*_):
         raise ZeroDivisionError("division by zero")
 
-    monkeypatch.setattr(command, "score_file", broken)
+    monkeypatch.setattr(command, "score", broken)
     code, _, err = wavllm("score", "x.jsonl")
     assert code == 1
     assert err.splitlines() == [

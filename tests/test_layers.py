@@ -11,11 +11,11 @@ PACKAGE = Path(__file__).parent.parent / "wavllm_cli"
 LAYERS = [
     {"errors"},
     {"recipe", "console"},
-    {"data", "scoring.normalize"},
+    {"data", "scoring.normalize", "scoring.words"},
     {"chat"},
     {"corpora", "prompts", "scoring"},
     {"model"},
-    {"training", "inference", "convert"},
+    {"training", "inference", "convert", "bench"},
     {"help"},
     {"cli"},
 ]

@@ -9,7 +9,7 @@ from wavllm_cli.errors import UsageError
 from wavllm_cli.prompts.clauses import LEAD_INS, Step
 from wavllm_cli.prompts.multitask import CHAINS, compose
 from wavllm_cli.prompts.pools import load_pool, load_roles, split_pool
-from wavllm_cli.scoring.report import parts_in_order
+from wavllm_cli.scoring.ifr import judge
 
 
 def clip(i, *tasks):
@@ -76,7 +76,7 @@ def test_the_target_is_every_answer_in_order_behind_its_lead_in(rows):
             lead_ins = [LEAD_INS[part.task].replace("{language}", "German") for part in row.parts]
             assert row.target == "\n".join(lead + part.target for lead, part in zip(lead_ins, row.parts, strict=True))
             answer = Hypothesis(**row.model_dump(), text=row.target)
-            assert parts_in_order(answer) == len(row.parts)  # the scorer accepts the reference as an answer
+            assert all(verdict.followed for verdict in judge(answer))  # the scorer accepts the reference as an answer
 
 
 def test_cot_transcribes_and_then_translates_the_text():

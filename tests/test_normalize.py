@@ -1,10 +1,12 @@
 import random
+import subprocess
+import sys
 import unicodedata
 
 import pytest
 
 from wavllm_cli.errors import UsageError
-from wavllm_cli.scoring.normalize import NORMALIZERS, basic, get_normalizer, librispeech
+from wavllm_cli.scoring.normalize import NORMALIZERS, basic, get_normalizer, librispeech, normalizers_named
 
 
 @pytest.mark.parametrize(
@@ -46,7 +48,56 @@ def test_none_and_lower_change_nothing_else():
     assert get_normalizer("lower")("A,  Ü ") == "a,  ü "
 
 
-@pytest.mark.parametrize("name", NORMALIZERS)
+SENTENCES = [
+    "Mr. Smith's colour won't cost $20",
+    "twenty one",
+    "  [noise] Uh, I'm gonna (laughs) pay £3.50 – y'know?",
+    "Größe und Straße, 20 %",
+    "double oh seven, the 2nd of the nineties",
+    "",
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "english", "others"),
+    [
+        (
+            "Mr. Smith's colour won't cost $20",
+            "mister smith is color will not cost $20",
+            "mr smith s colour won t cost 20",
+        ),
+        ("twenty one", "21", "twenty one"),
+        ("[noise] Uh, I'm here. ", "i am here", "uh i m here"),
+    ],
+)
+def test_whispers_normalisers(text, english, others):
+    assert get_normalizer("whisper-english")(text) == english
+    assert get_normalizer("whisper-basic")(text) == others
+
+
+def test_whispers_normalisers_are_those_of_the_libraries():
+    from transformers.models.whisper.english_normalizer import BasicTextNormalizer
+    from whisper_normalizer.english import EnglishTextNormalizer  # its own copy of the code, and of the spellings
+
+    for text in SENTENCES:
+        assert get_normalizer("whisper-english")(text) == EnglishTextNormalizer()(text).strip()
+        assert get_normalizer("whisper-basic")(text) == BasicTextNormalizer()(text).strip()
+
+
+def test_whispers_normalisers_do_without_torch():
+    code = "from wavllm_cli.scoring.normalize import NORMALIZERS as n; [f('One.') for f in n.values()]; import sys"
+    code += "; print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+def test_all_normalisers_have_one_name():
+    assert normalizers_named("all") == list(NORMALIZERS.values())
+    assert normalizers_named("lower") == [NORMALIZERS["lower"]]
+    with pytest.raises(UsageError, match="unknown normaliser 'al'"):
+        normalizers_named("al")
+
+
+@pytest.mark.parametrize("name", [name for name in NORMALIZERS if not name.startswith("whisper")])
 def test_normalising_twice_is_normalising_once(name):
     rng = random.Random(0)
     for _ in range(2000):

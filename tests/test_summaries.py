@@ -10,7 +10,8 @@ from wavllm_cli.chat.settings import Settings
 from wavllm_cli.data.manifest import Utterance
 from wavllm_cli.errors import UsageError, WavLLMError
 from wavllm_cli.prompts.multitask import compose
-from wavllm_cli.prompts.summaries import INSTRUCTIONS, MIN_WORDS, count_words, write
+from wavllm_cli.prompts.summaries import INSTRUCTIONS, MIN_WORDS, write
+from wavllm_cli.scoring.words import count_words
 
 CANNES = (
     "Three films from Asia-Pacific are in the running for the coveted Palme d'Or award at the sixtieth "
@@ -120,14 +121,6 @@ def test_short_transcripts_are_left_out_and_counted(ask, capsys):
     _, server, _ = ask([clip(0, " ".join(words)), clip(1, " ".join(words[1:])), clip(2, "成都的天气很好我们去公园")])
     assert [transcript_in(body) for body in server.requests] == [" ".join(words)]
     assert f"2 of 3 clips have no transcript of {MIN_WORDS} words or more" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [("Well, don't -- stop!", 3), ("今天天气很好。", 3), ("我们用 Python 3 写", 4), ("한국어 띄어쓰기", 2), ("", 0)],
-)
-def test_counting_words(text, words):
-    assert count_words(text) == words
 
 
 def test_scripts_without_spaces_are_checked_like_others(ask):

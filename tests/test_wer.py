@@ -6,81 +6,84 @@ import jiwer
 import numpy as np
 import pytest
 
-from wavllm_cli.scoring.wer import bootstrap_interval, word_counts, word_error_rate
+from wavllm_cli.scoring import wer
+from wavllm_cli.scoring.normalize import get_normalizer
+from wavllm_cli.scoring.wer import alignment, character_error_rate, word_error_rate
+
+NONE, BASIC = map(get_normalizer, ("none", "basic"))
 
 
 def test_counts_worked_out_by_hand():
     # "a b c d" -> "a x c": b is replaced, d is missing; "e" -> "e f": f is too much.
-    r = word_error_rate(["a b c d", "e"], ["A, x c!", "e f"])
-    assert (r.hits, r.substitutions, r.deletions, r.insertions, r.reference_words, r.n) == (3, 1, 1, 1, 5, 2)
-    assert r.value == 3 / 5
-    assert r.signature == f"wer|norm:basic|jiwer:{version('jiwer')}"
+    measure = word_error_rate(["a b c d", "e"], ["A, x c!", "e f"], BASIC)
+    assert measure.counts == {
+        "substitutions": 1, "deletions": 1, "insertions": 1, "hits": 3, "reference_words": 5,
+    }  # fmt: skip
+    np.testing.assert_array_equal(measure.statistics, [[2, 4], [1, 1]])
+    assert measure.value == 3 / 5
+    assert measure.lower_is_better
+    assert measure.signature == f"wer|norm:basic|jiwer:{version('jiwer')}"
 
 
-def test_equals_jiwer_on_random_texts():
+def test_characters_include_the_spaces_between_words():
+    # "a b" -> "ab": the space is missing; " cd " -> "ce": spaces around a text are none of it.
+    measure = character_error_rate(["a b", " cd "], ["ab", "ce"], NONE)
+    assert measure.counts == {
+        "substitutions": 1, "deletions": 1, "insertions": 0, "hits": 3, "reference_characters": 5,
+    }  # fmt: skip
+    np.testing.assert_array_equal(measure.statistics, [[1, 3], [1, 2]])
+    assert measure.signature == f"cer|norm:none|jiwer:{version('jiwer')}"
+
+
+@pytest.mark.parametrize("rate", [word_error_rate, character_error_rate])
+def test_each_row_is_that_pair_alone_whatever_block_it_falls_in(rate, monkeypatch):
+    monkeypatch.setattr(wer, "PAIRS", 7)
     rng = random.Random(1)
-    texts = [[" ".join(rng.choices("abcdef", k=rng.randrange(8))) for _ in range(500)] for _ in range(2)]
-    bare = jiwer.process_words(*texts)
-    ours = word_error_rate(*texts, normalizer="none")
-    assert ours.value == bare.wer
-    assert (ours.hits, ours.substitutions) == (bare.hits, bare.substitutions)
-    assert (ours.deletions, ours.insertions) == (bare.deletions, bare.insertions)
-
-
-def test_each_row_of_counts_is_that_pair_alone():
-    references, hypotheses = ["a b", "", "c d e", "f"], ["a", "x y", "c d e", ""]
-    together = word_counts(references, hypotheses)
-    alone = [word_counts([r], [h])[0] for r, h in zip(references, hypotheses, strict=True)]
-    np.testing.assert_array_equal(together, alone)
-    np.testing.assert_array_equal(together, [[1, 0, 1, 0], [0, 0, 0, 2], [3, 0, 0, 0], [0, 0, 1, 0]])
+    references, hypotheses = ([" ".join(rng.choices("abcdef", k=rng.randrange(8))) for _ in range(50)] for _ in "rh")
+    together = rate(references, hypotheses, NONE)
+    alone = [rate([r], [h], NONE) for r, h in zip(references, hypotheses, strict=True)]
+    np.testing.assert_array_equal(together.statistics, np.concatenate([one.statistics for one in alone]))
+    assert together.counts == {name: sum(one.counts[name] for one in alone) for name in together.counts}
+    errors = sum(together.counts[name] for name in ("substitutions", "deletions", "insertions"))
+    assert together.statistics[:, 0].sum() == errors
 
 
 def test_an_empty_reference_counts_insertions_and_an_empty_hypothesis_deletions():
-    r = word_error_rate(["", "a b c"], ["x y", ""])
-    assert (r.insertions, r.deletions, r.substitutions, r.reference_words) == (2, 3, 0, 3)
-    assert r.value == 5 / 3
+    measure = word_error_rate(["", "a b c"], ["x y", ""], BASIC)
+    assert [measure.counts[name] for name in ("insertions", "deletions", "substitutions", "hits")] == [2, 3, 0, 0]
+    assert measure.value == 5 / 3
 
 
 def test_without_any_reference_word_the_rate_is_zero_or_infinite_never_a_count():
-    assert word_error_rate(["", ""], ["", "!"]).value == 0
-    spoken = word_error_rate([""], ["two words"])
-    assert spoken.value == math.inf  # jiwer returns 2 here
-    assert math.isnan(spoken.low)
+    assert word_error_rate(["", ""], ["", "!"], BASIC).value == 0
+    assert word_error_rate([""], ["two words"], BASIC).value == math.inf
     assert jiwer.process_words("", "two words").wer == 2
 
 
-def test_no_utterances_and_unequal_lengths():
-    assert word_error_rate([], []).n == 0
+def test_no_pairs_and_unequal_lengths():
+    assert word_error_rate([], [], BASIC).statistics.shape == (0, 2)
     with pytest.raises(ValueError, match="2 references but 1 hypotheses"):
-        word_error_rate(["a", "b"], ["a"])
+        word_error_rate(["a", "b"], ["a"], BASIC)
 
 
-def test_the_interval_is_that_of_a_plain_bootstrap():
-    rng = np.random.default_rng(3)
-    words = rng.integers(1, 30, size=400)
-    errors = rng.binomial(words, 0.1)
-    drawn = rng.integers(0, 400, size=(20_000, 400))
-    plain = np.percentile(errors[drawn].sum(1) / words[drawn].sum(1), [2.5, 97.5])
-    ours = bootstrap_interval(errors, words, seed=4, resamples=20_000)
-    np.testing.assert_allclose(ours, plain, atol=0.0007)  # the interval is 0.014 wide
+def test_an_alignment_shows_runs_of_words():
+    assert alignment("The cat sat on the mat.", "a cat on the big mat", BASIC) == [
+        ("substitute", "the", "a"),
+        ("equal", "cat", "cat"),
+        ("delete", "sat", ""),
+        ("equal", "on the", "on the"),
+        ("insert", "", "big"),
+        ("equal", "mat", "mat"),
+    ]
+    assert alignment("", "", BASIC) == []
 
 
-def test_the_interval_is_repeatable_and_holds_the_value():
-    references = ["a b c d"] * 50
-    hypotheses = ["a b c d"] * 40 + ["a b c x"] * 10
-    first, second = (word_error_rate(references, hypotheses, seed=s) for s in (7, 7))
-    assert first == second
-    assert first.low < first.value == 0.05 < first.high
-    perfect = word_error_rate(references, references)
-    assert (perfect.low, perfect.value, perfect.high) == (0, 0, 0)
-
-
-def test_blocks_of_resamples_add_up(monkeypatch):
-    monkeypatch.setattr("wavllm_cli.scoring.wer.BLOCK", 7)
-    low, high = bootstrap_interval(np.arange(10), np.full(10, 10), resamples=333)
-    assert 0 < low < 0.45 < high < 1
-
-
-def test_resamples_without_reference_words_are_left_out():
-    low, high = bootstrap_interval(np.array([1, 0, 1]), np.array([0, 4, 2]))
-    assert 0 <= low < high < math.inf
+def test_both_sides_can_be_read_off_an_alignment_and_so_can_the_errors():
+    rng = random.Random(2)
+    for _ in range(100):
+        reference, hypothesis = (" ".join(rng.choices("abcd", k=rng.randrange(8))) for _ in "rh")
+        chunks = alignment(reference, hypothesis, NONE)
+        assert " ".join(ref for _, ref, _ in chunks if ref) == reference
+        assert " ".join(hyp for _, _, hyp in chunks if hyp) == hypothesis
+        errors = sum(max(len(ref.split()), len(hyp.split())) for kind, ref, hyp in chunks if kind != "equal")
+        assert errors == word_error_rate([reference], [hypothesis], NONE).statistics[0, 0]

@@ -3,18 +3,22 @@
 Nothing heavy is imported here; every command imports what it needs, so that `wavllm --help` answers at once.
 """
 
+import gc
 import sys
 from typing import NoReturn
 
 import typer
 from typer.exceptions import TyperException
 
-from wavllm_cli.cli import app, experiment, models, prep, prompts  # noqa: F401  (each adds its commands to the app)
+from wavllm_cli.cli import app, bench, experiment, models, prep, prompts, score  # noqa: F401  (each adds its commands to the app)
 from wavllm_cli.errors import WavLLMError
+
+GC_THRESHOLD = 20_000  # Python's 700 would walk hundreds of thousands of rows again and again, and find nothing
 
 
 def main() -> NoReturn:
     """Run the command and turn errors into one line and an exit code: 2 wrong use, 1 failed work, 130 interrupted."""
+    gc.set_threshold(GC_THRESHOLD)
     try:
         code = app.app(prog_name="wavllm", standalone_mode=False)
     except WavLLMError as error:

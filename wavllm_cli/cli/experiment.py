@@ -70,22 +70,6 @@ def infer(
         raise typer.Exit(1)
 
 
-@app.command(epilog="Example: wavllm score runs/tiny/test.hyp.jsonl --normalizer basic")
-def score(
-    hypotheses: Annotated[Path, typer.Argument(help="What `wavllm infer MANIFEST` wrote.")],
-    normalizer: Annotated[str, typer.Option(help="Text normaliser of WER: none, lower, basic, librispeech.")] = "basic",
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="[default: scores.json beside the hypotheses]")
-    ] = None,
-    seed: Seed = 0,
-    json: Json = False,
-) -> None:
-    """Score hypotheses against their references, with 95 % intervals."""
-    from wavllm_cli.scoring import command
-
-    show(command.score_file(hypotheses, output, normalizer, seed), json)
-
-
 @app.command(epilog="Example: wavllm check tiny")
 def check(
     recipe: Annotated[str, typer.Argument(help="A shipped recipe's name, or the path of a YAML file.")],

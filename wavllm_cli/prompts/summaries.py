@@ -7,17 +7,19 @@ from typing import Any
 from wavllm_cli import console
 from wavllm_cli.chat.request import Answer, Request
 from wavllm_cli.chat.session import Chat
+from wavllm_cli.data.languages import known_language
 from wavllm_cli.data.manifest import Utterance
 from wavllm_cli.errors import UsageError
 from wavllm_cli.prompts.clauses import Step
 from wavllm_cli.prompts.multitask import by_clip
-from wavllm_cli.prompts.pools import known_language, language_name, pick
-from wavllm_cli.scoring.normalize import UNSPACED, basic
+from wavllm_cli.prompts.pools import language_name, pick
+from wavllm_cli.scoring.normalize import basic
+from wavllm_cli.scoring.words import count_words, stems
 
 MIN_WORDS = 12  # of a transcript that is worth a summary
 MIN_SUMMARY_WORDS = 3
 MIN_LIMIT = 5  # the least that summaries may be limited to
-MIN_SHARED = 0.2  # of what a summary says, as `_units`, must be in the transcript
+MIN_SHARED = 0.2  # of what a summary says, as `stems`, must be in the transcript
 MAX_RATIO = 4  # between the words of a text and of its translation
 
 # Instructions that can stand among others; those of a chain, which lean on the step before, are the cot pool's.
@@ -91,12 +93,6 @@ def write(
     return steps
 
 
-def count_words(text: str) -> int:
-    """Words; in scripts without spaces, two characters count as one."""
-    unspaced = sum(map(len, UNSPACED.findall(text)))
-    return len(UNSPACED.sub(" ", basic(text)).split()) + (unspaced + 1) // 2
-
-
 def _transcript(clip: Sequence[Step]) -> str:
     texts = (step.row.transcript or (step.row.target if step.what == "asr" else None) for step in clip)
     return next((text for text in texts if text), "")
@@ -152,8 +148,8 @@ def _complaint(answer: Summary, example: Summary, transcript: str, words: int) -
         return f"The summary has fewer than {MIN_SUMMARY_WORDS} words."
     if length >= count_words(transcript):
         return "The summary is not shorter than the transcript."
-    units = _units(answer.summary)
-    if len(units & _units(transcript)) < MIN_SHARED * len(units):
+    units = stems(answer.summary)
+    if len(units & stems(transcript)) < MIN_SHARED * len(units):
         return "The summary is not about the transcript: it shares too few words with it."
     problem = None
     if isinstance(answer, TranslatedSummary):
@@ -168,13 +164,6 @@ def _mistranslation(translation: str, original: str) -> str | None:
         return "A translation repeats the original."
     shorter, longer = sorted((count_words(translation), count_words(original)))
     return "A translation is far longer or shorter than the original." if longer > MAX_RATIO * shorter else None
-
-
-def _units(text: str) -> set[str]:
-    """What texts on the same matter share: how words begin, and pairs of characters in scripts without spaces."""
-    text = basic(text)
-    pairs = {run[i : i + 2] for run in UNSPACED.findall(text) for i in range(len(run) - 1)}
-    return pairs | {word[:5] for word in UNSPACED.sub(" ", text).split()}
 
 
 def _steps(clip: Sequence[Step], answer: Summary, words: int, target_language: str | None, seed: int) -> Iterator[Step]:

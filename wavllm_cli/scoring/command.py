@@ -1,42 +1,254 @@
-"""What `wavllm score` does: hypotheses in, a table and scores.json out."""
+"""What `wavllm score` does: answers in; a table, scores.json, Markdown, an HTML page and perhaps LaTeX out."""
 
-from dataclasses import dataclass
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
+from urllib.parse import quote as percent_encoded
 
 from wavllm_cli import console
-from wavllm_cli.data.manifest import Hypothesis, read_manifest
-from wavllm_cli.scoring.normalize import get_normalizer
-from wavllm_cli.scoring.report import Scores, score
+from wavllm_cli.chat.report import Estimate, Waiting
+from wavllm_cli.chat.settings import Settings
+from wavllm_cli.data.files import write_text
+from wavllm_cli.data.manifest import Hypothesis, Task
+from wavllm_cli.errors import UsageError
+from wavllm_cli.scoring import ifr, judge, terminal, text_tables
+from wavllm_cli.scoring.evaluate import evaluate
+from wavllm_cli.scoring.inputs import System, read_systems
+from wavllm_cli.scoring.report import Judging, Scores, finite
+from wavllm_cli.scoring.significance import Comparison, compare
+from wavllm_cli.scoring.tasks import MULTI_METRICS, Group, Options, measure
+
+STDIN = Path("stdin")  # stands for standard input where its folder matters: the working directory
 
 
 @dataclass(frozen=True)
 class Scored:
-    """The scores of one hypotheses file and where they were written."""
+    """The scores of one or several systems, their comparison with the first one, and where all that was written."""
 
-    scores: Scores
-    output: Path
+    scores: list[Scores]
+    comparisons: list[Comparison]
+    published: bool
+    outputs: list[Path]
+
+    @property
+    def complete(self) -> bool:
+        """Whether the same command would find nothing left to ask a judge."""
+        return all(judging.complete for scores in self.scores for judging in scores.judging)
 
     def show(self) -> None:
-        console.table("Scores", *self.scores.table())
-        for signature in self.scores.signatures():
-            console.out.print(signature, markup=False)
-        console.info(f"→ {self.output}")
+        terminal.show(self.scores, self.comparisons, self.published)
+        console.info(f"→ {', '.join(map(str, self.outputs))}")
 
     def data(self) -> dict[str, Any]:
-        return self.scores.as_dict()
+        return as_dict(self.scores, self.comparisons)
 
 
-def score_file(hypotheses: Path, output: Path | None, normalizer: str, seed: int) -> Scored:
-    """Score a hypotheses file; by default scores.json lies beside it.
+@dataclass(frozen=True)
+class Unjudged:
+    """Why there are no scores yet: what judges would cost, or the batches that they are at work on, by system."""
+
+    accounts: list[tuple[str, Estimate | Waiting]]
+    complete: ClassVar = True
+
+    def show(self) -> None:
+        """Each account with the system's name; the first request of all stands for the others."""
+        for i, (system, account) in enumerate(self.accounts):
+            if isinstance(account, Waiting):
+                Waiting(f"{system}: {account.message}").show()
+            else:
+                sample = None if i else account.sample
+                replace(account, model=f"{account.model} on {system}", sample=sample).show()
+
+    def data(self) -> dict[str, Any]:
+        return {"judges": [{"system": system, **account.data()} for system, account in self.accounts]}
+
+
+def score(
+    sources: Sequence[str],
+    reference: Path | None,
+    mapping: Sequence[str],
+    task: Task | None,
+    language: str | None,
+    target_language: str | None,
+    options: Options,
+    seed: int,
+    output: Path | None,
+    latex: Path | None,
+    published: bool,
+    judges: Sequence[Settings],
+) -> Scored | Unjudged:
+    """Score the answers of systems, compare the second and all others with the first, and write the reports.
+
+    Args:
+        sources, reference, mapping, task, language, target_language: as for `inputs.read_systems`.
+        options: what to measure.
+        seed: of every resample.
+        output: scores.json; by default beside the first source. The .md and .html beside it have its name.
+        latex: a table for a paper.
+        published: figures that others published beside ours.
+        judges: chat models that say which instructions of ii and cot rows are followed, one or two. They share
+            `max_usd` equally, as do the systems.
+
+    Returns:
+        In a dry run of judges, or while one of their batches is not waited for, no scores.
 
     Raises:
-        UsageError: unknown normaliser.
-        ManifestError: the file cannot be read.
+        UsageError: names of outputs that cannot be, or nothing for judges to judge.
+        UsageError, WavLLMError: as the modules that do the work.
     """
-    get_normalizer(normalizer)  # a wrong name is said before a large file is read
-    scored = Scored(
-        score(read_manifest(hypotheses, Hypothesis), normalizer, seed), output or hypotheses.with_name("scores.json")
-    )
-    scored.scores.write(scored.output)
+    systems = read_systems(sources, reference, mapping, task, target_language, language)
+    first = systems[0]
+    output = output or (first.path or STDIN).with_name("scores.json")
+    _require_sound_names(output, latex, [*(system.path for system in systems), reference])
+    groups = {system.name: measure(_asked_alike(system, first), options) for system in systems}
+    judgings = _judge(groups, judges, output)
+    if isinstance(judgings, Unjudged):
+        return judgings
+    usable = _judged_everywhere(judgings.values())
+    groups = {name: [_with_verdicts(g, judgings[name], usable, options) for g in own] for name, own in groups.items()}
+    home = reference or first.path or STDIN
+    scores = [
+        replace(evaluate(name, own, options.normalizer, seed, home), judging=judgings[name])
+        for name, own in groups.items()
+    ]
+    comparisons = [
+        compare(groups[first.name], groups[system.name], (first.name, system.name), seed) for system in systems[1:]
+    ]
+    scored = Scored(scores, comparisons, published, _write(scores, comparisons, published, output, latex))
+    if not scored.complete:
+        console.warn("Some answers have no verdict yet: the same command asks for it again.")
     return scored
+
+
+def as_dict(scores: Sequence[Scores], comparisons: Sequence[Comparison]) -> dict[str, Any]:
+    """The content of scores.json."""
+    if len(scores) == 1:
+        return scores[0].as_dict()
+    return {
+        "systems": [s.as_dict() for s in scores],
+        "comparisons": [
+            {"a": c.a, "b": c.b, "differences": [finite(asdict(difference)) for difference in c.differences]}
+            for c in comparisons
+        ],
+    }
+
+
+def _require_sound_names(output: Path, latex: Path | None, inputs: Iterable[Path | None]) -> None:
+    """Find out before the work that an output would replace an input or another output."""
+    if output.suffix != ".json":
+        raise UsageError(f"{output} cannot be written: the name of --output ends in .json, .md and .html go beside it.")
+    outputs = _outputs(output, latex)
+    read = {path.resolve() for path in inputs if path}
+    for i, path in enumerate(outputs):
+        if path.resolve() in read:
+            raise UsageError(f"{path} holds what is to be scored and would be overwritten: choose another --output.")
+        if path.resolve() in (other.resolve() for other in outputs[:i]):
+            raise UsageError(f"{path} would be written twice: choose another --latex.")
+
+
+def _outputs(output: Path, latex: Path | None) -> list[Path]:
+    return [output, output.with_suffix(".md"), output.with_suffix(".html"), *([latex] if latex else [])]
+
+
+def _asked_alike(system: System, first: System) -> list[Hypothesis]:
+    """The rows of a system as they were put to the first one, so that all are measured by the same references."""
+    if system is first:
+        return system.rows
+    return [
+        asked.model_copy(update={"text": row.text, "system": row.system})
+        for asked, row in zip(first.rows, system.rows, strict=True)
+    ]
+
+
+# --- judges ---
+
+
+def _judge(
+    groups: Mapping[str, Sequence[Group]], judges: Sequence[Settings], output: Path
+) -> dict[str, list[Judging]] | Unjudged:
+    """Have each judge look at the multi-task rows of each system; batches that are not waited for run side by side.
+
+    Returns:
+        By system, what each judge says.
+    """
+    judgings: dict[str, list[Judging]] = {name: [] for name in groups}
+    accounts = []
+    for settings in judges:
+        if settings.max_usd is not None:
+            settings = replace(settings, max_usd=settings.max_usd / (len(judges) * len(groups)))
+        for name, own in groups.items():
+            rows = [pair for group in own for pair in zip(group.scored, group.verdicts, strict=False)]
+            if not rows:
+                raise UsageError("No row has several instructions (tasks ii and cot): leave out --judge.")
+            file = output if len(groups) == 1 else output.with_name(f"{output.name}.{percent_encoded(name, safe='')}")
+            judged = judge.run([row for row, _ in rows], settings, file)
+            if isinstance(judged, judge.Judged):
+                judgings[name].append(_judging(judged, rows, judgings[name]))
+            else:
+                accounts.append((name, judged))
+    return Unjudged(accounts) if accounts else judgings
+
+
+def _judging(
+    judged: judge.Judged, rows: Sequence[tuple[Hypothesis, Sequence[ifr.Verdict]]], before: Sequence[Judging]
+) -> Judging:
+    """What a model's verdicts are worth: how many are unusable, and how far they agree with the rules (whose verdicts
+    come with the rows) and the models before it."""
+    ids = [row.id for row, _ in rows]
+    own = [judged.verdicts.get(id) for id in ids]
+    others: dict[str, list[list[bool] | None]] = {"rules": [[v.followed for v in verdicts] for _, verdicts in rows]}
+    others |= {judging.judge: [judging.verdicts.get(id) for id in ids] for judging in before}
+    return Judging(
+        judge=judged.model,
+        verdicts=judged.verdicts,
+        unusable=judged.unusable,
+        agreements={name: judge.agreement(other, own, ids) for name, other in others.items()},
+        complete=judged.report.complete,
+        usd=judged.report.usd,
+    )
+
+
+def _judged_everywhere(judgings: Iterable[Sequence[Judging]]) -> dict[str, set[str]]:
+    """By judge, the rows on which it has a verdict for every system: only these compare them fairly."""
+    usable: dict[str, set[str]] = {}
+    for judging in (judging for of_system in judgings for judging in of_system):
+        ids = set(judging.verdicts)
+        usable[judging.judge] = usable.get(judging.judge, ids) & ids
+    return usable
+
+
+def _with_verdicts(
+    group: Group, judgings: Sequence[Judging], usable: Mapping[str, set[str]], options: Options
+) -> Group:
+    """A group of multi-task rows with the rates by models' verdicts beside those by rules; any other as it is."""
+    if not group.verdicts:
+        return group
+    by_models = []
+    for judging in judgings:
+        verdicts = [judging.verdicts[row.id] if row.id in usable[judging.judge] else None for row in group.scored]
+        chosen = [m for m in ifr.measures(verdicts, judging.judge) if m.metric in options.chosen(MULTI_METRICS)]
+        by_models += [replace(m, metric=f"{m.metric}/{judging.judge}") for m in chosen]
+    return replace(group, measures=[*group.measures, *by_models])
+
+
+# --- reports ---
+
+
+def _write(
+    scores: Sequence[Scores], comparisons: Sequence[Comparison], published: bool, output: Path, latex: Path | None
+) -> list[Path]:
+    from wavllm_cli.scoring.page import page
+
+    prompt = judge.INSTRUCTIONS if any(s.judging for s in scores) else None
+    texts = [
+        json.dumps(as_dict(scores, comparisons), indent=2, ensure_ascii=False) + "\n",
+        text_tables.markdown(scores, comparisons, published),
+        page(scores, comparisons, published, output.parent, prompt),
+        *([text_tables.latex(scores, published)] if latex else []),
+    ]
+    paths = _outputs(output, latex)
+    for path, text in zip(paths, texts, strict=True):
+        write_text(path, text)
+    return paths

@@ -1,125 +1,91 @@
-"""Word error rate by jiwer, and the bootstrap interval shared by every metric that is a ratio of sums."""
+"""Word and character error rates, counted by jiwer."""
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from wavllm_cli.scoring.normalize import get_normalizer
+from wavllm_cli.scoring.measure import Measure, check_pairs, share
+from wavllm_cli.scoring.normalize import Normalizer
 
 if TYPE_CHECKING:
-    import numpy as np
+    from jiwer import AlignmentChunk, CharacterOutput, WordOutput
 
-RESAMPLES = 1000
-SEED = 12345
-BLOCK = 2_000_000  # bootstrap weights held in memory at once (16 bytes each)
+PAIRS = 100  # aligned in one call: more alignments at once fill memory and keep Python's garbage collector busy
 
 
-@dataclass(frozen=True)
-class WordErrorRate:
-    """A corpus-level word error rate (a fraction, can exceed 1), its 95 % interval and what it is made of."""
+def word_error_rate(references: Sequence[str], hypotheses: Sequence[str], normalizer: Normalizer) -> Measure:
+    """(substitutions + deletions + insertions) / reference words, after normalising both sides.
 
-    value: float
-    low: float
-    high: float
-    n: int
-    substitutions: int
-    deletions: int
-    insertions: int
-    hits: int
-    reference_words: int
-    signature: str
-
-
-def word_counts(references: Sequence[str], hypotheses: Sequence[str]) -> "np.ndarray":
-    """Align each pair of already normalised texts.
-
-    Returns:
-        (N, 4) integers: hits, substitutions, deletions, insertions. Hits, substitutions and deletions add up to the
-        reference's words: an empty reference gives insertions only, an empty hypothesis deletions only.
-    """
-    import jiwer
-    import numpy as np
-
-    columns = {"equal": 0, "substitute": 1, "delete": 2, "insert": 3}
-    counts = [[0, 0, 0, 0] for _ in references]
-    # Without references nothing is aligned: jiwer takes an empty list for one empty sentence.
-    alignments = jiwer.process_words(list(references), list(hypotheses)).alignments if references else []
-    for row, alignment in zip(counts, alignments, strict=True):
-        for chunk in alignment:
-            length = max(chunk.ref_end_idx - chunk.ref_start_idx, chunk.hyp_end_idx - chunk.hyp_start_idx)
-            row[columns[chunk.type]] += length
-    return np.array(counts, dtype=np.int64).reshape(-1, 4)
-
-
-def word_error_rate(
-    references: Sequence[str], hypotheses: Sequence[str], normalizer: str = "basic", seed: int = SEED
-) -> WordErrorRate:
-    """Score hypotheses against references, both normalised by the same named normaliser.
-
-    The rate is (substitutions + deletions + insertions) / reference words, over the corpus. Without a single reference
-    word it is 0 if nothing was said, else infinite (jiwer itself returns the number of insertions there).
+    The statistics of a row are its errors and its reference words. An empty hypothesis is all deletions, an empty
+    reference insertions only. Without a single reference word the rate is 0 if nothing was said, else infinite (jiwer
+    itself returns the number of insertions there).
 
     Raises:
         ValueError: the two sequences differ in length.
-        UsageError: unknown normaliser.
     """
-    if len(references) != len(hypotheses):
-        raise ValueError(f"{len(references)} references but {len(hypotheses)} hypotheses")
-    normalize = get_normalizer(normalizer)
-    counts = word_counts([normalize(t) for t in references], [normalize(t) for t in hypotheses])
-    hits, substitutions, deletions, insertions = (int(total) for total in counts.sum(axis=0))
-    words = hits + substitutions + deletions
-    low, high = bootstrap_interval(counts[:, 1:].sum(axis=1), counts[:, :3].sum(axis=1), seed)
-    return WordErrorRate(
-        value=ratio(substitutions + deletions + insertions, words),
-        low=low,
-        high=high,
-        n=len(references),
-        substitutions=substitutions,
-        deletions=deletions,
-        insertions=insertions,
-        hits=hits,
-        reference_words=words,
-        signature=f"wer|norm:{normalizer}|jiwer:{version('jiwer')}",
+    import jiwer
+
+    return _error_rate("wer", jiwer.process_words, "reference_words", references, hypotheses, normalizer)
+
+
+def character_error_rate(references: Sequence[str], hypotheses: Sequence[str], normalizer: Normalizer) -> Measure:
+    """As `word_error_rate`, over characters: spaces between words count, those around a text do not."""
+    import jiwer
+
+    return _error_rate("cer", jiwer.process_characters, "reference_characters", references, hypotheses, normalizer)
+
+
+def alignment(reference: str, hypothesis: str, normalizer: Normalizer) -> list[tuple[str, str, str]]:
+    """The runs of words that one pair's alignment consists of, from left to right.
+
+    Returns:
+        ("equal", "substitute", "delete" or "insert", the reference's words, the hypothesis' words) of each run; the
+        words of a deletion's hypothesis and of an insertion's reference are "".
+    """
+    import jiwer
+
+    aligned = jiwer.process_words(normalizer(reference), normalizer(hypothesis))
+    (ref,), (hyp,), (chunks,) = aligned.references, aligned.hypotheses, aligned.alignments
+    return [
+        (c.type, " ".join(ref[c.ref_start_idx : c.ref_end_idx]), " ".join(hyp[c.hyp_start_idx : c.hyp_end_idx]))
+        for c in chunks
+    ]
+
+
+def _error_rate(
+    metric: str,
+    process: "Callable[[list[str], list[str]], WordOutput | CharacterOutput]",
+    units: str,
+    references: Sequence[str],
+    hypotheses: Sequence[str],
+    normalizer: Normalizer,
+) -> Measure:
+    import numpy as np
+
+    check_pairs(references, hypotheses)
+    counts = dict.fromkeys(("substitutions", "deletions", "insertions", "hits"), 0)
+    rows: list[tuple[int, int]] = []
+    for start in range(0, len(references), PAIRS):
+        block = slice(start, start + PAIRS)
+        aligned = process([normalizer(t) for t in references[block]], [normalizer(t) for t in hypotheses[block]])
+        rows += [(_errors(row), len(ref)) for row, ref in zip(aligned.alignments, aligned.references, strict=True)]
+        for name in counts:
+            counts[name] += getattr(aligned, name)
+    statistics = np.array(rows, dtype=np.int64).reshape(-1, 2)
+    return Measure(
+        metric=metric,
+        statistics=statistics,
+        figure=share,
+        signature=f"{metric}|norm:{normalizer.name}|jiwer:{version('jiwer')}",
+        lower_is_better=True,
+        counts=counts | {units: int(statistics[:, 1].sum())},
     )
 
 
-def ratio(numerator: float, denominator: float) -> float:
-    """A fraction that is 0 for 0/0 and infinite for x/0."""
-    if denominator:
-        return numerator / denominator
-    return math.inf if numerator else 0.0
-
-
-def bootstrap_interval(
-    numerators: "np.ndarray", denominators: "np.ndarray", seed: int = SEED, resamples: int = RESAMPLES
-) -> tuple[float, float]:
-    """The 95 % percentile interval of sum(numerators) / sum(denominators) when utterances are drawn with replacement.
-
-    Utterances with equal counts are interchangeable, so the multinomial weights are drawn for distinct pairs: 100,000
-    utterances of WER come down to a few hundred. (Bisani and Ney, ICASSP 2004.)
-
-    Args:
-        numerators: (N,) e.g. errors per utterance.
-        denominators: (N,) e.g. reference words per utterance.
-
-    Returns:
-        low, high; NaN where no resample had anything to divide by.
-    """
-    import numpy as np
-
-    if len(numerators) == 0:
-        return math.nan, math.nan
-    pairs, counts = np.unique(np.stack([numerators, denominators], axis=1), axis=0, return_counts=True)
-    share = counts / counts.sum()
-    rng = np.random.default_rng(seed)
-    step = max(1, BLOCK // len(pairs))
-    sizes = [min(step, resamples - start) for start in range(0, resamples, step)]
-    sums = np.concatenate([rng.multinomial(len(numerators), share, size=size) @ pairs for size in sizes])
-    sums = sums[sums[:, 1] > 0]
-    if len(sums) == 0:
-        return math.nan, math.nan
-    low, high = np.percentile(sums[:, 0] / sums[:, 1], [2.5, 97.5])
-    return float(low), float(high)
+def _errors(row: "Sequence[AlignmentChunk]") -> int:
+    """The length of a run is that of its longer side: the other is as long, or empty."""
+    return sum(
+        max(chunk.ref_end_idx - chunk.ref_start_idx, chunk.hyp_end_idx - chunk.hyp_start_idx)
+        for chunk in row
+        if chunk.type != "equal"
+    )

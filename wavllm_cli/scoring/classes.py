@@ -1,0 +1,101 @@
+"""Metrics of answers that are one of a few: accuracy, macro-F1, balanced accuracy, and the confusion matrix.
+
+An answer that could not be read is wrong: it is nobody's class, counts as such, and has a column of its own.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import wavllm_cli
+from wavllm_cli.scoring.choice import NO_MENTION, SEVERAL
+from wavllm_cli.scoring.measure import Measure, check_pairs, share
+from wavllm_cli.scoring.normalize import basic
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+def accuracy(answers: Sequence[str], keys: Sequence[str], kind: str) -> Measure:
+    """The share of right answers.
+
+    Args:
+        answers: results of `choice.read_letter`, `read_yes_no` or `read_emotion`.
+        keys: the right answers, same length.
+        kind: what the answers are, for the signature.
+
+    Raises:
+        ValueError: the two sequences differ in length.
+    """
+    import numpy as np
+
+    check_pairs(keys, answers)
+    right = np.array([answer == key for answer, key in zip(answers, keys, strict=True)], dtype=np.float64)
+    counts = {
+        "correct": int(right.sum()),
+        NO_MENTION: sum(answer == NO_MENTION for answer in answers),
+        SEVERAL: sum(answer == SEVERAL for answer in answers),
+    }
+    return Measure(
+        "accuracy", np.stack([right, np.ones_like(right)], axis=1), share, _signature("accuracy", kind), counts=counts
+    )
+
+
+def macro_f1(answers: Sequence[str], keys: Sequence[str], kind: str) -> Measure:
+    """The mean F1 of the classes that occur among the keys; NaN without any row. Arguments as for `accuracy`."""
+    return _by_class("macro_f1", answers, keys, kind, lambda right, given, true: 2 * right / (given + true))
+
+
+def balanced_accuracy(answers: Sequence[str], keys: Sequence[str], kind: str) -> Measure:
+    """The mean recall of the classes that occur among the keys: guessing the commonest one gains nothing.
+
+    NaN without any row. Arguments as for `accuracy`.
+    """
+    return _by_class("balanced_accuracy", answers, keys, kind, lambda right, given, true: right / true)
+
+
+def exact(references: Sequence[str], texts: Sequence[str]) -> Measure:
+    """The share of texts that say just what their reference does, after `normalize.basic`; nothing is never right."""
+    import numpy as np
+
+    equal = [basic(text) == basic(reference) != "" for reference, text in zip(references, texts, strict=True)]
+    statistics = np.array([(same, 1) for same in equal], dtype=np.float64).reshape(-1, 2)
+    return Measure("exact", statistics, share, f"exact|norm:basic|wavllm:{wavllm_cli.__version__}")
+
+
+def confusion(answers: Sequence[str], keys: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Right answer -> given answer -> rows; classes in alphabetical order, what could not be read last."""
+    classes = sorted({*answers, *keys} - {NO_MENTION, SEVERAL})
+    given = [*classes, *(unread for unread in (NO_MENTION, SEVERAL) if unread in answers)]
+    matrix = {key: dict.fromkeys(given, 0) for key in sorted(set(keys))}
+    for answer, key in zip(answers, keys, strict=True):
+        matrix[key][answer] += 1
+    return matrix
+
+
+def _by_class(
+    metric: str,
+    answers: Sequence[str],
+    keys: Sequence[str],
+    kind: str,
+    score: Callable[["np.ndarray", "np.ndarray", "np.ndarray"], "np.ndarray"],
+) -> Measure:
+    """A metric that is the mean of a score over classes; the score is of rows that are rightly and that are ever given
+    the class, and of rows that truly have it."""
+    import numpy as np
+
+    check_pairs(keys, answers)
+    classes = np.array(sorted(set(keys)))
+    given = np.array(answers)[:, None] == classes
+    true = np.array(keys)[:, None] == classes
+    statistics = np.concatenate([given & true, given, true], axis=1).astype(np.float64)
+
+    def figure(sums: "np.ndarray") -> "np.ndarray":
+        right, guessed, there = np.split(sums, 3, axis=1)
+        with np.errstate(invalid="ignore"):  # 0/0 of a class that a resample lacks, which is left out
+            return np.nansum(score(right, guessed, there), axis=1) / (there > 0).sum(axis=1)
+
+    return Measure(metric, statistics, figure, _signature(metric, kind))
+
+
+def _signature(metric: str, kind: str) -> str:
+    return f"{metric}|answer:{kind}|wavllm:{wavllm_cli.__version__}"

@@ -1,0 +1,68 @@
+"""From a system's measures to its scores: intervals, failures, the worst rows, dependence on wordings."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from wavllm_cli.data.manifest import Hypothesis, resolve_audio
+from wavllm_cli.scoring.classes import confusion
+from wavllm_cli.scoring.failures import failures
+from wavllm_cli.scoring.report import Figure, Item, Scores, TaskScores
+from wavllm_cli.scoring.robustness import robustness
+from wavllm_cli.scoring.tasks import Group
+
+MAX_WORST = 20
+
+
+def evaluate(system: str, groups: Sequence[Group], normalizer: str, seed: int, home: Path) -> Scores:
+    """Everything that reports show of one system.
+
+    Args:
+        system: its name.
+        groups: as `tasks.measure` returns them.
+        normalizer: its name, or "all".
+        seed: of the bootstrap.
+        home: the file that relative audio paths start from.
+    """
+    return Scores(system, {group.name: _task(group, seed, home) for group in groups}, normalizer, seed)
+
+
+def _task(group: Group, seed: int, home: Path) -> TaskScores:
+    return TaskScores(
+        n=len(group.rows),
+        figures=[Figure.of(measure, seed) for measure in group.measures],
+        failures=failures(group),
+        not_scored=len(group.rows) - len(group.scored) if group.measures else len(group.rows),
+        worst=_worst(group, home),
+        confusion=confusion(group.answers, group.keys) if group.keys else None,
+        robustness=robustness(group),
+        each={measure.metric: measure.rows.tolist() for measure in group.measures},
+    )
+
+
+def _worst(group: Group, home: Path) -> list[Item]:
+    """The rows with the worst figure in the first metric, those that are perfect left out."""
+    if not group.measures:
+        return []
+    measure = group.measures[0]
+    figures = measure.rows
+    perfect = 0.0 if measure.lower_is_better else 1.0 if measure.unit == "fraction" else 100.0
+    order = (-figures if measure.lower_is_better else figures).argsort(kind="stable")[:MAX_WORST]
+    return [
+        _item(group, group.scored[i], float(figures[i]), home)
+        for i in map(int, order)
+        if not math.isclose(figures[i], perfect)
+    ]
+
+
+def _item(group: Group, row: Hypothesis, value: float, home: Path) -> Item:
+    audio = resolve_audio(row, home) if row.audio else None
+    return Item(
+        id=row.id,
+        task=group.name,
+        prompt=row.prompt,
+        reference=row.target or "",
+        text=row.text,
+        value=value,
+        audio=str(audio.absolute()) if audio and audio.is_file() else None,
+    )

@@ -1,0 +1,97 @@
+"""How answers fail, whatever their metrics say: which rows are empty, stuck in a loop, in the wrong language …"""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from wavllm_cli.data.languages import language_code
+from wavllm_cli.data.manifest import Hypothesis
+from wavllm_cli.scoring import language
+from wavllm_cli.scoring.choice import NO_MENTION, SEVERAL
+from wavllm_cli.scoring.nonanswers import is_echo, loops, refuses
+from wavllm_cli.scoring.report import Failure
+from wavllm_cli.scoring.tasks import Group
+from wavllm_cli.scoring.words import count_words, share_in, words
+
+MIN_CHARACTERS = 15  # of a text whose language is looked at
+OVERRUN = 2.0  # times as long as the reference …
+OVERRUN_WORDS = 10  # … and so many words longer
+
+
+def failures(group: Group) -> list[Failure]:
+    """The ways in which rows of a group fail, in a fixed order; a way that no row takes is left out."""
+    return [failure for failure in _all(group) if failure.ids]
+
+
+def _all(group: Group) -> Iterator[Failure]:
+    rows = group.rows
+    said = [row for row in rows if row.text.strip()]
+    yield _found("empty", rows, lambda row: not row.text.strip())
+    yield _found("repetition", said, lambda row: loops(row.text) and not loops(row.target or ""))
+    yield _found("echo", said, lambda row: is_echo(row.text, row.prompt) and not is_echo(row.target or "", row.prompt))
+    yield _found("refusal", said, _refuses)
+    long = [row for row in said if _language(row) and len(row.text) >= MIN_CHARACTERS]
+    yield _found("wrong_language", long, _in_wrong_language)
+    yield _hallucination(rows)
+    yield _overrun([row for row in rows if row.target and not group.keys])
+    if group.verdicts:
+        yield _missing_part(group)
+    if group.keys:
+        answers = dict(zip((row.id for row in group.scored), group.answers, strict=True))
+        heard = [row for row in group.scored if row.text.strip()]
+        yield _found("unanswered", heard, lambda row: answers[row.id] == NO_MENTION)
+        yield _found("ambiguous", heard, lambda row: answers[row.id] == SEVERAL)
+    scored = {row.id for row in group.scored}
+    yield _found("missing_reference", rows, lambda row: row.id not in scored)
+
+
+def _found(kind: str, rows: Sequence[Hypothesis], fails: Callable[[Hypothesis], bool], detail: str = "") -> Failure:
+    return Failure(kind, [row.id for row in rows if fails(row)], len(rows), detail)
+
+
+def _refuses(row: Hypothesis) -> bool:
+    """A clip whose words are "I'm sorry, I can't hear you" may be transcribed and translated."""
+    return refuses(row.text) and not any(_repeats(row.text, source) for source in (row.transcript, row.target))
+
+
+def _repeats(text: str, source: str | None) -> bool:
+    """Whether at least half of a text stands in the transcript or reference."""
+    return share_in(words(text), words(source or "")) >= 0.5
+
+
+def _language(row: Hypothesis) -> str | None:
+    """The language that an answer must be in, where it must be in one."""
+    if row.task == "st":
+        return row.target_language
+    return row.language if row.task == "asr" else None
+
+
+def _in_wrong_language(row: Hypothesis) -> bool:
+    """The words of the reference are right in any language; most answers hold them, so that few need identifying."""
+    return not _repeats(row.text, row.target) and not language.is_in(row.text, language_code(_language(row) or ""))
+
+
+def _hallucination(rows: Sequence[Hypothesis]) -> Failure:
+    """Words where nobody speaks, by the minute where the clips' durations are known."""
+    silent = [row for row in rows if row.task == "asr" and row.target is not None and not row.target.strip()]
+    minutes = sum(row.duration or 0.0 for row in silent) / 60
+    said = sum(count_words(row.text) for row in silent if row.duration)
+    detail = f"{said / minutes:.1f} words per minute of silence" if minutes else ""
+    return _found("hallucination", silent, lambda row: count_words(row.text) > 0, detail)
+
+
+def _overrun(rows: Sequence[Hypothesis]) -> Failure:
+    longer = [row for row in rows if len(row.text) >= len(row.target or "") + 2 * OVERRUN_WORDS]  # saves counting
+    lengths = {row.id: (count_words(row.text), count_words(row.target or "")) for row in longer}
+    ids = [i for i, (said, asked) in lengths.items() if said > OVERRUN * asked and said >= asked + OVERRUN_WORDS]
+    longest = max(ids, key=lambda i: lengths[i][0] - lengths[i][1], default=None)
+    detail = f"longest: {lengths[longest][0]} words for {lengths[longest][1]} ({longest})" if longest else ""
+    return Failure("overrun", ids, len(rows), detail)
+
+
+def _missing_part(group: Group) -> Failure:
+    """Multi-task rows in which an instruction has no answer at all."""
+    missing = [
+        row.id
+        for row, verdicts in zip(group.scored, group.verdicts, strict=True)
+        if any(not verdict.followed and not verdict.text for verdict in verdicts)
+    ]
+    return Failure("missing_part", missing, len(group.scored))

@@ -1,0 +1,93 @@
+"""Which language a text is in, by py3langid among the languages of `data.languages`."""
+
+import re
+from functools import cache
+from typing import TYPE_CHECKING
+
+from wavllm_cli.data.languages import LANGUAGES, language_code
+
+if TYPE_CHECKING:
+    from py3langid.langid import LanguageIdentifier
+
+SHORT = 40  # characters; below, a language that comes close counts too
+CLOSE = 0.15  # probability
+ENOUGH = 1000  # characters to tell a language by; more take time and change nothing
+
+_KANA = re.compile(r"[\u3040-\u30ff]")
+_HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]")
+_HANGUL = re.compile(r"[\uac00-\ud7af]")
+_LETTER = re.compile(r"[^\W\d_]")
+
+# How instructions name a language: in English, and some in others.
+_NAMES = LANGUAGES | {
+    "de": r"german|deutsche?[rns]?|allemande?|alem[aá]n",
+    "en": r"english|englische?[rns]?|anglaise?|ingl[eé]s",
+    "fr": r"french|französische?[rns]?|fran[cç]aise?|franc[eé]s",
+    "es": r"spanish|spanische?[rns]?|espagnole?|espa[nñ]ol",
+    "zh": r"chinese|mandarin|chinesische?[rns]?|chinoise?|chino",
+}
+_NAMES_IN_HAN = {
+    "de": "德[语文]",
+    "en": "英[语文]",
+    "fr": "法[语文]",
+    "ja": "日本語|日[语文]",
+    "zh": "中文|汉语|普通话",
+}
+_PATTERNS = [
+    *((code, re.compile(rf"(?<!\w)(?:{names})(?![a-z])", re.IGNORECASE)) for code, names in _NAMES.items()),
+    *((code, re.compile(names)) for code, names in _NAMES_IN_HAN.items()),
+]
+
+
+def language_of(text: str) -> str | None:
+    """The code of the likeliest language; None where there is not a letter to tell by."""
+    if not _LETTER.search(text):
+        return None
+    return by_script(text) or _identifier().classify(text[:ENOUGH])[0]
+
+
+def is_in(text: str, language: str) -> bool:
+    """Whether a text can pass for one in this language; short ones are given the benefit of the doubt.
+
+    Args:
+        text: any.
+        language: a code or an English name. Of a language that py3langid does not know, every text may be.
+    """
+    code = language_code(language)
+    if code not in _identifier_codes() or not _LETTER.search(text):
+        return True
+    script = by_script(text)
+    if script:
+        return script == code
+    ranking = _identifier().rank(text[:ENOUGH])
+    return ranking[0][0] == code or (len(text) < SHORT and dict(ranking)[code] >= CLOSE)
+
+
+def named_in(instruction: str) -> str | None:
+    """The code of the last language that an instruction names: "translate the French text into German" -> "de"."""
+    found = [(match.start(), code) for code, pattern in _PATTERNS for match in pattern.finditer(instruction)]
+    return max(found)[1] if found else None
+
+
+def by_script(text: str) -> str | None:
+    """Chinese, Japanese and Korean show by their characters, however few there are of them."""
+    letters = len(_LETTER.findall(text))
+    cjk = len(_HAN.findall(text)) + len(_KANA.findall(text)) + len(_HANGUL.findall(text))
+    if 3 * cjk < letters or not cjk:
+        return None
+    if _HANGUL.search(text):
+        return "ko"
+    return "ja" if _KANA.search(text) else "zh"
+
+
+@cache
+def _identifier() -> "LanguageIdentifier":
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+    identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    identifier.set_languages(_identifier_codes())
+    return identifier
+
+
+def _identifier_codes() -> set[str]:
+    return {*LANGUAGES, "ko"}

@@ -1,0 +1,108 @@
+"""A metric over some rows as statistics that add up: figure, interval and tests all come from sums of them."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+RESAMPLES = 1000
+SEED = 12345
+FEW = 8  # rows to each distinct one, from where on weights are drawn for those
+BLOCK = 2_000_000  # bootstrap weights held in memory at once (16 bytes each)
+
+
+@dataclass(frozen=True, eq=False)
+class Measure:
+    """One metric over N rows.
+
+    Attributes:
+        metric: its name, "wer".
+        statistics: (N, K) numbers of each row that add up over rows, such as errors and reference words.
+        figure: (R, K) sums of statistics -> (R,) figures; not finite where there is nothing to divide by.
+        signature: what makes the figure reproducible.
+        lower_is_better: of the figure.
+        unit: "fraction" (0.05 is 5 %), or "points" out of a hundred, as sacrebleu counts.
+        counts: what else is known about all rows together.
+    """
+
+    metric: str
+    statistics: "np.ndarray"
+    figure: Callable[["np.ndarray"], "np.ndarray"]
+    signature: str
+    lower_is_better: bool = False
+    unit: str = "fraction"
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def value(self) -> float:
+        """The figure of all rows together."""
+        return float(self.figure(self.statistics.sum(axis=0, keepdims=True))[0])
+
+    @property
+    def rows(self) -> "np.ndarray":
+        """(N,) the figure of each row alone."""
+        return self.figure(self.statistics)
+
+    def interval(self, seed: int = SEED, resamples: int = RESAMPLES) -> tuple[float, float]:
+        """The 95 % percentile interval of the figure, rows being drawn with replacement (Bisani and Ney, ICASSP 2004).
+
+        Returns:
+            low, high; NaN where no resample had anything to divide by.
+        """
+        import numpy as np
+
+        if len(self.statistics) == 0:
+            return math.nan, math.nan
+        figures = self.figure(resampled_sums(self.statistics, seed, resamples))
+        figures = figures[np.isfinite(figures)]
+        if len(figures) == 0:
+            return math.nan, math.nan
+        low, high = np.percentile(figures, [2.5, 97.5])
+        return float(low), float(high)
+
+
+def check_pairs(references: Sequence[str], hypotheses: Sequence[str]) -> None:
+    """Every metric compares row by row.
+
+    Raises:
+        ValueError: the two differ in length.
+    """
+    if len(references) != len(hypotheses):
+        raise ValueError(f"{len(references)} references but {len(hypotheses)} hypotheses")
+
+
+def resampled_sums(statistics: "np.ndarray", seed: int, resamples: int) -> "np.ndarray":
+    """Sums of statistics over rows drawn with replacement.
+
+    Rows with equal statistics are interchangeable, so that where there are few different ones, multinomial weights are
+    drawn for these: 100,000 utterances of WER come down to a few hundred.
+
+    Args:
+        statistics: (N, K).
+
+    Returns:
+        (resamples, K).
+    """
+    import numpy as np
+
+    n, rng = len(statistics), np.random.default_rng(seed)
+    distinct, counts = np.unique(np.asarray(statistics, dtype=np.float64), axis=0, return_counts=True)
+    if len(distinct) > n // FEW:
+        draws = (np.bincount(rng.integers(n, size=n), minlength=n) for _ in range(resamples))
+        return np.stack([drawn @ statistics for drawn in draws])
+    share = counts / counts.sum()
+    step = max(1, BLOCK // len(distinct))
+    sizes = [min(step, resamples - start) for start in range(0, resamples, step)]
+    return np.concatenate([rng.multinomial(n, share, size=size).astype(np.float64) @ distinct for size in sizes])
+
+
+def share(sums: "np.ndarray") -> "np.ndarray":
+    """The figure of metrics that are a ratio of two sums: (R, 2) -> (R,); 0/0 is 0, x/0 infinite."""
+    import numpy as np
+
+    numerators, denominators = np.asarray(sums, dtype=np.float64).T
+    empty = np.where(numerators > 0, math.inf, 0.0)
+    return np.divide(numerators, denominators, out=empty, where=denominators != 0)

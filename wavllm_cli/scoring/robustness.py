@@ -1,0 +1,54 @@
+"""How much a system depends on the wording of its instruction: the same items under several wordings."""
+
+from collections.abc import Hashable
+
+from wavllm_cli.data.manifest import Hypothesis
+from wavllm_cli.scoring import choice
+from wavllm_cli.scoring.measure import Measure
+from wavllm_cli.scoring.report import Robustness
+from wavllm_cli.scoring.tasks import Group
+
+
+def robustness(group: Group) -> Robustness | None:
+    """The first metric of a group with each item's best and worst wording; None where no item has two wordings."""
+    items: dict[Hashable, list[int]] = {}
+    for index, row in enumerate(group.scored):
+        if (key := _item(row)) is not None:
+            items.setdefault(key, []).append(index)
+    several = [rows for rows in items.values() if len({group.scored[i].prompt for i in rows}) > 1]
+    if not several or not group.measures:
+        return None
+    measure = group.measures[0]
+    all_rows = [i for rows in several for i in rows]
+    best, worst = _chosen(measure, several, best=True), _chosen(measure, several, best=False)
+    return Robustness(
+        metric=measure.metric,
+        items=len(several),
+        wordings=len({group.scored[i].prompt for i in all_rows}),
+        mean=_figure(measure, all_rows),
+        best=best,
+        worst=worst,
+        spread=abs(best - worst),
+        unit=measure.unit,
+    )
+
+
+def _item(row: Hypothesis) -> Hashable | None:
+    """What is the same under every wording: the clip and the right answer, and of a question its choices."""
+    if row.audio is None or row.task == "sft":  # there the instruction is the item
+        return None
+    choices = tuple(row.choices or choice.parse_choices(row.prompt))
+    if row.task == "sqa" and not choices:
+        return None
+    parts = tuple((part.task, part.target) for part in row.parts or ())
+    return row.task, row.audio, row.start, row.target, row.target_language, choices, parts
+
+
+def _chosen(measure: Measure, items: list[list[int]], best: bool) -> float:
+    figures = measure.rows
+    pick = min if measure.lower_is_better == best else max
+    return _figure(measure, [pick(rows, key=lambda i: figures[i]) for rows in items])
+
+
+def _figure(measure: Measure, rows: list[int]) -> float:
+    return float(measure.figure(measure.statistics[rows].sum(axis=0, keepdims=True))[0])

@@ -1,0 +1,61 @@
+"""ROUGE by rouge_score, with a tokeniser for languages other than English."""
+
+from collections.abc import Sequence
+from importlib.metadata import version
+
+import wavllm_cli
+from wavllm_cli.data.languages import language_code
+from wavllm_cli.scoring.measure import Measure, check_pairs, share
+from wavllm_cli.scoring.normalize import UNSPACED, basic
+
+NAMES = ("rouge1", "rouge2", "rougeL")
+
+
+class UnicodeTokenizer:
+    """Lower-case words of any script; where a script puts no spaces between words, each character is one.
+
+    rouge_score's own tokeniser keeps nothing but a-z and 0-9: it finds no words in Chinese and two in "Größe".
+    """
+
+    def tokenize(self, text: str) -> list[str]:
+        """`"L'été à 東京!"` -> `["l", "été", "à", "東", "京"]`."""
+        return UNSPACED.sub(lambda run: f" {' '.join(run[0])} ", basic(text).replace("'", " ")).split()
+
+
+def rouge(
+    references: Sequence[str], hypotheses: Sequence[str], language: str | None, names: Sequence[str] = NAMES
+) -> list[Measure]:
+    """The mean F-measure of each kind of ROUGE, without stemming.
+
+    The statistics of a row are its F-measure and 1. A row without words on either side, or on both, counts 0.
+
+    Args:
+        references: one a row.
+        hypotheses: same length.
+        language: a code or an English name. English is split as rouge_score does, so that figures compare with
+            published ones; all else by `UnicodeTokenizer`. None: English if the references hold ASCII only.
+        names: as rouge_score calls them.
+
+    Returns:
+        One measure per name, in that order.
+
+    Raises:
+        ValueError: the two sequences differ in length, or rouge_score has no measure of a name.
+    """
+    import numpy as np
+    from rouge_score.rouge_scorer import RougeScorer
+
+    check_pairs(references, hypotheses)
+    english = language_code(language) in ("en", "eng") if language else all(map(str.isascii, references))
+    scorer = RougeScorer(list(names), tokenizer=None if english else UnicodeTokenizer())
+    scores = [scorer.score(reference, text) for reference, text in zip(references, hypotheses, strict=True)]
+    tokenizer = "rouge-score" if english else f"wavllm-{wavllm_cli.__version__}"
+    return [
+        Measure(
+            metric=name,
+            statistics=np.array([(row[name].fmeasure, 1) for row in scores], dtype=float).reshape(-1, 2),
+            figure=share,
+            signature=f"{name}|f|stem:no|tok:{tokenizer}|rouge-score:{version('rouge-score')}",
+        )
+        for name in names
+    ]
