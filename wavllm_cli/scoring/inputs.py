@@ -13,7 +13,7 @@ from typing import Any
 
 from wavllm_cli.data.manifest import Hypothesis, Task, Utterance, checked, misspelt_key, read_manifest, validated
 from wavllm_cli.errors import ManifestError, UsageError
-from wavllm_cli.scoring.tables import ABSENT, Raw, Table, at, is_text, listed, read_table, read_texts
+from wavllm_cli.scoring.answer_files import ABSENT, Raw, Table, at, is_text, listed, read_table, read_texts
 
 MAX_IDS = 5  # ids in an error
 ROWS = "rows"  # what a mapping calls the place of the list of rows

@@ -6,7 +6,8 @@ from importlib.metadata import version
 import wavllm_cli
 from wavllm_cli.data.languages import language_code
 from wavllm_cli.scoring.measure import Measure, check_pairs, share
-from wavllm_cli.scoring.normalize import UNSPACED, basic
+from wavllm_cli.scoring.normalize import APOSTROPHES
+from wavllm_cli.scoring.words import words
 
 NAMES = ("rouge1", "rouge2", "rougeL")
 
@@ -19,7 +20,7 @@ class UnicodeTokenizer:
 
     def tokenize(self, text: str) -> list[str]:
         """`"L'été à 東京!"` -> `["l", "été", "à", "東", "京"]`."""
-        return UNSPACED.sub(lambda run: f" {' '.join(run[0])} ", basic(text).replace("'", " ")).split()
+        return list(words(text.translate(APOSTROPHES).replace("'", " ")))
 
 
 def rouge(

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from wavllm_cli.errors import UsageError
-from wavllm_cli.scoring.tables import ABSENT, at, is_text, listed, read_table, read_texts
+from wavllm_cli.scoring.answer_files import ABSENT, at, is_text, listed, read_table, read_texts
 
 NAMED = {"target": "reference", "text": "prediction"}
 ROWS = [{"reference": "r", "prediction": "h"}, {"reference": "s", "prediction": ""}]
