@@ -125,3 +125,15 @@ def test_nothing_but_silence_can_be_scored_and_written(text):
     found = scores([row(1, "asr", "", text, duration=2.0)])
     json.dumps(found.as_dict(), allow_nan=False)
     assert found.tasks["asr"].figures[0].value == (math.inf if text else 0)
+
+
+def test_what_was_not_followed_is_said_of_each_row():
+    parts = [
+        Part(task="asr", prompt="Transcribe the clip.", target="the bus left at ten"),
+        Part(task="sv", prompt="Is there only one speaker?", target="yes"),
+    ]
+    texts = ("The bus left at ten.\nYes.", "The bus left at ten.")
+    (ii, *_) = scores([row(i, "ii", None, text, parts=parts) for i, text in enumerate(texts)]).tasks.values()
+    assert ii.unfollowed == {"1": ["instruction 2: missing"]}
+    (item,) = ii.worst
+    assert (item.id, item.note) == ("1", "instruction 2: missing")

@@ -5,8 +5,8 @@ from wavllm_cli.scoring.failures import failures
 from wavllm_cli.scoring.tasks import Options, measure
 
 KINDS = (
-    *("empty", "repetition", "echo", "refusal", "wrong_language", "hallucination", "overrun", "missing_part"),
-    *("unanswered", "ambiguous", "missing_reference"),
+    *("empty", "repetition", "echo", "refusal", "wrong_language", "hallucination", "missing_part"),
+    *("out_of_order", "wrong_form", "overrun", "unanswered", "ambiguous", "missing_reference"),
 )
 LOOP = "and then " * 20
 TRANSCRIBE = "Transcribe the audio clip into text."
@@ -173,10 +173,32 @@ def test_a_part_is_missing_if_nothing_in_the_answer_is_for_it():
         "whole": "The bus left at ten.\nYes.",
         "half": "The bus left at ten.",
         "wrong order": "Yes.\nThe bus left at ten.",
+        "no transcript": "Somebody missed a bus.\nYes.",
         "empty": "",
     }
     rows = [row(name, "ii", None, text, "Transcribe; one speaker?", parts=parts) for name, text in texts.items()]
     failing = found(*rows, row("no parts", "ii", None, "Yes.", parts=None))
-    assert (failing["missing_part"].ids, failing["missing_part"].of) == (["half", "empty"], 4)
+    assert (failing["missing_part"].ids, failing["missing_part"].of) == (["half", "empty"], 5)
+    assert failing["wrong_form"].ids == ["no transcript"]
+    assert failing["out_of_order"].ids == ["wrong order"]
     assert failing["missing_reference"].ids == ["no parts"]
     assert failing["empty"].ids == ["empty"]
+
+
+def test_answers_of_a_wrong_form_come_with_the_commonest_reasons():
+    def summary(i, text):
+        parts = [
+            Part(task="sv", prompt="Is there only one speaker?", target="yes"),
+            Part(task="sft", prompt="Summarise the clip in no more than 5 words.", target="A bus left early."),
+        ]
+        return row(i, "ii", None, f"Yes.\n{text}", parts=parts, transcript=ENGLISH, language="en")
+
+    short, long, longer = (
+        "A bus left early.",
+        "A bus left ten minutes ago, they say.",
+        "The bus has, I fear, left us long ago.",
+    )
+    failing = found(*(summary(str(i), text) for i, text in enumerate([short, long, longer])))
+    assert failing["wrong_form"].ids == ["1", "2"]
+    assert failing["wrong_form"].detail == "… words where … are allowed (2)"
+    assert "overrun" not in failing  # the target of such a row may be that of its last part alone

@@ -4,7 +4,8 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from wavllm_cli.data.manifest import Hypothesis, resolve_audio
+from wavllm_cli.data.manifest import resolve_audio
+from wavllm_cli.scoring import ifr
 from wavllm_cli.scoring.classes import confusion
 from wavllm_cli.scoring.failures import failures
 from wavllm_cli.scoring.report import Figure, Item, Scores, TaskScores
@@ -37,6 +38,11 @@ def _task(group: Group, seed: int, home: Path) -> TaskScores:
         confusion=confusion(group.answers, group.keys) if group.keys else None,
         robustness=robustness(group),
         each={measure.metric: measure.rows.tolist() for measure in group.measures},
+        unfollowed={
+            row.id: reasons
+            for row, verdicts in zip(group.scored, group.verdicts, strict=False)
+            if (reasons := ifr.unfollowed(verdicts))
+        },
     )
 
 
@@ -48,14 +54,11 @@ def _worst(group: Group, home: Path) -> list[Item]:
     figures = measure.rows
     perfect = 0.0 if measure.lower_is_better else 1.0 if measure.unit == "fraction" else 100.0
     order = (-figures if measure.lower_is_better else figures).argsort(kind="stable")[:MAX_WORST]
-    return [
-        _item(group, group.scored[i], float(figures[i]), home)
-        for i in map(int, order)
-        if not math.isclose(figures[i], perfect)
-    ]
+    return [_item(group, i, float(figures[i]), home) for i in map(int, order) if not math.isclose(figures[i], perfect)]
 
 
-def _item(group: Group, row: Hypothesis, value: float, home: Path) -> Item:
+def _item(group: Group, index: int, value: float, home: Path) -> Item:
+    row = group.scored[index]
     audio = resolve_audio(row, home) if row.audio else None
     return Item(
         id=row.id,
@@ -65,4 +68,5 @@ def _item(group: Group, row: Hypothesis, value: float, home: Path) -> Item:
         text=row.text,
         value=value,
         audio=str(audio.absolute()) if audio and audio.is_file() else None,
+        note="; ".join(ifr.unfollowed(group.verdicts[index])) if group.verdicts else "",
     )

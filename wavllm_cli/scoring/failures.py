@@ -1,10 +1,12 @@
 """How answers fail, whatever their metrics say: which rows are empty, stuck in a loop, in the wrong language …"""
 
+import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 from wavllm_cli.data.languages import language_code
 from wavllm_cli.data.manifest import Hypothesis
-from wavllm_cli.scoring import language
+from wavllm_cli.scoring import ifr, language
 from wavllm_cli.scoring.choice import NO_MENTION, SEVERAL
 from wavllm_cli.scoring.nonanswers import is_echo, loops, refuses
 from wavllm_cli.scoring.report import Failure
@@ -31,9 +33,10 @@ def _all(group: Group) -> Iterator[Failure]:
     long = [row for row in said if _language(row) and len(row.text) >= MIN_CHARACTERS]
     yield _found("wrong_language", long, _in_wrong_language)
     yield _hallucination(rows)
-    yield _overrun([row for row in rows if row.target and not group.keys])
     if group.verdicts:
-        yield _missing_part(group)
+        yield from _unfollowed(group)
+    elif not group.keys:
+        yield _overrun([row for row in rows if row.target])
     if group.keys:
         answers = dict(zip((row.id for row in group.scored), group.answers, strict=True))
         heard = [row for row in group.scored if row.text.strip()]
@@ -87,11 +90,16 @@ def _overrun(rows: Sequence[Hypothesis]) -> Failure:
     return Failure("overrun", ids, len(rows), detail)
 
 
-def _missing_part(group: Group) -> Failure:
-    """Multi-task rows in which an instruction has no answer at all."""
-    missing = [
-        row.id
-        for row, verdicts in zip(group.scored, group.verdicts, strict=True)
-        if any(not verdict.followed and not verdict.text for verdict in verdicts)
-    ]
-    return Failure("missing_part", missing, len(group.scored))
+def _unfollowed(group: Group) -> Iterator[Failure]:
+    """Multi-task rows by what is wrong with some answer: it is missing, at the wrong place or of a wrong form."""
+    rows: dict[str, dict[str, None]] = {"missing_part": {}, "out_of_order": {}, "wrong_form": {}}
+    reasons: Counter[str] = Counter()
+    for row, verdicts in zip(group.scored, group.verdicts, strict=True):
+        for verdict in (verdict for verdict in verdicts if not verdict.followed):
+            misplaced = verdict.reason == ifr.OUT_OF_PLACE
+            kind = "out_of_order" if misplaced else "wrong_form" if verdict.text else "missing_part"
+            rows[kind][row.id] = None
+            reasons[re.sub(r"\d+", "…", verdict.reason)] += kind == "wrong_form"
+    commonest = ", ".join(f"{reason} ({count})" for reason, count in reasons.most_common(3) if count)
+    for kind, ids in rows.items():
+        yield Failure(kind, list(ids), len(group.scored), commonest if kind == "wrong_form" else "")

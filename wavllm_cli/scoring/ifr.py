@@ -12,6 +12,8 @@ from wavllm_cli.scoring.measure import Measure, share
 from wavllm_cli.scoring.nonanswers import is_echo, nothing_said
 from wavllm_cli.scoring.words import share_in, words
 
+OUT_OF_PLACE = "out of order"  # the reason of an answer that is right but for its place
+
 MIN_FIT = 0.25
 OUT_OF_ORDER = 0.12  # what a fit loses for each instruction that it overtakes
 SKIPPED = 0.08  # what an answer's worth loses for a piece that says something, but answers nothing
@@ -44,10 +46,15 @@ def judge(row: Hypothesis) -> list[Verdict]:
         if span is None:
             verdicts.append(Verdict(False, _why_missing(answer.silences), ""))
         elif span.fit.reason == FOLLOWED and i not in in_order:
-            verdicts.append(Verdict(False, "out of order", span.text))
+            verdicts.append(Verdict(False, OUT_OF_PLACE, span.text))
         else:
             verdicts.append(Verdict(span.fit.reason == FOLLOWED, span.fit.reason, span.text))
     return verdicts
+
+
+def unfollowed(verdicts: Sequence[Verdict]) -> list[str]:
+    """What is wrong with an answer: "instruction 2: not in de"."""
+    return [f"instruction {i}: {verdict.reason}" for i, verdict in enumerate(verdicts, 1) if not verdict.followed]
 
 
 def measures(verdicts: Sequence[Sequence[bool] | None], judge: str) -> list[Measure]:

@@ -44,7 +44,7 @@ class Figure:
 class Item:
     """One row as reports show it: what was asked, expected and answered, and its figure in the task's first metric.
 
-    `audio` is the path of the recording where there is such a file.
+    `audio` is the path of the recording where there is such a file; `note` says which instructions were not followed.
     """
 
     id: str
@@ -54,6 +54,7 @@ class Item:
     text: str
     value: float
     audio: str | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,7 @@ class TaskScores:
 
     `not_scored`: rows that no metric covers, such as those without a reference; they are in no figure.
     `each`: metric -> the figure of each row, in the order of the rows.
+    `unfollowed`: of multi-task rows by id, which instructions were not followed by the rules, and why.
     """
 
     n: int
@@ -103,6 +105,7 @@ class TaskScores:
     confusion: Confusion | None = None
     robustness: Robustness | None = None
     each: dict[str, list[float]] = field(default_factory=dict)
+    unfollowed: dict[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -177,6 +180,8 @@ def _task(task: TaskScores) -> dict[str, Any]:
     }
     if task.confusion:
         result["confusion"] = task.confusion
+    if task.unfollowed:
+        result["unfollowed"] = task.unfollowed
     if task.robustness:
         result["wordings"] = finite(asdict(task.robustness))
     return result
