@@ -189,13 +189,21 @@ def test_two_text_files(scored, folder):
     assert scores["tasks"]["asr"]["failures"]["empty"]["ids"] == ["2"]
 
 
-def test_chinese_text_is_translated_into_characters(scored, folder):
+@pytest.mark.parametrize("task", [(), ("--task", "st")])
+def test_translations_are_known_by_their_target_language(scored, folder, task):
     (folder / "hyp.txt").write_text("今天下午有大雨。\n", encoding="utf-8")
     (folder / "ref.txt").write_text("今天下午有大雨。\n", encoding="utf-8")
-    scores = scored("hyp.txt", "-r", "ref.txt", "--task", "st", "--metric", "bleu", "--target-language", "zh")
+    scores = scored("hyp.txt", "-r", "ref.txt", *task, "--metric", "bleu", "--target-language", "zh")
     (figure,) = scores["tasks"]["st"]["metrics"].values()
     assert figure["value"] == pytest.approx(100)
     assert "tok:zh" in figure["signature"]
+
+
+def test_a_metric_of_translations_makes_texts_translations(scored, folder):
+    (folder / "hyp.txt").write_text("the cat sat on the mat\n")
+    (folder / "ref.txt").write_text("the cat sat on a mat\n")
+    assert list(scored("hyp.txt", "-r", "ref.txt", "--metric", "chrf")["tasks"]) == ["st"]
+    assert list(scored("hyp.txt", "-r", "ref.txt", "--metric", "chrf", "--task", "sft")["tasks"]) == ["sft"]
 
 
 def test_a_manifest_gives_what_answers_lack(scored, folder):

@@ -28,7 +28,9 @@ def score(
         list[str] | None,
         typer.Option(metavar="OURS=THEIRS", help="Keys of other people's JSON, e.g. text=prediction; repeatable."),
     ] = None,
-    task: Annotated[Task | None, typer.Option(help="Of rows that do not say theirs. [default: asr]")] = None,
+    task: Annotated[
+        Task | None, typer.Option(help="Of rows that do not say theirs. [default: asr, or st with --target-language]")
+    ] = None,
     language: Annotated[str | None, typer.Option(help="Spoken in clips that do not say theirs, e.g. en.")] = None,
     target_language: Annotated[str | None, typer.Option(help="Of translations that do not say theirs.")] = None,
     metric: Annotated[

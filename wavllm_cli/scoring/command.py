@@ -20,6 +20,7 @@ from wavllm_cli.scoring.report import Judging, Scores, finite
 from wavllm_cli.scoring.significance import Comparison, compare
 from wavllm_cli.scoring.tasks import MULTI_METRICS, Group, Options, measure
 
+TRANSLATION_METRICS = {"bleu", "chrf", "ter"}
 STDIN = Path("stdin")  # stands for standard input where its folder matters: the working directory
 
 
@@ -82,7 +83,8 @@ def score(
     """Score the answers of systems, compare the second and all others with the first, and write the reports.
 
     Args:
-        sources, reference, mapping, task, language, target_language: as for `inputs.read_systems`.
+        sources, reference, mapping, task, language, target_language: as for `inputs.read_systems`; but a target
+            language, or a metric of translations, makes rows that do not say their task translations.
         options: what to measure.
         seed: of every resample.
         output: scores.json; by default beside the first source. The .md and .html beside it have its name.
@@ -98,6 +100,8 @@ def score(
         UsageError: names of outputs that cannot be, or nothing for judges to judge.
         UsageError, WavLLMError: as the modules that do the work.
     """
+    if task is None and (target_language or TRANSLATION_METRICS & set(options.metrics)):
+        task = "st"
     systems = read_systems(sources, reference, mapping, task, target_language, language)
     first = systems[0]
     output = output or (first.path or STDIN).with_name("scores.json")
