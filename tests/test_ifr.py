@@ -10,9 +10,10 @@ import pytest
 from stopwatch import seconds
 
 from wavllm_cli.data.manifest import Hypothesis, Part
-from wavllm_cli.scoring import choice
+from wavllm_cli.scoring.choice import parse_choices, read_letter
 from wavllm_cli.scoring.forms import Instruction
 from wavllm_cli.scoring.ifr import Verdict, judge, measures
+from wavllm_cli.scoring.yes_no import read_yes_no
 
 HEARD = "the last bus left at ten and we had to walk all the way home in the rain because nobody had a car"
 GERMAN = "Der letzte Bus fuhr um zehn Uhr ab und wir mussten im Regen den ganzen Weg nach Hause laufen."
@@ -306,10 +307,10 @@ def verdict_of_rules(row: dict) -> list[bool] | str:
     given = {key: value for key, value in row.items() if key in Hypothesis.model_fields and value is not None}
     hypothesis = Hypothesis.model_validate({"audio": None, "target": None} | given)
     if row["task"] == "sqa":
-        choices = hypothesis.choices or choice.parse_choices(hypothesis.prompt)
-        return choice.read_letter(hypothesis.text, choices, hypothesis.prompt)
+        choices = hypothesis.choices or parse_choices(hypothesis.prompt)
+        return read_letter(hypothesis.text, choices, hypothesis.prompt)
     if row["task"] == "sv":
-        return choice.read_yes_no(hypothesis.text, hypothesis.prompt)
+        return read_yes_no(hypothesis.text, hypothesis.prompt)
     return [verdict.followed for verdict in judge(hypothesis)]
 
 

@@ -3,22 +3,11 @@ import math
 from dataclasses import replace
 
 import numpy as np
-import pytest
 
 import wavllm_cli
 from wavllm_cli.scoring.judge import Agreement
 from wavllm_cli.scoring.measure import Measure, share
-from wavllm_cli.scoring.report import (
-    Failure,
-    Figure,
-    Item,
-    Judging,
-    Robustness,
-    Scores,
-    TaskScores,
-    finite,
-    show_value,
-)
+from wavllm_cli.scoring.report import Failure, Figure, Item, Judging, Robustness, Scores, TaskScores, finite
 
 WER = Figure("wer", 0.25, 0.1, 0.4, 8, "wer|norm:basic", "fraction", True, {"hits": 3})
 TASK = TaskScores(
@@ -120,25 +109,3 @@ def test_a_figure_is_that_of_its_measure_with_an_interval():
     figure = Figure.of(measure, seed=3)
     assert figure == Figure("wer", 4 / 12, *measure.interval(3), 3, "wer|norm:none", "fraction", True, {"hits": 8})
     assert all(type(value) is float for value in (figure.value, figure.low, figure.high))
-
-
-def test_every_signature_is_named_once():
-    cer = replace(WER, metric="cer", signature="cer|norm:basic")
-    tasks = {"asr": replace(TASK, figures=[WER, cer]), "ii/asr": replace(TASK, figures=[cer, WER])}
-    assert replace(SCORES, tasks=tasks).signatures() == ["wer|norm:basic", "cer|norm:basic"]
-
-
-@pytest.mark.parametrize(
-    ("value", "unit", "shown"),
-    [
-        (0.02104, "fraction", "2.10"),
-        (1.5, "fraction", "150.00"),
-        (0.0, "fraction", "0.00"),
-        (23.456, "points", "23.46"),
-        (-0.01, "fraction", "-1.00"),
-        (math.inf, "fraction", "n/a"),
-        (math.nan, "points", "n/a"),
-    ],
-)
-def test_fractions_are_shown_in_per_cent_and_points_as_they_are(value, unit, shown):
-    assert show_value(value, unit) == shown

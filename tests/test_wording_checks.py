@@ -211,4 +211,4 @@ def test_a_pool_of_thousands_is_compared_within_seconds():
         text = " ".join(rng.sample(words, rng.randint(6, 14)))
         known.has_like(text)
         known.add(text)
-    assert time.process_time() - start < 5
+    assert time.process_time() - start < 20  # about 4 s; generous for a busy machine

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import wavllm_cli
-from wavllm_cli.scoring.choice import NO_MENTION, SEVERAL
+from wavllm_cli.scoring.commitment import NO_MENTION, SEVERAL
 from wavllm_cli.scoring.measure import Measure, check_pairs, share
 from wavllm_cli.scoring.normalize import basic
 
@@ -19,7 +19,7 @@ def accuracy(answers: Sequence[str], keys: Sequence[str], kind: str) -> Measure:
     """The share of right answers.
 
     Args:
-        answers: results of `choice.read_letter`, `read_yes_no` or `read_emotion`.
+        answers: results of `read_letter`, `read_yes_no` or `read_emotion`.
         keys: the right answers, same length.
         kind: what the answers are, for the signature.
 

@@ -13,7 +13,7 @@ from wavllm_cli.chat.settings import Settings
 from wavllm_cli.data.files import write_text
 from wavllm_cli.data.manifest import Hypothesis, Task
 from wavllm_cli.errors import UsageError
-from wavllm_cli.scoring import ifr, judge, terminal, text_tables
+from wavllm_cli.scoring import ifr, judge, latex_table, markdown_report, terminal
 from wavllm_cli.scoring.evaluate import evaluate
 from wavllm_cli.scoring.inputs import System, read_systems
 from wavllm_cli.scoring.report import Judging, Scores, finite
@@ -248,9 +248,9 @@ def _write(
     prompt = judge.INSTRUCTIONS if any(s.judging for s in scores) else None
     texts = [
         json.dumps(as_dict(scores, comparisons), indent=2, ensure_ascii=False) + "\n",
-        text_tables.markdown(scores, comparisons, published),
+        markdown_report.markdown(scores, comparisons, published),
         page(scores, comparisons, published, output.parent, prompt),
-        *([text_tables.latex(scores, published)] if latex else []),
+        *([latex_table.latex(scores, published)] if latex else []),
     ]
     paths = _outputs(output, latex)
     for path, text in zip(paths, texts, strict=True):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from wavllm_cli.data.languages import language_code
 from wavllm_cli.data.manifest import Hypothesis
 from wavllm_cli.scoring import ifr, language
-from wavllm_cli.scoring.choice import NO_MENTION, SEVERAL
+from wavllm_cli.scoring.commitment import NO_MENTION, SEVERAL
 from wavllm_cli.scoring.nonanswers import is_echo, loops, refuses
 from wavllm_cli.scoring.report import Failure
 from wavllm_cli.scoring.tasks import Group

@@ -10,9 +10,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from wavllm_cli.data.manifest import Hypothesis, Part
-from wavllm_cli.scoring import choice, language
+from wavllm_cli.scoring import language
+from wavllm_cli.scoring.choice import parse_choices, read_letter
+from wavllm_cli.scoring.commitment import NO_MENTION, SEVERAL
+from wavllm_cli.scoring.emotion import OTHER_EMOTIONS, read_emotion
 from wavllm_cli.scoring.nonanswers import any_of, loops
 from wavllm_cli.scoring.words import common, content, count_words, share_in, stems, with_digits, words
+from wavllm_cli.scoring.yes_no import read_yes_no
 
 FOLLOWED = ""  # the reason that a stretch that follows has
 
@@ -46,15 +50,6 @@ _LABELS = {
     "text": any_of("answer|question|response|reply|antwort"),
     "summary": any_of("summar|short|brief|gist|condens|about|topic|essence|zusammenfass|résum|resum|摘要|总结|要約"),
 }
-
-# Words for emotions that are no class of any corpus, but name one.
-_OTHER_EMOTIONS = words(
-    "anxious anxiety nervous nervousness worried worry tense stressed bored boredom confused confusion relaxed upset "
-    "disappointed disappointment relieved relief proud pride curious curiosity tired embarrassed ashamed grateful "
-    "thankful polite friendly apologetic affectionate playful sympathetic desperate uneasy exhausted guilty jealous "
-    "hostile alarmed sarcastic ironic tender nostalgic confident determined shy warm cheery elated heartbroken "
-    "hopeful lonely annoyed annoyance indifferent indifference content impatient enthusiasm panic shocked serious"
-)
 
 
 @dataclass(frozen=True)
@@ -134,7 +129,7 @@ def instruction(row: Hypothesis, part: Part, chained: bool) -> Instruction:
         chained: it works on the answer before it, as the later ones of a cot row do.
     """
     transcript = row.transcript or next((p.target for p in row.parts or () if p.task == "asr" and p.target), "") or ""
-    choices = choice.parse_choices(part.prompt) if part.task == "sqa" else []
+    choices = parse_choices(part.prompt) if part.task == "sqa" else []
     if part.task == "sqa" and not choices and row.choices and _is_letter(part.target, row.choices):
         choices = row.choices
     named = language.named_in(part.prompt)
@@ -214,32 +209,32 @@ def _summary(ask: Instruction, text: str) -> Fit:
 
 
 def _letter(ask: Instruction, text: str) -> Fit:
-    answer = choice.read_letter(text, ask.choices, ask.prompt)
-    if answer == choice.NO_MENTION:
+    answer = read_letter(text, ask.choices, ask.prompt)
+    if answer == NO_MENTION:
         return NO_FIT
     about = len(stems(text) & ask.topic) / max(1, len(ask.topic))
     brief = 1.0 if len(words(text)) <= 12 else 0.6
-    if answer == choice.SEVERAL:
+    if answer == SEVERAL:
         return Fit(0.5 * brief + 0.2 * about, "no single choice")
     return Fit(0.65 * brief + 0.3 * about)
 
 
 def _yes_no(ask: Instruction, text: str) -> Fit:
-    answer = choice.read_yes_no(text, ask.prompt)
-    if answer == choice.NO_MENTION:
+    answer = read_yes_no(text, ask.prompt)
+    if answer == NO_MENTION:
         return NO_FIT
     brief = 1.0 if len(words(text)) <= 12 else 0.6
     speakers = 0.2 if _LABELS[ask.kind].search(text) else 0.0
-    if answer == choice.SEVERAL:
+    if answer == SEVERAL:
         return Fit(0.5 * brief + speakers, "neither yes nor no")
     return Fit(0.65 * brief + speakers)
 
 
 def _emotion(ask: Instruction, text: str) -> Fit:
-    answer = choice.read_emotion(text, [*_OTHER_EMOTIONS, *words(ask.target)[:1], *_emotions_in(ask.prompt)])
+    answer = read_emotion(text, [*OTHER_EMOTIONS, *words(ask.target)[:1], *_emotions_in(ask.prompt)])
     brief = 1.0 if len(words(text)) <= 12 else 0.5
     about = 0.25 if _LABELS[ask.kind].search(text) else 0.0
-    if answer == choice.NO_MENTION:
+    if answer == NO_MENTION:
         return NO_FIT
     return Fit(0.6 * brief + about)
 
@@ -285,7 +280,7 @@ def _limit(prompt: str) -> int | None:
 
 
 def _is_letter(target: str | None, choices: Sequence[str]) -> bool:
-    return choice.read_letter(target or "", choices) not in (choice.NO_MENTION, choice.SEVERAL)
+    return read_letter(target or "", choices) not in (NO_MENTION, SEVERAL)
 
 
 def _emotions_in(prompt: str) -> list[str]:

@@ -8,12 +8,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 import wavllm_cli
-from wavllm_cli.scoring import text_tables
+from wavllm_cli.scoring import shown
 from wavllm_cli.scoring.normalize import get_normalizer
 from wavllm_cli.scoring.published import SOURCES, published_for
-from wavllm_cli.scoring.report import Scores, show_value
+from wavllm_cli.scoring.report import Scores
 from wavllm_cli.scoring.significance import Comparison
-from wavllm_cli.scoring.text_tables import amount, interval
 from wavllm_cli.scoring.wer import alignment
 
 TEMPLATE = Path(__file__).with_name("page.html.jinja")
@@ -49,8 +48,7 @@ def page(
         sources=SOURCES if published else {},
         version=wavllm_cli.__version__,
         shown_ids=SHOWN_IDS,
-        show_value=show_value,
-        tables=text_tables,
+        shown=shown,
         plot=lambda task, metric: interval_plot(scores, task, metric, published),
         histogram=histogram,
         is_plain=is_plain,
@@ -113,7 +111,7 @@ class Plot:
 
 def interval_plot(scores: Sequence[Scores], task: str, metric: str, published: bool) -> Plot:
     """The figures of all systems in one metric of one task with their intervals, and those of others below."""
-    ours = [(s.system, f) for s in scores if (f := text_tables.find(s, task, metric))]
+    ours = [(s.system, f) for s in scores if (f := shown.find(s, task, metric))]
     others = published_for(task, metric) if published else []
     ends = [end for _, f in ours for end in (f.value, f.low, f.high)]
     axis = Axis.around(ends + [p.value for p in others])
@@ -127,16 +125,16 @@ def interval_plot(scores: Sequence[Scores], task: str, metric: str, published: b
     marks = [
         Mark(
             system,
-            amount(f.value, f.unit),
-            interval(f),
-            text_tables.is_best(f, scores, task),
+            shown.amount(f.value, f.unit),
+            shown.interval(f),
+            shown.is_best(f, scores, task),
             place(f.value),
             whisker(f.low, f.high),
             "",
         )
         for system, f in ours
     ]
-    marks += [Mark(p.system, amount(p.value, p.unit), "", False, place(p.value), None, p.origin) for p in others]
+    marks += [Mark(p.system, shown.amount(p.value, p.unit), "", False, place(p.value), None, p.origin) for p in others]
     factor, sign = (100, " %") if ours[0][1].unit == "fraction" else (1, "")
     labels = [f"{factor * tick:g}" for tick in axis.ticks]
     labels[-1] += sign

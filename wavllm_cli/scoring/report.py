@@ -150,17 +150,6 @@ class Scores:
             **({"judges": [_judging(judging) for judging in self.judging]} if self.judging else {}),
         }
 
-    def signatures(self) -> list[str]:
-        """What makes each figure reproducible, one entry per distinct signature."""
-        return list(dict.fromkeys(f.signature for task in self.tasks.values() for f in task.figures))
-
-
-def show_value(value: float, unit: str) -> str:
-    """A figure as tables print it: fractions in per cent, points as they are, two decimals."""
-    if not math.isfinite(value):
-        return "n/a"
-    return f"{100 * value if unit == 'fraction' else value:.2f}"
-
 
 def finite(value: Any) -> Any:
     """The same for JSON, which has no infinity: every number in it that is not finite, however deep, becomes None."""

@@ -3,7 +3,7 @@
 from collections.abc import Hashable
 
 from wavllm_cli.data.manifest import Hypothesis
-from wavllm_cli.scoring import choice
+from wavllm_cli.scoring.choice import parse_choices
 from wavllm_cli.scoring.measure import Measure
 from wavllm_cli.scoring.report import Robustness
 from wavllm_cli.scoring.tasks import Group
@@ -37,7 +37,7 @@ def _item(row: Hypothesis) -> Hashable | None:
     """What is the same under every wording: the clip and the right answer, and of a question its choices."""
     if row.audio is None or row.task == "sft":  # there the instruction is the item
         return None
-    choices = tuple(row.choices or choice.parse_choices(row.prompt))
+    choices = tuple(row.choices or parse_choices(row.prompt))
     if row.task == "sqa" and not choices:
         return None
     parts = tuple((part.task, part.target) for part in row.parts or ())

@@ -5,12 +5,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 
+from wavllm_cli import console
 from wavllm_cli.data.languages import language_code
 from wavllm_cli.data.manifest import Hypothesis, Part
 from wavllm_cli.errors import UsageError
-from wavllm_cli.scoring import bertscore, bleu, choice, classes, ifr, language, rouge, wer
+from wavllm_cli.scoring import bertscore, bleu, classes, ifr, language, rouge, wer
+from wavllm_cli.scoring.choice import parse_choices, read_letter
+from wavllm_cli.scoring.commitment import NO_MENTION, SEVERAL
+from wavllm_cli.scoring.emotion import read_emotion
 from wavllm_cli.scoring.measure import Measure
 from wavllm_cli.scoring.normalize import normalizers_named
+from wavllm_cli.scoring.yes_no import read_yes_no
 
 # The metrics of each task; the first one decides which rows are the worst.
 TEXT_METRICS = {
@@ -183,7 +188,7 @@ def _class_group(name: str, task: str, rows: list[Hypothesis], options: Options)
 def _multi(task: str, rows: list[Hypothesis], options: Options) -> list[Group]:
     """Multi-task rows as such, and what they say to each kind of part, as rows of their own."""
     scored = [row for row in rows if row.parts]
-    verdicts = [ifr.judge(row) for row in scored]
+    verdicts = [ifr.judge(row) for row in console.track(scored, f"judging {task} answers")]
     follows = [[verdict.followed for verdict in row] for row in verdicts]
     measures = (
         [m for m in ifr.measures(follows, "rules") if m.metric in options.chosen(MULTI_METRICS)] if scored else []
@@ -200,8 +205,8 @@ def _multi(task: str, rows: list[Hypothesis], options: Options) -> list[Group]:
 
 def _part_row(row: Hypothesis, part: Part, number: int, text: str) -> Hypothesis:
     """One part as a row of its own; of the whole row's fields it takes what is said of this part, not of another."""
-    choices = row.choices if row.choices and not choice.parse_choices(part.prompt) else None
-    if choices and not _is_read(choice.read_letter(part.target or "", choices)):
+    choices = row.choices if row.choices and not parse_choices(part.prompt) else None
+    if choices and not _is_read(read_letter(part.target or "", choices)):
         choices = None
     named = language.named_in(part.prompt) if part.task == "st" else None
     fields = {"choices": choices, "target_language": named or row.target_language, "parts": None}
@@ -209,12 +214,12 @@ def _part_row(row: Hypothesis, part: Part, number: int, text: str) -> Hypothesis
 
 
 def _is_read(answer: str) -> bool:
-    return answer not in (choice.NO_MENTION, choice.SEVERAL)
+    return answer not in (NO_MENTION, SEVERAL)
 
 
 def _choices(row: Hypothesis) -> list[str]:
     """The choices of a question; where only the right letter tells that there are some, letters without words."""
-    found = row.choices or choice.parse_choices(row.prompt)
+    found = row.choices or parse_choices(row.prompt)
     return found or ([""] * 8 if LETTER.fullmatch(row.target or "") else [])
 
 
@@ -226,7 +231,7 @@ def _labels(row: Hypothesis) -> list[str]:
 
 # task -> (what its answers are, how one is read out of a text)
 READERS: dict[str, tuple[str, Callable[[Hypothesis, str], str]]] = {
-    "sv": ("yes-no", lambda row, text: choice.read_yes_no(text, row.prompt)),
-    "er": ("emotion", lambda row, text: choice.read_emotion(text, _labels(row))),
-    "sqa": ("letter", lambda row, text: choice.read_letter(text, _choices(row), row.prompt)),
+    "sv": ("yes-no", lambda row, text: read_yes_no(text, row.prompt)),
+    "er": ("emotion", lambda row, text: read_emotion(text, _labels(row))),
+    "sqa": ("letter", lambda row, text: read_letter(text, _choices(row), row.prompt)),
 }

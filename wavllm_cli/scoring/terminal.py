@@ -5,8 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from wavllm_cli import console
 from wavllm_cli.scoring.published import published_for
 from wavllm_cli.scoring.report import Figure, Scores
-from wavllm_cli.scoring.significance import Comparison, Difference
-from wavllm_cli.scoring.text_tables import (
+from wavllm_cli.scoring.shown import (
     amount,
     failures,
     find,
@@ -20,6 +19,7 @@ from wavllm_cli.scoring.text_tables import (
     task_names,
     unscored,
 )
+from wavllm_cli.scoring.significance import Comparison, Difference
 
 SHOWN_IDS = 3  # of the rows that failed in one way
 

@@ -3,13 +3,13 @@ import re
 
 import pytest
 
+from wavllm_cli.scoring.markdown_report import markdown
 from wavllm_cli.scoring.report import Failure, Figure, Robustness, Scores, TaskScores
 from wavllm_cli.scoring.significance import Comparison, Difference
-from wavllm_cli.scoring.text_tables import failures, is_best, latex, markdown, never_failed, probability, signed
 
 
-def figure(metric="wer", value=0.05, half=0.01, unit="fraction", lower_is_better=True, n=40):
-    return Figure(metric, value, value - half, value + half, n, f"{metric}|norm:basic", unit, lower_is_better)
+def figure(metric="wer", value=0.05, half=0.01, unit="fraction", lower_is_better=True):
+    return Figure(metric, value, value - half, value + half, 40, f"{metric}|norm:basic", unit, lower_is_better)
 
 
 def bleu(value):
@@ -36,18 +36,6 @@ def cells(text, beginning):
     return [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
 
 
-def latex_rows(text):
-    """The rows of a table as lists of cells."""
-    body = text[text.index(r"\toprule") : text.index(r"\bottomrule")]
-    lines = (line for line in body.splitlines() if line.endswith(r"\\"))
-    return [[cell.strip() for cell in re.split(r"(?<!\\)&", line.removesuffix(r"\\"))] for line in lines]
-
-
-def columns(cell):
-    span = re.match(r"\\multicolumn\{(\d+)\}", cell)
-    return int(span[1]) if span else 1
-
-
 def test_fractions_are_per_cent_and_points_stay_points():
     text = markdown([system("ours", asr=[figure()], st=[bleu(23.6)])], [], published=False)
     assert cells(text, "| wer") == ["wer ↓", "ours", "5.00 %", "4.00 … 6.00", "40"]
@@ -59,7 +47,6 @@ def test_fractions_are_per_cent_and_points_stay_points():
 def test_what_is_not_finite_is_not_available(value):
     none = system("ours", asr=[Figure("wer", value, math.nan, math.nan, 0, "wer", "fraction", True)])
     assert cells(markdown([none], [], published=False), "| wer")[2:4] == ["n/a", "–"]
-    assert latex_rows(latex([none], published=False))[-1] == ["ours", "n/a", ""]
 
 
 def test_a_task_without_figures_has_no_table():
@@ -102,15 +89,6 @@ def test_failures_are_counted_and_those_never_found_are_named():
     assert cells(text, "| echo | a") == ["echo", "a", "1 of 40", "2.50 %", "", "x"]
     assert cells(text, "| echo | b") == ["echo", "b", "6 of 24", "25.00 %", "worst: u", "u, v, w, x, y and 1 more"]
     assert "found in no row: empty." in text
-    assert [(name, f.kind) for name, f in failures([a, b], "asr")] == [("a", "echo"), ("b", "echo")]
-    assert never_failed([a, b], "asr") == ["empty"]
-
-
-def test_a_failure_that_one_system_never_shows_is_listed_for_the_other_only():
-    found = [Failure("empty", ["x"], 40)], [Failure("empty", [], 40)]
-    a, b = (system(name, found=f, asr=[figure()]) for name, f in zip("ab", found, strict=True))
-    assert [name for name, _ in failures([a, b], "asr")] == ["a"]
-    assert never_failed([a, b], "asr") == []
 
 
 def test_confusions_have_every_answer_that_was_given():
@@ -134,57 +112,3 @@ def test_comparisons_show_difference_p_values_and_rows():
     assert "## b against a" in text
     expected = ["asr", "wer ↓", "6.00 %", "5.00 %", "-1.00", "-2.00 … 0.00", r"\< 0.001", "0.030", "9 / 28 / 3"]
     assert cells(text, "| asr") == expected
-
-
-def test_numbers_of_comparisons():
-    assert [probability(p) for p in (0.5, 0.001, 0.00099, math.nan)] == ["0.500", "0.001", "< 0.001", "n/a"]
-    assert [signed(v, "points") for v in (1.5, -1.5, 0.0)] == ["+1.50", "-1.50", "0.00"]
-
-
-def test_the_best_is_the_lowest_or_highest_of_several():
-    a, b, c = (system(n, asr=[figure(value=v)], st=[bleu(100 * v)]) for n, v in (("a", 0.1), ("b", 0.2), ("c", 0.2)))
-
-    def best(task, scores):
-        return [s.system for s in scores if is_best(s.tasks[task].figures[0], scores, task)]
-
-    assert best("asr", [a, b, c]) == ["a"]
-    assert best("st", [a, b, c]) == ["b", "c"]
-    assert best("asr", [a]) == best("asr", [b, c]) == []
-
-
-def test_latex_has_systems_by_metrics_with_the_best_of_ours_bold():
-    a = system("a", asr=[figure(value=0.019)], st=[bleu(20)])
-    b = system("b", asr=[figure(value=0.05)])
-    text = latex([a, b], published=True)
-    rows = latex_rows(text)
-    assert rows[2] == ["a", r"\textbf{1.90}", r"{\scriptsize [0.90, 2.90]}", "20.00", r"{\scriptsize [18.50, 21.50]}"]
-    assert rows[3] == ["b", "5.00", r"{\scriptsize [4.00, 6.00]}", "--", ""]
-    assert text.count(r"\textbf") == 1  # a published 1.79 % is no rival
-    assert [r"Qwen2.5-Omni, CoVoST2 En$\rightarrow$De$^{\S}$", "", "", "30.20", ""] in rows
-    assert ["WavLLM, LibriSpeech test-clean$^{\\dagger}$", "2.00", "", "", ""] in rows
-    for sign in (r"\dagger", r"\ddagger", r"\S"):
-        assert sign in text[text.index(r"\caption") : text.index(r"\begin{tabular}")]
-
-
-def test_every_row_of_latex_fills_its_columns():
-    scores = [
-        system("a", asr=[figure(), figure("cer")], st=[bleu(20)], sv=[figure("accuracy")]),
-        system("b", er=[figure("accuracy")]),
-    ]
-    text = latex(scores, published=True)
-    declared = text[text.index(r"\begin{tabular}{") :].split("\n")[0]
-    assert {sum(map(columns, row)) for row in latex_rows(text)} == {1 + 2 * declared.count("r@{ }l")} == {11}
-
-
-def test_latex_escapes_what_is_special():
-    text = latex([system(r"a_b & 5% #1 $x$ {y} ~ ^ \z [w] <v>", asr=[figure()])], published=False)
-    assert (
-        r"a\_b \& 5\% \#1 \$x\$ \{y\} \textasciitilde{} \textasciicircum{} \textbackslash{}z {[}w{]} "
-        r"\textless{}v\textgreater{} & 5.00"
-    ) in text
-    assert r"wer $\downarrow$, \%" in text
-
-
-def test_latex_without_published_figures_has_no_daggers():
-    text = latex([system("ours", asr=[figure()])], published=False)
-    assert "dagger" not in text and text.count(r"\midrule") == 1
