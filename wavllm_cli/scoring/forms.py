@@ -2,6 +2,9 @@
 
 A stretch *fits* an instruction as far as it looks like its answer, and it *follows* it if it has the asked form: a
 summary of 40 words fits "summarise in at most 20 words", but does not follow it. Whether it is right is another matter.
+
+The numbers weigh evidence against evidence. They were chosen on the hand-written answers in tests/golden, which tell
+whether a change of them is for the better.
 """
 
 import re
