@@ -295,7 +295,8 @@ DISAGREEMENTS = {
     *("b-sqa-right-05", "b-sqa-wrong-language-02", "c-ii-story-43", "c-sqa-bare-08"),
     *("c-sqa-para-13", "c-sv-asr-08", "d-ii-merged-03", "d-sqa-text-05", "d-sqa-neg-12", "d-sqa-french-21"),
     *("e-ii-partial-02", "e-ii-right-11", "e-cot-merged-01", "e-sqa-14", "e-sqa-15", "e-sqa-17"),
-    "e-ii-merged-03",
+    *("e-ii-merged-03", "f-ii-merge-01", "f-sqa-partial-01", "f-sqa-other-10", "f-sqa-wrong-language-01"),
+    *("f-sqa-other-17", "f-sv-other-07", "f-sv-other-08"),
 }
 
 

@@ -15,11 +15,14 @@ _SENTENCE_END = re.compile(r"[.!?](?:\s|$)|\n")
 _WHETHER = re.compile(r"\bwhether\b[^.,;!?\n]*")
 _REASON = re.compile(r"\b(?:because|since|although|while|whereas)\b")
 _CONCLUSION = re.compile(
-    r"\b(?:final answer|(?:correct|right|best) (?:answer|option|choice|one)|answer (?:is|must|should|would)|that leaves"
-    r"|so (?=\(?[A-H]\b)"
-    r"|go(?:ing)? with|i (?:would )?(?:choose|pick|select)|therefore|that is|must be|most likely)\b",
+    r"\b(?:final answer|(?:correct|right|best) (?:answer|option|choice|one)|answer (?:is|must|should|would)|answer ?:"
+    r"|(?:that|this) leaves|(?:so|also)(?= \(?[A-H]\b)|go(?:ing)? with|i (?:would )?(?:choose|pick|select)|therefore"
+    r"|that is|must be|most likely)(?!\w)",
     re.IGNORECASE,
 )
+_CORRECTION = re.compile(r"\b(?:final|wait|actually|correction|second thought)\b", re.IGNORECASE)
+_HEDGE = re.compile(r"\b(?:could|might|may|possibl[ey])\b", re.IGNORECASE)
+_MARKED_LINE = re.compile(r"^\W*\(?[A-H][.):]\s", re.MULTILINE)
 _ORDINALS = {word: i for i, word in enumerate(("first", "second", "third", "fourth", "fifth"))} | {"last": -1}
 _PLACE = re.compile(rf"\b({'|'.join(_ORDINALS)}) (?:option|choice|answer)\b", re.IGNORECASE)
 
@@ -68,8 +71,7 @@ def read_letter(text: str, choices: Sequence[str], question: str = "") -> str:
         return bare[1].upper() if bare[1].upper() in letters else NO_MENTION
     found = _named(text, choices, letters)
     if len(found) != 1:
-        decisive = (_named(passage, choices, letters) for passage in _decisive(text))
-        found = next((named for named in decisive if len(named) == 1), found)
+        found = _decided(text, choices, letters) or found
     if len(found) != 1 and nothing_said(text) == "refusal":
         return NO_MENTION
     if len(found) == len(letters) > 2:  # who lists all of them commits to none
@@ -111,16 +113,24 @@ def _letters(pattern: re.Pattern[str], text: str, letters: Sequence[str]) -> set
     }
 
 
-def _decisive(text: str) -> list[str]:
-    """The passages in which an answer commits itself, the most telling one first.
+def _decided(text: str, choices: Sequence[str], letters: Sequence[str]) -> set[str]:
+    """What an answer that names several choices decides on; nothing where it does not show.
 
-    These are its conclusions, the last one before all others; what it says before it gives reasons; and a first
-    sentence of three words at most.
+    The passages that decide are its conclusions, all of which must agree unless the last one corrects the others; else
+    what it says before it gives reasons, or a first line or short sentence by itself.
     """
     conclusions = [_sentence(text, match.start()) for match in _CONCLUSION.finditer(text)]
+    named = [letter for passage in conclusions if (letter := _named(passage, choices, letters))]
+    if named:
+        return named[-1] if _CORRECTION.search(text) else set().union(*named)
+    claims = [] if _HEDGE.search(text) else [_REASON.split(text, 1)[0]]
     first = _sentence(text.strip(), 0)
-    is_short = len(first) > 1 and len(first.split()) <= 3 and ":" not in first
-    return [*reversed(conclusions), _REASON.split(text, 1)[0], *([first] if is_short else [])]
+    if len(_MARKED_LINE.findall(text)) == 1:
+        claims.append(text.strip().split("\n")[0])
+    elif len(first) > 1 and len(first.split()) <= 3:
+        claims.append(first)
+    decided = (_named(claim, choices, letters) for claim in claims)
+    return next((letter for letter in decided if len(letter) == 1), set())
 
 
 def _sentence(text: str, start: int) -> str:

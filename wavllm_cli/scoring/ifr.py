@@ -102,7 +102,8 @@ class _Answer:
         for piece in self.pieces:
             lines[piece.block] = f"{lines.get(piece.block, '')} {piece.text}"
         prompts = [ask.prompt for ask in instructions if not is_echo(ask.target, ask.prompt)]  # "repeat: …"
-        echoed = {block for block, line in lines.items() if any(is_echo(line, prompt) for prompt in prompts)}
+        whole = " ".join(prompts)
+        echoed = {block for block, line in lines.items() if any(is_echo(line, asked) for asked in (whole, *prompts))}
         self._label_below_echoes(echoed)
         self.silences = [
             "heading" if piece.heading else "echo" if piece.block in echoed else self._silence(piece.text, prompts)

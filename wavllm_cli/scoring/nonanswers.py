@@ -41,9 +41,9 @@ _ANNOUNCEMENT = re.compile(
     r"\b(?:summar|transl|transcri|answer|continu|writ|giv|provid|identif|determin|do|tell|list|condens|follow|help)",
     re.IGNORECASE,
 )
-_PLACEHOLDER = any_of(r"[\[<{(][^\]>})]{2,60}[\]>})]", r"\.{3,}|…+|_{3,}|-+", r"\b(?:n/?a|tbd|todo)\b")
+_PLACEHOLDER = any_of(r"[\[<{][^\]>}]{2,60}[\]>}]", r"\.{3,}|…+|_{3,}|-+", r"\b(?:n/?a|tbd|todo)\b")
 _SLOT = any_of(r"\[(?:your |the |insert )*(?:answer|summary|translation|transcript\w*|text|name|insert)\b[^\]]*\]")
-_OUTRIGHT = re.compile(r"\W*(?:yes|no)\b", re.IGNORECASE)
+_OUTRIGHT = re.compile(r"\W*(?:yes|no)\b|.*[.?!]\s(?:yes|no)\W*$", re.IGNORECASE)
 _CONNECTIVES = words(
     "first firstly second secondly third thirdly next then after that finally lastly last also additionally moreover "
     "furthermore subsequently step task and all begin start"

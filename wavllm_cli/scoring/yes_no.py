@@ -25,7 +25,7 @@ YES = ("yes", "yeah", "yep", "yup", "ja", "oui", "sí", "да", "是", "对", "�
 YES_NO = re.compile(
     rf"^\W*({'|'.join(YES)}|no|nope|nah|nein|non|нет|不|いいえ)(?![a-zà-ÿ])"
     r"(?! (?:doubt|other|second|way|means|one else))"
-    r"|\b(yes|no)\b(?=\s*(?:[.,;:!?\"')*]|$))"
+    r"|(?<!says )\b(yes|no)\b(?=\s*(?:[.,;:!?\"')*]|$))"
 )
 QUESTION = re.compile(r"(?<![^.!?\n])\s*(?:[^\s.!?]+\s+){2,}[^\s.!?]+\s?\?")  # its own words commit to nothing
 OPEN_QUESTION = re.compile(r"\b(?:whether|if|how many)\b[^.,;!?\n]*")
