@@ -67,3 +67,8 @@ def only(found: set[str]) -> str:
     if len(found) == 1:
         return next(iter(found))
     return SEVERAL if found else NO_MENTION
+
+
+def is_read(answer: str) -> bool:
+    """Whether a reader found one thing that an answer commits to."""
+    return answer not in (NO_MENTION, SEVERAL)

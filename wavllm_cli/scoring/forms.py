@@ -8,14 +8,14 @@ whether a change of them is for the better.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
 from wavllm_cli.data.manifest import Hypothesis, Part
 from wavllm_cli.scoring import language
 from wavllm_cli.scoring.choice import parse_choices, read_letter
-from wavllm_cli.scoring.commitment import NO_MENTION, SEVERAL
+from wavllm_cli.scoring.commitment import NO_MENTION, SEVERAL, is_read
 from wavllm_cli.scoring.emotion import OTHER_EMOTIONS, read_emotion
 from wavllm_cli.scoring.nonanswers import any_of, loops
 from wavllm_cli.scoring.words import common, content, count_words, share_in, stems, with_digits, words
@@ -133,7 +133,7 @@ def instruction(row: Hypothesis, part: Part, chained: bool) -> Instruction:
     """
     transcript = row.transcript or next((p.target for p in row.parts or () if p.task == "asr" and p.target), "") or ""
     choices = parse_choices(part.prompt) if part.task == "sqa" else []
-    if part.task == "sqa" and not choices and row.choices and _is_letter(part.target, row.choices):
+    if part.task == "sqa" and not choices and row.choices and is_read(read_letter(part.target or "", row.choices)):
         choices = row.choices
     named = language.named_in(part.prompt)
     spoken = language.language_code(row.language) if row.language else language.language_of(transcript)
@@ -280,10 +280,6 @@ def _limit(prompt: str) -> int | None:
         return (int(match[1] or match[2]) + 1) // 2
     match = next(filter(None, (pattern.search(with_digits(prompt)) for pattern in _LIMITS)), None)
     return int(match[1]) if match else None
-
-
-def _is_letter(target: str | None, choices: Sequence[str]) -> bool:
-    return read_letter(target or "", choices) not in (NO_MENTION, SEVERAL)
 
 
 def _emotions_in(prompt: str) -> list[str]:

@@ -11,7 +11,7 @@ from wavllm_cli.data.manifest import Hypothesis, Part
 from wavllm_cli.errors import UsageError
 from wavllm_cli.scoring import bertscore, bleu, classes, ifr, language, rouge, wer
 from wavllm_cli.scoring.choice import parse_choices, read_letter
-from wavllm_cli.scoring.commitment import NO_MENTION, SEVERAL
+from wavllm_cli.scoring.commitment import is_read
 from wavllm_cli.scoring.emotion import read_emotion
 from wavllm_cli.scoring.measure import Measure
 from wavllm_cli.scoring.normalize import normalizers_named
@@ -173,7 +173,7 @@ def _class_group(name: str, task: str, rows: list[Hypothesis], options: Options)
     """Rows whose answers are one of a few; those whose reference is none of them are not scored."""
     kind, read = READERS[task]
     keys = [read(row, row.target or "") for row in rows]
-    scored = [(row, key) for row, key in zip(rows, keys, strict=True) if _is_read(key)]
+    scored = [(row, key) for row, key in zip(rows, keys, strict=True) if is_read(key)]
     answers, right = [read(row, row.text) for row, _ in scored], [key for _, key in scored]
     metrics: dict[str, Callable[..., Measure]] = {
         "accuracy": classes.accuracy,
@@ -206,15 +206,11 @@ def _multi(task: str, rows: list[Hypothesis], options: Options) -> list[Group]:
 def _part_row(row: Hypothesis, part: Part, number: int, text: str) -> Hypothesis:
     """One part as a row of its own; of the whole row's fields it takes what is said of this part, not of another."""
     choices = row.choices if row.choices and not parse_choices(part.prompt) else None
-    if choices and not _is_read(read_letter(part.target or "", choices)):
+    if choices and not is_read(read_letter(part.target or "", choices)):
         choices = None
     named = language.named_in(part.prompt) if part.task == "st" else None
     fields = {"choices": choices, "target_language": named or row.target_language, "parts": None}
     return row.model_copy(update=part.model_dump() | fields | {"id": f"{row.id}#{number}", "text": text})
-
-
-def _is_read(answer: str) -> bool:
-    return answer not in (NO_MENTION, SEVERAL)
 
 
 def _choices(row: Hypothesis) -> list[str]:
