@@ -134,6 +134,14 @@ def test_mistakes_are_one_sentence_and_an_exit_code(wavllm, inputs, monkeypatch,
     assert set(inputs.iterdir()) == before
 
 
+def test_the_tasks_of_the_command_line_are_those_of_manifests():
+    """Stated twice, since naming those of manifests would load pydantic for every help page."""
+    from wavllm_cli.cli.score import Task as Offered
+    from wavllm_cli.data.manifest import Task
+
+    assert Offered == Task
+
+
 def test_debug_shows_the_traceback(inputs):
     shown = run("--debug", "infer", "gone.wav", cwd=inputs)
     assert shown.returncode == 1

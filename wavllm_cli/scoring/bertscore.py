@@ -1,6 +1,7 @@
 """BERTScore by bert-score, with any encoder by name or folder."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,6 +85,7 @@ def _language_with_baseline(name: str, language: str | None) -> str:
     return code
 
 
+@lru_cache(maxsize=1)  # every task of every system asks for the same one
 def _scorer(name: str, layer: int, rescale_for: str | None) -> "BERTScorer":
     from bert_score import BERTScorer
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from wavllm_cli.data.languages import language_code
@@ -39,7 +40,7 @@ class TranslationMeasure(Measure):
     references: Sequence[str]
     hypotheses: Sequence[str]
 
-    @property
+    @cached_property
     def rows(self) -> "np.ndarray":
         """(N,) the figure of each row alone; BLEU over the orders of n-grams that the row has (effective order)."""
         return _figure(self.sentence_scorer)(self.statistics)

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from string import ascii_uppercase
 
-from wavllm_cli.scoring.commitment import NO_MENTION, denied, from_json, negated, only, without_question
+from wavllm_cli.scoring.commitment import NO_MENTION, denied, from_json, is_read, negated, only, without_question
 from wavllm_cli.scoring.nonanswers import nothing_said
 from wavllm_cli.scoring.normalize import APOSTROPHES, UNSPACED, basic
 from wavllm_cli.scoring.words import content, with_digits
@@ -48,6 +49,11 @@ def parse_choices(prompt: str) -> list[str]:
             ends = [*(m.start() for m in run[1:]), len(prompt)]
             return [prompt[m.end() : end].strip(" ;.\n") for m, end in zip(run, ends, strict=True)]
     return []
+
+
+def own_choices(choices: Sequence[str] | None, target: str | None) -> list[str]:
+    """Choices that stand beside a question, if its right answer is one of them; else they are another question's."""
+    return list(choices) if choices and is_read(read_letter(target or "", choices)) else []
 
 
 def read_letter(text: str, choices: Sequence[str], question: str = "") -> str:
@@ -95,6 +101,7 @@ def _named(text: str, choices: Sequence[str], letters: Sequence[str]) -> set[str
     return found | _letters(_MENTIONED, rest, letters)
 
 
+@lru_cache(maxsize=1024)
 def _words_of(letter: str, choice: str) -> re.Pattern[str]:
     """A choice's own words, with its letter before them if that is there: both are one mention."""
     said = basic(choice).split()

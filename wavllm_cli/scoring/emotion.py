@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from functools import cache
+from functools import lru_cache
 
 from wavllm_cli.scoring.commitment import negated, only
 from wavllm_cli.scoring.normalize import APOSTROPHES
@@ -50,12 +50,14 @@ def read_emotion(text: str, extra: Iterable[str] = ()) -> str:
         The emotion, or `NO_MENTION` or `SEVERAL`.
     """
     text = text.lower().translate(APOSTROPHES)
-    names = _emotion_of() | {w.lower(): w.lower() for w in extra if w.lower() not in _emotion_of()}
-    alternatives = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
-    pattern = re.compile(rf"(?<![a-zà-ÿ])({alternatives})(?![a-zà-ÿ])")
+    names, pattern = _names(tuple(extra))
     return only({names[m[1]] for m in pattern.finditer(text) if not negated(text, m.start())})
 
 
-@cache
-def _emotion_of() -> dict[str, str]:
-    return {word: emotion for emotion, synonyms in EMOTIONS.items() for word in synonyms}
+@lru_cache(maxsize=256)  # the rows of a corpus bring the same few labels again and again
+def _names(extra: tuple[str, ...]) -> tuple[dict[str, str], re.Pattern[str]]:
+    """The emotion that each word names, and a pattern that finds the words."""
+    names = {word: emotion for emotion, synonyms in EMOTIONS.items() for word in synonyms}
+    names = {word.lower(): word.lower() for word in extra} | names
+    alternatives = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
+    return names, re.compile(rf"(?<![a-zà-ÿ])({alternatives})(?![a-zà-ÿ])")

@@ -14,8 +14,8 @@ from functools import cached_property
 
 from wavllm_cli.data.manifest import Hypothesis, Part
 from wavllm_cli.scoring import language
-from wavllm_cli.scoring.choice import parse_choices, read_letter
-from wavllm_cli.scoring.commitment import NO_MENTION, SEVERAL, is_read
+from wavllm_cli.scoring.choice import own_choices, parse_choices, read_letter
+from wavllm_cli.scoring.commitment import NO_MENTION, SEVERAL
 from wavllm_cli.scoring.emotion import OTHER_EMOTIONS, read_emotion
 from wavllm_cli.scoring.nonanswers import any_of, loops
 from wavllm_cli.scoring.words import common, content, count_words, share_in, stems, with_digits, words
@@ -133,8 +133,8 @@ def instruction(row: Hypothesis, part: Part, chained: bool) -> Instruction:
     """
     transcript = row.transcript or next((p.target for p in row.parts or () if p.task == "asr" and p.target), "") or ""
     choices = parse_choices(part.prompt) if part.task == "sqa" else []
-    if part.task == "sqa" and not choices and row.choices and is_read(read_letter(part.target or "", row.choices)):
-        choices = row.choices
+    if part.task == "sqa" and not choices:
+        choices = own_choices(row.choices, part.target)
     named = language.named_in(part.prompt)
     spoken = language.language_code(row.language) if row.language else language.language_of(transcript)
     kind, wanted = "text", None

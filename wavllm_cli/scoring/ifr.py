@@ -141,7 +141,10 @@ class _Answer:
                 self.pieces[i + 1] = replace(below, label=line)
 
     def _silence(self, text: str, prompts: Sequence[str]) -> str | None:
-        return next((why for prompt in prompts or [""] if (why := nothing_said(text, prompt, self.transcript))), None)
+        """Why a piece says nothing: all but an echo is the same for every instruction."""
+        first, *others = prompts or [""]
+        why = nothing_said(text, first, self.transcript)
+        return why or ("echo" if any(is_echo(text, prompt) for prompt in others) else None)
 
     def _owners(self) -> list[int | None]:
         """For each piece the one instruction that the label before it, in its line, speaks of."""

@@ -1,7 +1,7 @@
 """Which language a text is in, by py3langid among the languages of `data.languages`."""
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from wavllm_cli.data.languages import LANGUAGES, language_code
@@ -63,6 +63,7 @@ def is_in(text: str, language: str) -> bool:
     return ranking[0][0] == code or (len(text) < SHORT and dict(ranking)[code] >= CLOSE)
 
 
+@lru_cache(maxsize=1024)
 def named_in(instruction: str) -> str | None:
     """The code of the last language that an instruction names: "translate the French text into German" -> "de"."""
     found = [(match.start(), code) for code, pattern in _PATTERNS for match in pattern.finditer(instruction)]

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -36,12 +37,12 @@ class Measure:
     unit: str = "fraction"
     counts: Mapping[str, int] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def value(self) -> float:
         """The figure of all rows together."""
         return float(self.figure(self.statistics.sum(axis=0, keepdims=True))[0])
 
-    @property
+    @cached_property
     def rows(self) -> "np.ndarray":
         """(N,) the figure of each row alone."""
         return self.figure(self.statistics)
@@ -52,16 +53,20 @@ class Measure:
         Returns:
             low, high; NaN where no resample had anything to divide by.
         """
-        import numpy as np
-
         if len(self.statistics) == 0:
             return math.nan, math.nan
-        figures = self.figure(resampled_sums(self.statistics, seed, resamples))
-        figures = figures[np.isfinite(figures)]
-        if len(figures) == 0:
-            return math.nan, math.nan
-        low, high = np.percentile(figures, [2.5, 97.5])
-        return float(low), float(high)
+        return middle(self.figure(resampled_sums(self.statistics, seed, resamples)))
+
+
+def middle(figures: "np.ndarray") -> tuple[float, float]:
+    """The ends of the middle 95 % of the finite figures, (R,); NaN where there are none."""
+    import numpy as np
+
+    figures = figures[np.isfinite(figures)]
+    if len(figures) == 0:
+        return math.nan, math.nan
+    low, high = np.percentile(figures, [2.5, 97.5])
+    return float(low), float(high)
 
 
 def check_pairs(references: Sequence[str], hypotheses: Sequence[str]) -> None:

@@ -1,6 +1,7 @@
 """How much a system depends on the wording of its instruction: the same items under several wordings."""
 
 from collections.abc import Hashable
+from dataclasses import replace
 
 from wavllm_cli.data.manifest import Hypothesis
 from wavllm_cli.scoring.choice import parse_choices
@@ -45,10 +46,9 @@ def _item(row: Hypothesis) -> Hashable | None:
 
 
 def _chosen(measure: Measure, items: list[list[int]], best: bool) -> float:
-    figures = measure.rows
     pick = min if measure.lower_is_better == best else max
-    return _figure(measure, [pick(rows, key=lambda i: figures[i]) for rows in items])
+    return _figure(measure, [pick(rows, key=lambda i: measure.rows[i]) for rows in items])
 
 
 def _figure(measure: Measure, rows: list[int]) -> float:
-    return float(measure.figure(measure.statistics[rows].sum(axis=0, keepdims=True))[0])
+    return replace(measure, statistics=measure.statistics[rows]).value

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wavllm_cli.scoring import bleu
-from wavllm_cli.scoring.measure import RESAMPLES, SEED, Measure, resampled_sums
+from wavllm_cli.scoring.measure import RESAMPLES, SEED, Measure, middle, resampled_sums
 from wavllm_cli.scoring.tasks import Group
 
 if TYPE_CHECKING:
@@ -107,9 +107,8 @@ def paired_interval(a: Measure, b: Measure, seed: int = SEED) -> tuple[float, fl
     differences = differences[np.isfinite(differences)]
     if len(differences) == 0:
         return math.nan, math.nan, math.nan
-    low, high = np.percentile(differences, [2.5, 97.5])
     strayed = np.abs(differences - observed) >= abs(observed) - ROUNDING
-    return float(low), float(high), (int(strayed.sum()) + 1) / (len(differences) + 1)
+    return *middle(differences), (int(strayed.sum()) + 1) / (len(differences) + 1)
 
 
 def randomisation_test(a: Measure, b: Measure, seed: int = SEED, trials: int = TRIALS) -> float:
@@ -172,15 +171,14 @@ def _difference(group_a: Group, group_b: Group, a: Measure, b: Measure, seed: in
 
 
 def _changes(group_a: Group, group_b: Group, a: Measure, b: Measure, sizes: "np.ndarray") -> list[Change]:
-    figures_a, figures_b = a.rows, b.rows
     most = [int(i) for i in (-sizes).argsort(kind="stable")[:MAX_CHANGES] if sizes[i]]
     return [
         Change(
             id=group_a.scored[i].id,
             prompt=group_a.scored[i].prompt,
             reference=group_a.scored[i].target or "",
-            a=float(figures_a[i]),
-            b=float(figures_b[i]),
+            a=float(a.rows[i]),
+            b=float(b.rows[i]),
             text_a=group_a.scored[i].text,
             text_b=group_b.scored[i].text,
         )

@@ -1,16 +1,17 @@
 """Which rows are scored together and by which metrics: from a system's answers to measures."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
+from typing import get_args
 
 from wavllm_cli import console
 from wavllm_cli.data.languages import language_code
-from wavllm_cli.data.manifest import Hypothesis, Part
+from wavllm_cli.data.manifest import Hypothesis, Part, Task
 from wavllm_cli.errors import UsageError
 from wavllm_cli.scoring import bertscore, bleu, classes, ifr, language, rouge, wer
-from wavllm_cli.scoring.choice import parse_choices, read_letter
+from wavllm_cli.scoring.choice import own_choices, parse_choices, read_letter
 from wavllm_cli.scoring.commitment import is_read
 from wavllm_cli.scoring.emotion import read_emotion
 from wavllm_cli.scoring.measure import Measure
@@ -33,7 +34,7 @@ CLASS_METRICS = {
 MULTI_METRICS = ("ifr", "instructions")
 TEXT = ("wer", "cer", "bleu", "chrf", "ter", *rouge.NAMES, "exact", "bertscore")
 METRICS = (*TEXT, "accuracy", "balanced_accuracy", "macro_f1", *MULTI_METRICS)
-ORDER = ("asr", "st", "sv", "er", "sqa", "sqqa", "sft", "ii", "cot")
+ORDER: tuple[str, ...] = get_args(Task)
 
 FREE = "sqa/free"
 LETTER = re.compile(r"[A-H]")
@@ -145,28 +146,29 @@ def _text_group(name: str, task: str, rows: list[Hypothesis], options: Options, 
     """Rows whose answers are texts; the reference of a transcription may be empty, where nothing is said."""
     scored = [row for row in rows if row.target is not None and (row.target.strip() or task == "asr")]
     references, texts = [row.target or "" for row in scored], [row.text for row in scored]
-    measures: list[Measure] = []
-    for metric in options.text_metrics(task) if scored else ():
-        measures += _text_measures(metric, references, texts, language or None, options)
-    return Group(name, rows, scored, measures)
+    metrics = options.text_metrics(task) if scored else []
+    return Group(name, rows, scored, list(_text_measures(metrics, references, texts, language or None, options)))
 
 
 def _text_measures(
-    metric: str, references: list[str], texts: list[str], language: str | None, options: Options
-) -> list[Measure]:
-    if metric in ("wer", "cer"):
-        rate = wer.word_error_rate if metric == "wer" else wer.character_error_rate
-        rates = {n.name: rate(references, texts, n) for n in normalizers_named(options.normalizer)}
-        return [replace(r, metric=f"{metric}/{name}") if len(rates) > 1 else r for name, r in rates.items()]
-    if metric in rouge.NAMES:
-        return rouge.rouge(references, texts, language, [metric])
-    if metric == "bertscore":
-        assert options.bertscore
-        return [bertscore.bert_score(references, texts, options.bertscore, language, options.rescale)]
-    if metric == "exact":
-        return [classes.exact(references, texts)]
+    metrics: Sequence[str], references: list[str], texts: list[str], language: str | None, options: Options
+) -> Iterator[Measure]:
+    rouges = [metric for metric in metrics if metric in rouge.NAMES]
     by_sacrebleu: dict[str, Callable[..., Measure]] = {"bleu": bleu.bleu, "chrf": bleu.chrf, "ter": bleu.ter}
-    return [by_sacrebleu[metric](references, texts, language)]
+    for metric in (metric for metric in metrics if metric not in rouges[1:]):
+        if metric in ("wer", "cer"):
+            rate = wer.word_error_rate if metric == "wer" else wer.character_error_rate
+            rates = {n.name: rate(references, texts, n) for n in normalizers_named(options.normalizer)}
+            yield from (replace(r, metric=f"{metric}/{name}") if len(rates) > 1 else r for name, r in rates.items())
+        elif metric in rouges:  # all of them at once: the texts are split into words but once
+            yield from rouge.rouge(references, texts, language, rouges)
+        elif metric == "bertscore":
+            assert options.bertscore
+            yield bertscore.bert_score(references, texts, options.bertscore, language, options.rescale)
+        elif metric == "exact":
+            yield classes.exact(references, texts)
+        else:
+            yield by_sacrebleu[metric](references, texts, language)
 
 
 def _class_group(name: str, task: str, rows: list[Hypothesis], options: Options) -> Group:
@@ -205,9 +207,7 @@ def _multi(task: str, rows: list[Hypothesis], options: Options) -> list[Group]:
 
 def _part_row(row: Hypothesis, part: Part, number: int, text: str) -> Hypothesis:
     """One part as a row of its own; of the whole row's fields it takes what is said of this part, not of another."""
-    choices = row.choices if row.choices and not parse_choices(part.prompt) else None
-    if choices and not is_read(read_letter(part.target or "", choices)):
-        choices = None
+    choices = None if parse_choices(part.prompt) else own_choices(row.choices, part.target) or None
     named = language.named_in(part.prompt) if part.task == "st" else None
     fields = {"choices": choices, "target_language": named or row.target_language, "parts": None}
     return row.model_copy(update=part.model_dump() | fields | {"id": f"{row.id}#{number}", "text": text})
