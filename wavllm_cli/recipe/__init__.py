@@ -1,0 +1,48 @@
+"""Recipes: `schema` is the format, `reader` reads and writes it."""
+
+from wavllm_cli.recipe.reader import dump, find, load, shipped
+from wavllm_cli.recipe.schema import (
+    CTC,
+    PARAMETER_GROUPS,
+    Adapters,
+    Backbone,
+    Batch,
+    Generation,
+    LanguageModel,
+    LoRA,
+    Model,
+    Optimizer,
+    Phase,
+    PromptAdapter,
+    Recipe,
+    Source,
+    Stage,
+    TokenizerTraining,
+    Validation,
+    sampling,
+)
+
+__all__ = [
+    "CTC",
+    "PARAMETER_GROUPS",
+    "Adapters",
+    "Backbone",
+    "Batch",
+    "Generation",
+    "LanguageModel",
+    "LoRA",
+    "Model",
+    "Optimizer",
+    "Phase",
+    "PromptAdapter",
+    "Recipe",
+    "Source",
+    "Stage",
+    "TokenizerTraining",
+    "Validation",
+    "dump",
+    "find",
+    "load",
+    "sampling",
+    "shipped",
+]
