@@ -6,6 +6,7 @@ are imported on use, so that listing the corpora costs nothing.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
@@ -130,5 +131,6 @@ def _write(draft: Draft, out: Path) -> Written:
         console.warn(f"{draft.name}: {len(skipped)} clips skipped: {names}{more}.")
     path = out / draft.name
     if rows:
+        os.sync()  # new audio reaches the disk before the manifest that names it
         write_manifest(path, rows)
     return Written(str(path), len(rows), sum(row.duration or 0 for row in rows) / 3600, len(skipped))

@@ -104,10 +104,13 @@ def is_silent(samples: np.ndarray) -> bool:
 
 
 def write_wav(path: str | Path, samples: np.ndarray) -> None:
-    """Write (samples,) float at 16 kHz as 16-bit PCM, clipped to [-1, 1]; the file appears complete or not at all."""
+    """Write (samples,) float at 16 kHz as 16-bit PCM, clipped to [-1, 1]; the file appears complete or not at all.
+
+    It may reach the disk later: `os.sync()` before a manifest that names it.
+    """
     wav = BytesIO()
     soundfile.write(wav, samples, SAMPLE_RATE, format="WAV", subtype="PCM_16")
-    with replacing(Path(path)) as draft:
+    with replacing(Path(path), durable=False) as draft:
         draft.write_bytes(wav.getbuffer())
 
 

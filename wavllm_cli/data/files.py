@@ -1,43 +1,111 @@
-"""What is written appears under its name when it is complete, or not at all."""
+"""Outputs to rely on: found wrong before the work, one writer at a time, complete under their name or absent.
 
-import glob
+Complete holds for a power cut too: content reaches the disk before the name does.
+"""
+
+import errno
+import fcntl
+import hashlib
 import os
 import platform
+import re
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from zlib import crc32
 
 from wavllm_cli.errors import UsageError, WavLLMError
 
+FULL = 1_000_000  # bytes free, at most, on a disk that is taken for full when a library only says that it failed
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Give a name beside `path` to write to, a file or a folder; on success it replaces `path` (a folder only an empty
-    one), on failure nothing is left.
+def replacing(path: Path, durable: bool = True, private: bool = False) -> Iterator[Path]:
+    """Give a hidden name beside `path` to write to, a file or a folder; on success it replaces `path` (a folder only an
+    empty one), on failure nothing is left. A kill leaves the draft, which the next writer in the folder removes.
+
+    A symbolic link is followed, and a file that is replaced keeps its mode; new ones get the umask's, whatever the
+    library that wrote them thinks.
+
+    Args:
+        durable: bring the content to the disk first. One of many files goes without, and `os.sync()` before the file
+            that names them all.
+        private: only the owner may read it, and the folders that are made for it.
 
     Raises:
         WavLLMError: nothing can be written there.
     """
-    draft = _draft(path)
+    target = Path(os.path.realpath(path))
+    draft = _draft(target)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(target.parent, private)
+        _sweep(target.parent)
         yield draft
-        os.replace(draft, path)
+        _set_modes(draft, target, private)
+        if durable:
+            _to_disk(draft)
+        os.replace(draft, target)
+        if durable:
+            _sync(target.parent)
     except OSError as error:
-        raise WavLLMError(f"{path} cannot be written: {error.strerror or error}.") from error
+        raise WavLLMError(f"{path} cannot be written: {_why(error, target)}.") from error
+    except WavLLMError:
+        raise
+    except Exception as error:  # torch, safetensors and Arrow raise their own when the disk is full
+        if _free(target) < FULL:
+            raise WavLLMError(f"{path} cannot be written: {_disk_full(target)}.") from error
+        raise
     finally:
         _remove(draft)
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str, private: bool = False) -> None:
     """Write a text file (UTF-8), complete or not at all.
 
     Raises:
         WavLLMError: nothing can be written there.
     """
-    with replacing(path) as draft:
+    with replacing(path, private=private) as draft:
         draft.write_text(text, encoding="utf-8")
+
+
+# --- before the work ---
+
+
+def require_output(path: Path, inputs: Iterable[Path] = (), suffixes: Collection[str] = ()) -> None:
+    """Find out before the work that a file cannot be written under this name, or must not be.
+
+    Args:
+        inputs: what the work reads; none of them may be its output.
+        suffixes: what the name must end in, where that matters.
+
+    Raises:
+        UsageError: says which of these it is.
+    """
+    try:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            os.stat(path)  # unlike `Path.exists`, it says what is wrong with a name
+        if str(path) == "." or path.is_dir():  # an empty option becomes "."
+            raise UsageError(f"{_named(path)} is a folder: the output must be a file.")
+        if suffixes and not path.name.endswith(tuple(suffixes)):
+            raise UsageError(f"{_named(path)} cannot be the output: its name must end in {', '.join(suffixes)}.")
+        if path.exists() and not path.is_file():
+            raise UsageError(f"{_named(path)} cannot be the output: it is neither a file nor a free name.")
+        folder = _nearest_folder(path)
+        if not folder.is_dir():
+            raise UsageError(f"{_named(path)} cannot be the output: {folder} is a file, not a folder.")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise UsageError(f"{_named(path)} cannot be the output: {folder} may not be written to.")
+        for source in inputs:
+            if path.exists() and source.exists() and path.samefile(source):
+                raise UsageError(f"{_named(path)} is an input: writing the output there would destroy it.")
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise UsageError(
+            f"{_named(path)} cannot be the output: {getattr(error, 'strerror', None) or error}."
+        ) from error
 
 
 def require_new(output: Path) -> None:
@@ -50,22 +118,109 @@ def require_new(output: Path) -> None:
     """
     if output.exists() and not (output.is_dir() and not any(output.iterdir())):
         raise UsageError(f"{output} exists already: delete it, or choose another --output.")
-    for left in output.parent.glob(f"{glob.escape(_draft(output).stem)}.*"):
-        if not Path("/proc", left.suffix[1:]).exists():
-            _remove(left)
+    if output.parent.is_dir():
+        _sweep(output.parent)
 
 
 def require_space(output: Path, needed: int) -> None:
     """Find out before the work rather than after most of it that the disk is too small for so many bytes."""
-    folder = next(parent for parent in output.absolute().parents if parent.exists())
-    free = shutil.disk_usage(folder).free
+    free = _free(output)
     if needed > free:
+        folder = _nearest_folder(output)
         raise WavLLMError(f"{output} needs {needed / 1e9:.1f} GB, but {free / 1e9:.1f} GB are free in {folder}.")
 
 
+@contextmanager
+def owned(path: Path) -> Iterator[None]:
+    """Be the only process that writes this output, a file or a folder, for as long as the context lasts.
+
+    The lock is the process's own: a killed process holds nothing, and neither do its forked children.
+
+    Raises:
+        WavLLMError: another process writes it; the message says which.
+    """
+    lock = _hidden(Path(os.path.realpath(path)), "lock")
+    try:
+        _make_folder(lock.parent)
+        file = _locked(lock)
+    except BlockingIOError as error:
+        raise WavLLMError(
+            f"{path} is being written by {_holder(lock)}: wait until it has ended, or choose another output."
+        ) from error
+    except OSError as error:
+        raise WavLLMError(f"{path} cannot be written: {_why(error, lock)}.") from error
+    with file:
+        file.write(f"process {os.getpid()} on {platform.node()} since {time.strftime('%Y-%m-%d %H:%M:%S')}")
+        file.flush()
+        try:
+            yield
+        finally:
+            _remove(lock)
+
+
+def _locked(lock: Path):
+    """The lock file, opened and locked; opened again where its last holder removed it in between."""
+    while True:
+        file = lock.open("a+")
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(file.fileno()).st_ino == lock.stat().st_ino:
+                file.truncate(0)
+                return file
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            file.close()
+            raise BlockingIOError(*error.args) if error.errno in (errno.EACCES, errno.EAGAIN) else error from error
+        file.close()
+
+
+def _holder(lock: Path) -> str:
+    with suppress(OSError):
+        return lock.read_text() or "another process"
+    return "another process"
+
+
+# --- what is there ---
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file's content, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def is_lfs_pointer(path: Path) -> bool:
+    """Whether the file is only what Git LFS keeps in the place of a large one until `git lfs pull`."""
+    with path.open("rb") as file:
+        return file.read(len(LFS_POINTER)) == LFS_POINTER
+
+
+# --- drafts ---
+
+_swept: set[Path] = set()  # folders in which nothing of dead processes is left
+
+
+def _hidden(path: Path, suffix: str) -> Path:
+    """A hidden neighbour, short enough for any file system and different for each name."""
+    return path.with_name(f".{path.name[:40]}-{crc32(os.fsencode(path.name)):08x}.{suffix}")
+
+
 def _draft(path: Path) -> Path:
-    """Its last part is the process that writes it, on this machine."""
-    return path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}")
+    """Its name says which process writes it, on which machine."""
+    return _hidden(path, f"{platform.node()}.{os.getpid()}.draft")
+
+
+def _sweep(folder: Path) -> None:
+    """Remove the drafts that processes of this machine left in a folder when they were killed."""
+    if folder in _swept:
+        return
+    pattern = re.compile(rf"\..*-[0-9a-f]{{8}}\.{re.escape(platform.node())}\.(\d+)\.draft")
+    for entry in os.scandir(folder):
+        draft = pattern.fullmatch(entry.name)
+        if draft and not Path("/proc", draft[1]).exists():
+            _remove(Path(entry.path))
+    _swept.add(folder)
 
 
 def _remove(path: Path) -> None:
@@ -73,3 +228,70 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     with suppress(OSError):
         path.unlink()
+
+
+# --- modes, disk and folders ---
+
+
+def _make_folder(folder: Path, private: bool = False) -> None:
+    missing = [parent for parent in (folder, *folder.parents) if not parent.exists()]
+    for parent in reversed(missing):
+        parent.mkdir(mode=0o700 if private else 0o777, exist_ok=True)
+
+
+def _set_modes(draft: Path, target: Path, private: bool) -> None:
+    if private:
+        draft.chmod(0o600)
+    elif target.is_file():
+        draft.chmod(target.stat().st_mode & 0o777)
+    else:
+        give_umask_modes(draft)
+
+
+def give_umask_modes(path: Path) -> None:
+    """Let the umask decide who may read a file or all files of a folder (safetensors writes for the owner alone)."""
+    mask = int(re.search(r"^Umask:\s*(\d+)", Path("/proc/self/status").read_text(), re.MULTILINE)[1], 8)  # type: ignore[index]
+    for file in _files(path):
+        file.chmod(0o666 & ~mask)
+
+
+def _to_disk(path: Path) -> None:
+    for file in _files(path):
+        _sync(file)
+    for folder in (path, *path.rglob("*/")) if path.is_dir() else ():
+        _sync(folder)
+
+
+def _files(path: Path) -> Iterator[Path]:
+    yield from (file for file in path.rglob("*") if file.is_file()) if path.is_dir() else (path,)
+
+
+def _sync(path: Path) -> None:
+    """Bring a file's content, or a folder's names, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _nearest_folder(path: Path) -> Path:
+    """The nearest of the names above a path that exists."""
+    return next(parent for parent in path.absolute().parents if parent.exists())
+
+
+def _free(path: Path) -> int:
+    return shutil.disk_usage(_nearest_folder(path)).free
+
+
+def _why(error: OSError, target: Path) -> str:
+    return _disk_full(target) if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror or str(error)
+
+
+def _disk_full(target: Path) -> str:
+    return f"the disk is full, {_free(target) / 1e6:.1f} MB are free in {_nearest_folder(target)}"
+
+
+def _named(path: Path) -> str:
+    name = str(path)
+    return name if len(name) <= 200 else f"{name[:200]}…"
