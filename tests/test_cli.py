@@ -1,8 +1,12 @@
 """The command line as a user meets it: help, start-up, exit codes, one sentence for every mistake."""
 
+import errno
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -142,10 +146,13 @@ def test_the_tasks_of_the_command_line_are_those_of_manifests():
     assert Offered == Task
 
 
-def test_debug_shows_the_traceback(inputs):
-    shown = run("--debug", "infer", "gone.wav", cwd=inputs)
-    assert shown.returncode == 1
-    assert "Traceback" in shown.stderr
+def test_debug_shows_the_traceback_too(wavllm, monkeypatch):
+    monkeypatch.setitem(cli.app.state, "debug", False)
+    code, _, err = wavllm("--debug", "score", "gone\x1b[2J.jsonl")
+    assert code == 2
+    assert "Traceback" in err
+    assert err.splitlines()[-1] == r"error: gone\x1b[2J.jsonl does not exist."
+    assert "\x1b" not in err
 
 
 def test_check_finds_missing_data_and_prints_costs(wavllm, tmp_path):
@@ -182,3 +189,108 @@ def test_a_bug_is_one_sentence_too(wavllm, monkeypatch):
     assert err.splitlines() == [
         "error: unexpected ZeroDivisionError: division by zero (run again with --debug for details)."
     ]
+
+
+UNFORESEEN = [
+    (EOFError("Ran out of input"), "error: A file ended before its content did (Ran out of input): run again"),
+    (EOFError(), "error: A file ended before its content did (it is empty or cut off): run again"),
+    (MemoryError(), "error: There is not enough memory: ask for less at once."),
+    (RecursionError("maximum recursion depth exceeded"), "error: Something that was read is nested too deeply"),
+    (OSError(errno.ENOSPC, "No space left on device", "log"), "error: log cannot be written: the disk is full, "),
+    (OSError(errno.ENOSPC, "No space left on device"), "error: Standard output or a file cannot be written to the end"),
+    (PermissionError(errno.EACCES, "Permission denied", "x/y"), "error: x/y: permission denied: change its mode"),
+    (OSError(errno.EROFS, "Read-only file system", b"x"), "error: x: it lies on a file system that is read-only."),
+    (OSError(errno.ENOTDIR, "Not a directory", "f/x"), "error: f/x: one of the folders on its path is a file."),
+    (
+        OSError(errno.ENAMETOOLONG, "File name too long", "n" * 999),
+        f"error: {'n' * 200}… (999 characters): its name is",
+    ),
+    (OSError(errno.ENOENT, "No such file", "a\nb"), r"error: a\nb: there is no such file or folder."),
+    (UnicodeEncodeError("utf-8", "a\udcff", 1, 2, "surrogates not allowed"), "error: Text that is not UTF-8 cannot be"),
+    (UnicodeDecodeError("utf-8", b"a\xff", 1, 2, "invalid"), "error: Something that was read is not UTF-8, from its"),
+    (ValueError("one\ntwo\n."), "error: unexpected ValueError: one (run again with --debug for details)."),
+]
+
+
+@pytest.mark.parametrize(("error", "said"), UNFORESEEN, ids=[type(e).__name__ + s[7:20] for e, s in UNFORESEEN])
+def test_what_nobody_foresaw_is_one_sentence(wavllm, monkeypatch, error, said):
+    from wavllm_cli.scoring import command
+
+    def broken(*_):
+        raise error
+
+    monkeypatch.setattr(command, "score", broken)
+    code, _, err = wavllm("score", "x.jsonl")
+    assert code == 1
+    assert err.startswith(said) and err.count("\n") == 1
+
+
+def test_a_deleted_working_directory_is_named(wavllm, tmp_path, monkeypatch):
+    from wavllm_cli.errors import explained
+
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    said = explained(FileNotFoundError(errno.ENOENT, "No such file or directory"))
+    assert said == "The working directory does not exist any more: change into another folder."
+
+
+def test_sigterm_is_what_ctrl_c_is(wavllm, monkeypatch):
+    from wavllm_cli.scoring import command
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(command, "score", lambda *_: os.kill(os.getpid(), signal.SIGTERM) or time.sleep(5))
+    assert wavllm("score", "x.jsonl")[::2] == (130, "error: interrupted; the same command continues.\n")
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_an_instruction_that_is_not_utf8_is_refused(wavllm):
+    code, _, err = wavllm("infer", "gone.wav", "say \udcff")
+    assert (code, err) == (2, "error: The instruction is not UTF-8 from its character 5 on: say \\xff\n")
+
+
+@pytest.mark.parametrize("width", [20, 40, 44])
+def test_help_on_a_narrow_terminal_has_all_explanations(wavllm, monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    code, out, _ = wavllm("train", "--help")
+    words = " ".join(out.replace("│", " ").split())
+    assert code == 0
+    assert "Checkpoint to start from instead of the previous stage." in words
+    assert "--restart / --no-restart Forget what an earlier run left." in words
+    assert max(map(len, out.split("Example:")[0].splitlines())) <= width
+
+
+def test_no_columns_at_all_are_taken_for_unknown(wavllm, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "0")
+    assert "Print machine-readable JSON to stdout." in wavllm("train", "--help")[1]
+
+
+STREAMS = [
+    (">/dev/full", 1, "error: Standard output cannot be written: No space left on device."),
+    (">/dev/full --json", 1, "error: Standard output cannot be written: No space left on device."),
+    (">&-", 0, ""),
+    ("2>&-", 0, ""),
+    ("2>/dev/full", 0, ""),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("streams", "code", "said"), STREAMS)
+def test_streams_that_take_nothing(tmp_path, streams, code, said):
+    (tmp_path / "a.txt").write_text("one two\n")
+    redirected, _, options = streams.partition(" ")
+    line = f"{sys.executable} -m wavllm_cli -q score a.txt -r a.txt {options} {redirected}"
+    shown = subprocess.run(line, shell=True, capture_output=True, text=True, cwd=tmp_path)
+    assert (shown.returncode, shown.stderr.strip()) == (code, said)
+    assert (tmp_path / "scores.html").is_file()
+
+
+@pytest.mark.slow
+def test_an_ascii_stream_gets_all_there_is_to_say(tmp_path):
+    (tmp_path / "ä.txt").write_text("eins zwei\n")
+    line = [sys.executable, "-m", "wavllm_cli", "score", "ä.txt", "-r", "ä.txt"]
+    options = {"capture_output": True, "cwd": tmp_path, "env": {**os.environ, "PYTHONIOENCODING": "ascii"}}
+    shown = subprocess.run(line, **options)
+    assert shown.returncode == 0 and rb"Scores: \xe4" in shown.stdout and rb"wer \u2193" in shown.stdout
+    assert json.loads(subprocess.run([*line, "--json"], **options).stdout)["system"] == "ä"

@@ -1,4 +1,6 @@
 import io
+import json
+import math
 
 import pytest
 from rich.cells import cell_len
@@ -67,3 +69,96 @@ def test_where_there_is_no_terminal_nothing_is_broken(lines):
 def test_what_looks_like_markup_is_printed(lines):
     _, rows = lines(80, ["what", ">n "], [("[bold]x[/bold]", "[red]")])
     assert [cell.strip() for cell in rows[-1]] == ["[bold]x[/bold]", "[red]"]
+
+
+# --- what steers a terminal ---
+
+NASTY = "i\x1b]0;title\x07\x1b[2J\x9b31m\x7f\x00\u202eabc\u2066\u2069\u200e\u200f\u061c\u2028\u2029\r\x85\udcff"
+SEEN = r"i\x1b]0;title\x07\x1b[2J\x9b31m\x7f\x00\u202eabc\u2066\u2069\u200e\u200f\u061c\u2028\u2029\r\x85\xff"
+
+
+def test_what_steers_a_terminal_is_shown_and_nothing_else_is_changed():
+    assert console.visible(NASTY) == SEEN
+    plain = "Größe 你好 नमस्ते \u200d👩\u200d👧 مرحبا [bold] :smile: \\x1b\n\tend"
+    assert console.visible(plain) == plain
+    assert console.visible("a\nb\tc", keep="") == r"a\nb\tc"
+
+
+@pytest.mark.parametrize("printed", [console.info, console.warn, console.error])
+def test_a_message_is_one_line_that_steers_nothing(capsys, printed):
+    printed(f"{NASTY}\nnext [red]:smile:")
+    out, err = capsys.readouterr()
+    assert out == "" and err.removeprefix("warning: ").removeprefix("error: ") == f"{SEEN}\\nnext [red]:smile:\n"
+
+
+def test_of_a_very_long_message_beginning_and_end_are_shown(capsys):
+    console.error(f"begin {'x' * 100_000} end")
+    line = capsys.readouterr().err
+    assert len(line) < 2100
+    assert line.startswith("error: begin xxx") and "… (98,010 characters left out) …" in line
+    assert line.endswith("xxx end\n")
+
+
+def test_an_answer_keeps_its_lines_and_tabs_and_steers_nothing(capsys):
+    console.say(f"one\t two \n\n[b]:smile:{NASTY}")
+    assert capsys.readouterr().out == f"one\t two \n\n[b]:smile:{SEEN}\n"
+
+
+def test_json_escapes_what_steers_a_terminal_and_has_no_nan(capsys):
+    value = {"id": NASTY, "ü": "ß", "figures": (1.5, math.nan, [math.inf])}
+    console.say_json(value)
+    out = capsys.readouterr().out
+    assert not console.STEERING.search(out.replace("\n", ""))
+    assert "ß" in out
+    assert json.loads(out) == value | {"figures": [1.5, None, [None]]}
+
+
+def test_nothing_in_a_table_steers_a_terminal(lines):
+    title, rows = lines(None, ["what", ">n"], [(NASTY, 3)])
+    assert rows[1] == [SEEN, "3"]
+    title, _ = lines(400, ["what", ">n"], [("a\nb" + "x" * 1000, 3)])
+    assert title == "Title [of] it"
+
+
+def test_words_of_a_server_steer_no_progress_display():
+    column = console.WordsColumn(lambda task: task)
+    assert column.render("[red]\x1b[2J").plain == r"[red]\x1b[2J"
+    assert len(column.render("x" * 1000).plain) < 110
+
+
+# --- narrow terminals ---
+
+NARROW = (
+    ["task", "metric", ">value", ">95 %\ninterval", ">rows"],
+    [("asr", "wer ↓", "50.00 %", "50.00 … 51.25", 3000)],
+)
+
+
+@pytest.mark.parametrize("width", [1, 8, 20, 36, 40, 44, 80])
+def test_no_digit_and_no_name_is_lost_however_narrow(width):
+    file = io.StringIO()
+    output = Console(file=file, width=width, force_terminal=True, color_system=None, soft_wrap=True)
+    console.table("Scores", *NARROW, output)
+    text = file.getvalue()
+    for whole in ("asr", "50.00 %", "50.00 … 51.25", "3000", "wer ↓", "metric", "interval"):
+        assert whole in text, whole
+
+
+def test_what_fits_no_grid_is_lines_that_repeat_what_columns_would_share():
+    file = io.StringIO()
+    output = Console(file=file, width=20, force_terminal=True, color_system=None, soft_wrap=True)
+    rows = [("asr", "wer ↓", "1.00 %"), ("asr", "cer ↓", "123456789.00 %")]
+    console.table("Scores", ["task", "metric", ">value"], rows, output, merged=2)
+    expected = "Scores\ntask: asr\nmetric: wer ↓\nvalue: 1.00 %\n\ntask: asr\nmetric: cer ↓\nvalue: 123456789.00 %\n\n"
+    assert file.getvalue() == expected
+
+
+def test_merged_columns_do_not_repeat_what_stands_above(lines):
+    rows = [("asr", "wer", 1), ("asr", "wer", 2), ("asr", "cer", 2), ("st", "cer", 2)]
+    _, (_, *shown) = lines(80, ["task", "metric", ">n"], rows, merged=2)
+    assert [[cell.strip() for cell in row] for row in shown] == [
+        ["asr", "wer", "1"],
+        ["", "", "2"],
+        ["", "cer", "2"],
+        ["st", "cer", "2"],
+    ]

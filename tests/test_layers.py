@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "wavllm_cli"
 LAYERS = [
-    {"errors"},
+    {"errors", "strict_json"},
     {"recipe", "console"},
     {"data", "scoring.normalize", "scoring.words"},
     {"chat"},

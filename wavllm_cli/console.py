@@ -1,23 +1,135 @@
-"""The one Rich console. Results go to stdout; progress, warnings and errors go to stderr.
+"""The one way to stdout and stderr: results go to the first; progress, warnings and errors to the other.
 
-Both are plain text when they are not a terminal, so that `wavllm … | less` and log files stay readable.
+Both are plain text when they are not a terminal, so that `wavllm … | less` and log files stay readable. What files,
+servers and models have written – ids, names, answers – never steers the terminal: see `visible`.
 """
 
-from collections.abc import Iterable, Iterator, Sequence, Sized
-from typing import TypeVar
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from typing import Any, TypeVar
 
+from rich.cells import cell_len
 from rich.console import Console
-from rich.measure import Measurement
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
+from wavllm_cli.errors import WavLLMError, shortened
+
 T = TypeVar("T")
 
-UNLIMITED = 10_000  # characters in a line
+LONGEST_LINE = 2000  # characters of a message
+LONGEST_CELL = 200  # characters of a text in a terminal's table
+FOLDED = 8  # columns that a text keeps at least before a table gives way to lines
+BORDERS = 3  # columns between two cells; one more at the edge
+WIDE, MIDDLING = 80, 50  # columns that a progress display needs for its bar, and for rate and time
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+# What terminals obey instead of showing it: C0, DEL, C1, marks and overrides of direction, line separators; and bytes
+# of file names that are not UTF-8, which Python holds as lone surrogates.
+STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ud800-\udfff]")
+
+
+def visible(text: str, keep: str = "\n\t") -> str:
+    r"""Text whose control characters can be seen (`\x1b`, `\u202e`, `\xff` for a byte that is no UTF-8) but do nothing.
+
+    Args:
+        keep: those that stay as they are: in one line of a message none, in an answer line ends and tabs.
+    """
+    return STEERING.sub(lambda match: match[0] if match[0] in keep else _escaped(match[0]), text)
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    byte = code - 0xDC00 if 0xDC80 <= code <= 0xDCFF else None  # as os.fsdecode marks it
+    return f"\\x{byte:02x}" if byte is not None else character.encode("unicode_escape").decode()
+
+
+class _Stream(Console):
+    """Prints strings as they are – no markup, no emoji – but for what would steer the terminal or cannot be encoded."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        try:
+            super().print(*(self.text(o) if isinstance(o, str) else o for o in objects), **options)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            self._lose(error)
+
+    def write(self, text: str) -> None:
+        """Text as it is, without the least change of its blanks."""
+        try:
+            print(self._encodable(visible(text)), file=self.file, flush=True)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            self._lose(error)
+
+    def text(self, text: str, style: str = "", keep: str = "\n\t") -> Text:
+        return Text(self._encodable(visible(text, keep)), style=style)
+
+    def _encodable(self, text: str) -> str:
+        return text.encode(self.encoding, "backslashreplace").decode(self.encoding)
+
+    def _lose(self, error: OSError) -> None:
+        """Results that cannot be written are a failure; notes that nobody can read are not."""
+        self.file = open(os.devnull, "w")  # noqa: SIM115  (as long as the process lives)
+        if not self.stderr:
+            raise WavLLMError(f"Standard output cannot be written: {error.strerror or error}.") from error
+
+
+out = _Stream(highlight=False, soft_wrap=True, emoji=False)
+err = _Stream(stderr=True, highlight=False, soft_wrap=True, emoji=False)
+
+
+# --- single lines ---
+
+
+def set_quiet(quiet: bool) -> None:
+    """Silence progress and warnings (errors are printed all the same, see `error`)."""
+    err.quiet = quiet
+
+
+def say(text: str) -> None:
+    """A result on stdout; its line ends and tabs stay."""
+    out.write(text)
+
+
+def say_json(value: Any) -> None:
+    """A result on stdout as JSON, in which whatever steers terminals is escaped as JSON has it."""
+    from wavllm_cli import strict_json
+
+    text = strict_json.dumps(value, indent=2, ascii=not out.encoding.startswith("utf"))
+    out.write(STEERING.sub(lambda match: match[0] if match[0] == "\n" else f"\\u{ord(match[0]):04x}", text))
+
+
+def info(message: str) -> None:
+    """A line of news on stderr, silenced by `--quiet`."""
+    err.print(_line(message))
+
+
+def warn(message: str) -> None:
+    """A warning on stderr, silenced by `--quiet`."""
+    err.print(Text.assemble(("warning: ", "yellow"), _line(message)))
+
+
+def error(message: str) -> None:
+    """An error on stderr; never silenced."""
+    quiet, err.quiet = err.quiet, False
+    err.print(Text.assemble(("error: ", "bold red"), _line(message)))
+    err.quiet = quiet
+
+
+def _line(message: str) -> Text:
+    """A message on one line; of a very long one the beginning and the end."""
+    if len(message) > LONGEST_LINE:
+        left_out = len(message) - LONGEST_LINE
+        half = LONGEST_LINE // 2
+        message = f"{message[:half]} … ({left_out:,} characters left out) … {message[-half:]}"
+    return err.text(message, keep="")
+
+
+# --- progress ---
 
 
 class RateColumn(ProgressColumn):
@@ -30,24 +142,27 @@ class RateColumn(ProgressColumn):
         return Text(f"{speed:.1f}/s" if speed >= 1 else f"{1 / speed:.1f} s each")
 
 
-def set_quiet(quiet: bool) -> None:
-    """Silence progress and warnings (errors are printed all the same, see `error`)."""
-    err.quiet = quiet
+class WordsColumn(ProgressColumn):
+    """Words about a task, perhaps a server's."""
+
+    def __init__(self, words: Callable[[Task], str]):
+        super().__init__()
+        self.words = words
+
+    def render(self, task: Task) -> Text:
+        return err.text(shortened(self.words(task)), keep="")
 
 
 def progress_bar() -> Progress:
     """A progress display on stderr with rate and time left; invisible when stderr is not a terminal or quiet."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
+    columns: list[ProgressColumn] = [
+        WordsColumn(lambda task: task.description),
+        *([BarColumn()] if err.width >= WIDE else []),
         MofNCompleteColumn(),
-        RateColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-        console=err,
-        transient=True,
-        disable=not err.is_terminal or err.quiet,
-    )
+        *([RateColumn(), TimeRemainingColumn()] if err.width >= MIDDLING else []),
+        *([WordsColumn(lambda task: task.fields["note"])] if err.width >= WIDE else []),
+    ]
+    return Progress(*columns, console=err, transient=True, disable=not err.is_terminal or err.quiet)
 
 
 def track(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
@@ -59,27 +174,25 @@ def track(items: Iterable[T], description: str, total: int | None = None) -> Ite
             bar.advance(task)
 
 
-def info(message: str) -> None:
-    """A line of news on stderr, silenced by `--quiet`."""
-    err.print(message, markup=False)
+def _length(items: object) -> int | None:
+    return len(items) if isinstance(items, Sized) else None
 
 
-def warn(message: str) -> None:
-    """A warning on stderr, silenced by `--quiet`."""
-    err.print(Text.assemble(("warning: ", "yellow"), message))
-
-
-def error(message: str) -> None:
-    """An error on stderr; never silenced."""
-    quiet, err.quiet = err.quiet, False
-    err.print(Text.assemble(("error: ", "bold red"), message))
-    err.quiet = quiet
+# --- tables ---
 
 
 def table(
-    title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], console: Console = out, right: bool = True
+    title: str,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    console: Console = out,
+    right: bool = True,
+    merged: int = 0,
 ) -> None:
-    """Print a table, to stdout by default; on a terminal it is folded to fit, elsewhere it is as wide as it must be.
+    """Print a table, to stdout by default.
+
+    Elsewhere than on a terminal it is as wide as it must be. On one it is folded to fit, though never within a number;
+    where that is not possible each row becomes lines of `column: cell`.
 
     Args:
         title: above it.
@@ -88,33 +201,67 @@ def table(
         rows: their cells, shown as `str` shows them.
         console: where to.
         right: if no name begins with ">": whether all columns but the first are right-aligned.
+        merged: so many columns from the left do not repeat what stands above.
     """
-    cells = [[Text(str(cell)) for cell in row] for row in rows]
-    grid = _grid([name.replace("\n", " ") for name in columns], cells, right)
-    width = Measurement.get(console, console.options.update_width(UNLIMITED), grid).maximum
-    if not console.is_terminal:
-        grid.width = width
-    elif width > console.width:
-        grid = _grid(columns, cells, right)
-    console.print(Text(title, style="italic"))
+    marked = any(name.startswith(">") for name in columns)
+    numbers = [name.startswith(">") if marked else right and i > 0 for i, name in enumerate(columns)]
+    names = [name.removeprefix(">") for name in columns]
+    longest = LONGEST_CELL if console.is_terminal else LONGEST_LINE
+    cells = [[_cell(value, None if n else longest) for value, n in zip(row, numbers, strict=True)] for row in rows]
+    widths = _widths(names, cells, numbers, console.width if console.is_terminal else None)
+    console.print(out.text(title, "italic", keep=""))
+    if widths is None:
+        _print_as_lines(names, cells, console)
+        return
+    natural = all(width >= cell_len(name.replace("\n", " ")) for width, name in zip(widths, names, strict=True))
+    grid = Table(width=sum(widths) + BORDERS * len(widths) + 1)
+    for name, number, width in zip(names, numbers, widths, strict=True):
+        head = Text(name.replace("\n", " ") if natural else name)
+        grid.add_column(head, justify="right" if number else "left", width=width, overflow="fold")
+    for row in _merged(cells, merged):
+        grid.add_row(*map(Text, row))
     console.print(grid, soft_wrap=False, crop=False)
 
 
-def _grid(columns: Sequence[str], rows: Iterable[Sequence[Text]], right: bool) -> Table:
-    marked = any(name.startswith(">") for name in columns)
-    grid = Table()
-    for i, name in enumerate(columns):
-        if marked:
-            number = name.startswith(">")
-            grid.add_column(
-                name.removeprefix(">"), justify="right" if number else "left", no_wrap=number or not i, overflow="fold"
-            )
-        else:
-            grid.add_column(name, justify="right" if right and i else "left", no_wrap=not i)
+def _cell(value: object, longest: int | None) -> str:
+    return out.text(shortened(value, longest) if longest else str(value), keep="").plain
+
+
+def _widths(
+    names: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[bool], room: int | None
+) -> list[int] | None:
+    """How wide each column is to be, so that the table fits into the room; None where it cannot."""
+    columns = list(zip(*rows, strict=True)) if rows else [()] * len(names)
+    widths, least = [], []
+    for name, column, number in zip(names, columns, numbers, strict=True):
+        widest = max(map(cell_len, column), default=0)
+        word = max((cell_len(word) for cell in column for word in cell.split()), default=0)
+        widths.append(max(widest, cell_len(name.replace("\n", " "))))
+        head = max(map(cell_len, name.split()), default=0)
+        least.append(max(head, widest if number else min(word, FOLDED)))
+    if room is None:
+        return widths
+    room -= BORDERS * len(names) + 1
+    if sum(least) > room:
+        return None
+    while sum(widths) > room:
+        widest = max((i for i in range(len(widths)) if widths[i] > least[i]), key=widths.__getitem__)
+        widths[widest] -= 1
+    return widths
+
+
+def _merged(rows: Sequence[Sequence[str]], count: int) -> Iterator[Sequence[str]]:
+    """Rows whose first cells, as far as they are those of the row above, are empty."""
+    above: Sequence[str] = ()
     for row in rows:
-        grid.add_row(*row)
-    return grid
+        same = next((i for i in range(count) if row[: i + 1] != above[: i + 1]), count)
+        yield [*[""] * same, *row[same:]]
+        above = row
 
 
-def _length(items: object) -> int | None:
-    return len(items) if isinstance(items, Sized) else None
+def _print_as_lines(names: Sequence[str], rows: Iterable[Sequence[str]], console: Console) -> None:
+    for row in rows:
+        for name, cell in zip(names, row, strict=True):
+            if cell:
+                console.print(Text(f"{' '.join(name.split())}: {cell}"), soft_wrap=True)
+        console.print()

@@ -3,16 +3,36 @@
 A message is one sentence (or one per problem): what is wrong, where (file, line, id), what was expected, what to do.
 """
 
+import errno
+import os
+import shutil
+
 
 def reason(error: BaseException) -> str:
     """A library's error in one line, to be the end of a sentence of ours."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
+def shortened(value: object, most: int = 80) -> str:
+    """What a file or a user calls something, short enough for a message."""
+    text = str(value)
+    return text if len(text) <= most else f"{text[:most]}… ({len(text):,} characters)"
+
+
 class WavLLMError(Exception):
-    """The work failed although it was asked for correctly (a corrupt file, a full disk)."""
+    """The work failed although it was asked for correctly (a corrupt file, a full disk).
+
+    Args:
+        problems: a sentence for each; a user meets each of them on a line of its own.
+    """
 
     exit_code = 1
+
+    def __init__(self, *problems: str):
+        super().__init__(*problems)
+
+    def __str__(self) -> str:
+        return "\n".join(self.args)
 
 
 class UsageError(WavLLMError):
@@ -31,3 +51,58 @@ class ManifestError(UsageError):
 
 class AudioError(WavLLMError):
     """One clip cannot be used. Batch jobs catch this, skip the clip and count it."""
+
+
+# --- what nobody foresaw ---
+
+SYSTEM_ERRORS = {
+    errno.EACCES: "permission denied: change its mode or owner, or use another path",
+    errno.EPERM: "the system does not allow it",
+    errno.EROFS: "it lies on a file system that is read-only",
+    errno.ENOENT: "there is no such file or folder",
+    errno.ENOTDIR: "one of the folders on its path is a file",
+    errno.EISDIR: "it is a folder, and a file was expected",
+    errno.ENAMETOOLONG: "its name is longer than the system allows",
+    errno.ELOOP: "its symbolic links lead in a circle",
+    errno.EMFILE: "too many files are open: raise the limit (ulimit -n)",
+    errno.EIO: "the device cannot be read or written (input/output error)",
+}
+
+
+def explained(error: BaseException) -> str:
+    """An error that no module foresaw, as a sentence."""
+    if isinstance(error, OSError) and error.errno:
+        return _of_the_system(error)
+    if isinstance(error, MemoryError):
+        return f"There is not enough memory{f' ({reason(error)})' if str(error) else ''}: ask for less at once."
+    if isinstance(error, RecursionError):
+        return "Something that was read is nested too deeply (run again with --debug to see what)."
+    if isinstance(error, UnicodeEncodeError):
+        return f"Text that is not UTF-8 cannot be written: {shortened(error.object)!r}."
+    if isinstance(error, UnicodeDecodeError):
+        return f"Something that was read is not UTF-8, from its byte {error.start + 1} on (run again with --debug)."
+    name = type(error).__name__
+    said = f": {reason(error)}" if str(error).strip() else ""
+    return f"unexpected {name}{said} (run again with --debug for details)."
+
+
+def _of_the_system(error: OSError) -> str:
+    try:
+        os.getcwd()
+    except OSError:
+        return "The working directory does not exist any more: change into another folder."
+    path = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else None
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if path is None:
+            return "Standard output or a file cannot be written to the end: no space is left there."
+        return f"{shortened(path, 200)} cannot be written: the disk is full, {_free(path)}."
+    said = SYSTEM_ERRORS.get(error.errno or 0) or error.strerror or str(error)
+    return f"{shortened(path, 200)}: {said}." if path else f"{said[:1].upper()}{said[1:]} (run again with --debug)."
+
+
+def _free(path: str) -> str:
+    folder = os.path.dirname(os.path.abspath(path))
+    try:
+        return f"{shutil.disk_usage(folder).free / 1e6:.1f} MB are free in {folder}"
+    except OSError:
+        return f"how much is free in {folder} cannot be told"

@@ -9,6 +9,10 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from wavllm_cli.errors import WavLLMError
+
+EXPLANATION = 30  # columns that explanations need beside the names of what they explain; else they stand below
+
 
 class Group(TyperGroup):
     def format_help(self, ctx: Any, formatter: Any) -> None:
@@ -18,6 +22,16 @@ class Group(TyperGroup):
 class Command(TyperCommand):
     def format_help(self, ctx: Any, formatter: Any) -> None:
         show(self, ctx)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Typer would take an EOFError, whatever file it comes from, for the end of a user's typing."""
+        try:
+            return super().invoke(ctx)
+        except EOFError as error:
+            raise WavLLMError(
+                f"A file ended before its content did ({str(error) or 'it is empty or cut off'}): "
+                "run again with --debug to see which."
+            ) from error
 
 
 class App(typer.Typer):
@@ -59,15 +73,24 @@ def _row(parameter: Any, ctx: Any) -> tuple[str, str]:
 
 
 def _panel(console: Any, title: str, rows: list[tuple[str, str]]) -> None:
+    from rich.cells import cell_len
+    from rich.padding import Padding
     from rich.panel import Panel
     from rich.table import Table
     from rich.text import Text
 
     if not rows:
         return
+    beside = max(cell_len(name) for name, _ in rows) + EXPLANATION <= console.width
     grid = Table.grid(padding=(0, 2))
-    grid.add_column(no_wrap=True)
-    grid.add_column()
+    grid.add_column(no_wrap=beside, overflow="fold")
+    if beside:
+        grid.add_column(overflow="fold")
     for name, text in rows:
-        grid.add_row(Text(name, style="bold cyan"), Text(text))
+        cells = [Text(name, style="bold cyan"), Text(text)]
+        if beside:
+            grid.add_row(*cells)
+        else:
+            grid.add_row(cells[0])
+            grid.add_row(Padding(cells[1], (0, 0, 0, 2)))
     console.print(Panel(grid, title=Text(title), title_align="left", border_style="dim"))

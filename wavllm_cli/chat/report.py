@@ -123,7 +123,7 @@ class Estimate:
     def show(self) -> None:
         if self.sample:
             for message in self.sample["messages"]:
-                console.out.print(f"[{message['role']}]\n{message['content']}\n", markup=False)
+                console.say(f"[{message['role']}]\n{message['content']}\n")
         rows = [
             [name, s.requests, s.known, s.prompt_tokens, s.completion_tokens, *map(_dollars, self._cost(s))]
             for name, s in self.stages.items()

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from wavllm_cli import __version__
+from wavllm_cli.errors import UsageError
 from wavllm_cli.help import App
 
 app = App(
@@ -18,6 +19,16 @@ Json = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON 
 Dtype = Literal["float32", "bfloat16", "float16"]
 
 state = {"debug": False}
+
+
+def require_utf8(text: str | None) -> str | None:
+    """What a user has typed for a model to read; bytes that are no UTF-8 would reach it as lone surrogates."""
+    if text is not None and not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise UsageError(f"The instruction is not UTF-8 from its character {error.start + 1} on: {text}") from None
+    return text
 
 
 def _version(value: bool) -> None:
@@ -48,17 +59,20 @@ def show(result: Any, json: bool) -> None:
     if not json:
         result.show()
         return
-    from json import dumps
+    from wavllm_cli import console
 
-    typer.echo(dumps(result.data(), ensure_ascii=False, indent=2))
+    console.say_json(result.data())
 
 
 def _hush_libraries() -> None:
     """Progress bars and notices of the libraries below us are not our user's business."""
+    import logging
     import os
     import warnings
 
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+    logging.getLogger().addHandler(logging.NullHandler())  # else Python prints what nobody handles
     warnings.filterwarnings("ignore")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from wavllm_cli.cli.app import Dtype, Json, Seed, app, show
+from wavllm_cli.cli.app import Dtype, Json, Seed, app, require_utf8, show
 
 RecipeName = Annotated[str, typer.Option("--recipe", "-r", help="A shipped recipe's name, or the path of a YAML file.")]
 Overrides = Annotated[
@@ -38,7 +38,7 @@ def train(
 @app.command(epilog='Example: wavllm infer talk.wav "Summarize the talk, then translate the summary into German."')
 def infer(
     source: Annotated[Path, typer.Argument(help="An audio file, or a manifest (.jsonl, .jsonl.gz, .parquet, .tsv).")],
-    instruction: Annotated[str, typer.Argument(help="What to do with the audio file.")] = "",
+    instruction: Annotated[str, typer.Argument(help="What to do with the audio file.", callback=require_utf8)] = "",
     model: Annotated[
         str | None, typer.Option("--model", "-m", help="Checkpoint folder or hub id. [default: newest in runs/]")
     ] = None,

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from wavllm_cli.cli.app import Dtype, Json, app, show
+from wavllm_cli.cli.app import Dtype, Json, app, require_utf8, show
 from wavllm_cli.errors import UsageError
 
 Reference = Annotated[
@@ -58,7 +58,9 @@ def export(
         Literal["peft", "merged", "base"],
         typer.Option(help="A LoRA adapter, the LLM with it merged in, or the LLM without it."),
     ],
-    prompt: Annotated[str | None, typer.Option(help="The instruction that the LoRA is made for.")] = None,
+    prompt: Annotated[
+        str | None, typer.Option(help="The instruction that the LoRA is made for.", callback=require_utf8)
+    ] = None,
     dtype: Annotated[Dtype | None, typer.Option(help="To compute and write in. [default: the checkpoint's]")] = None,
     json: Json = False,
 ) -> None:

@@ -92,7 +92,7 @@ def from_fairseq(
     config = read_config(shapes, heads)
     expected = layout.expected_shapes(config)
     if problems := layout.find_problems(shapes, expected):
-        raise UsageError("\n".join([f"{checkpoint} is not a complete WavLLM checkpoint.", *problems]))
+        raise UsageError(f"{checkpoint} is not a complete WavLLM checkpoint.", *problems)
     _fit_tokenizer(config, tokenizer, tokenizer_file)
     # The only tensor that may be missing: then all of WavLM's layers weigh alike.
     released.setdefault(layout.LAYER_WEIGHTS, torch.ones(expected["acoustic_encoder.layer_weights"]))

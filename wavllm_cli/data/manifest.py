@@ -161,7 +161,7 @@ def checked(rows: Iterable[tuple[int, Row | str]], name: str, unit: str = "line"
             problems.append(f"{name}: reading stopped after {MAX_PROBLEMS} problems.")
             break
     if problems:
-        raise ManifestError("\n".join(problems))
+        raise ManifestError(*problems)
     return good
 
 

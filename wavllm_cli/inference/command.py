@@ -31,7 +31,7 @@ class Answer:
     skipped: ClassVar[tuple[str, ...]] = ()  # as a manifest's report has it
 
     def show(self) -> None:
-        console.out.print(self.text, markup=False)
+        console.say(self.text)
 
     def data(self) -> dict[str, Any]:
         return {key: value for key, value in asdict(self).items() if value is not None}

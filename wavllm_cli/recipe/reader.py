@@ -69,7 +69,7 @@ def load(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:
         return Recipe.model_validate(content)
     except ValidationError as error:
         lines = dict(_lines(root))
-        raise RecipeError("\n".join(_sentence(path, lines, problem) for problem in error.errors())) from error
+        raise RecipeError(*(_sentence(path, lines, problem) for problem in error.errors())) from error
 
 
 def dump(recipe: Recipe) -> str:

@@ -1,13 +1,12 @@
 """What `wavllm score` does: answers in; a table, scores.json, Markdown, an HTML page and perhaps LaTeX out."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import quote as percent_encoded
 
-from wavllm_cli import console
+from wavllm_cli import console, strict_json
 from wavllm_cli.chat.report import Estimate, Waiting
 from wavllm_cli.chat.settings import Settings
 from wavllm_cli.data.files import write_text
@@ -16,7 +15,7 @@ from wavllm_cli.errors import UsageError
 from wavllm_cli.scoring import ifr, judge, latex_table, markdown_report, terminal
 from wavllm_cli.scoring.evaluate import evaluate
 from wavllm_cli.scoring.inputs import System, read_systems
-from wavllm_cli.scoring.report import Judging, Scores, finite
+from wavllm_cli.scoring.report import Judging, Scores
 from wavllm_cli.scoring.significance import Comparison, compare
 from wavllm_cli.scoring.tasks import MULTI_METRICS, Group, Options, measure
 
@@ -133,7 +132,7 @@ def as_dict(scores: Sequence[Scores], comparisons: Sequence[Comparison]) -> dict
     return {
         "systems": [s.as_dict() for s in scores],
         "comparisons": [
-            {"a": c.a, "b": c.b, "differences": [finite(asdict(difference)) for difference in c.differences]}
+            {"a": c.a, "b": c.b, "differences": [asdict(difference) for difference in c.differences]}
             for c in comparisons
         ],
     }
@@ -247,7 +246,7 @@ def _write(
 
     prompt = judge.INSTRUCTIONS if any(s.judging for s in scores) else None
     texts = [
-        json.dumps(as_dict(scores, comparisons), indent=2, ensure_ascii=False) + "\n",
+        strict_json.dumps(as_dict(scores, comparisons), indent=2) + "\n",
         markdown_report.markdown(scores, comparisons, published),
         page(scores, comparisons, published, output.parent, prompt),
         *([latex_table.latex(scores, published)] if latex else []),

@@ -1,6 +1,5 @@
 """What scoring finds: figures, failures and the rows behind them, and how they stand in scores.json."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import wavllm_cli
 from wavllm_cli.scoring.judge import Agreement
 from wavllm_cli.scoring.measure import RESAMPLES, Measure
+from wavllm_cli.strict_json import finite
 
 
 @dataclass(frozen=True)
@@ -149,15 +149,6 @@ class Scores:
             "tasks": {name: _task(task) for name, task in self.tasks.items()},
             **({"judges": [_judging(judging) for judging in self.judging]} if self.judging else {}),
         }
-
-
-def finite(value: Any) -> Any:
-    """The same for JSON, which has no infinity: every number in it that is not finite, however deep, becomes None."""
-    if isinstance(value, Mapping):
-        return {key: finite(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [finite(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _task(task: TaskScores) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from wavllm_cli.scoring.significance import Comparison, Difference
 SHOWN_IDS = 3  # of the rows that failed in one way
 
 Row = Sequence[object]
-Table = tuple[str, Sequence[str], Iterable[Row]]  # title, names of the columns, rows
+Table = tuple[str, Sequence[str], Iterable[Row], int]  # title, columns, rows, columns that do not repeat themselves
 
 
 def show(scores: Sequence[Scores], comparisons: Sequence[Comparison], published: bool) -> None:
@@ -36,15 +36,15 @@ def show(scores: Sequence[Scores], comparisons: Sequence[Comparison], published:
         published: whether figures that others published follow.
     """
     tables = [*_of_systems(scores), *map(_comparison, comparisons), *(_published(scores) if published else ())]
-    for title, columns, rows in tables:
+    for title, columns, rows, merged in tables:
         if rows := list(rows):
-            console.table(title, columns, rows)
+            console.table(title, columns, rows, merged=merged)
             console.out.print()
     for task in task_names(scores):
         if sentence := unscored(scores, task):
-            console.out.print(f"{task}: {sentence}", markup=False)
+            console.out.print(f"{task}: {sentence}")
     for signature in signatures(scores):
-        console.out.print(signature, markup=False)
+        console.out.print(signature)
 
 
 def _of_systems(scores: Sequence[Scores]) -> Iterator[Table]:
@@ -65,11 +65,11 @@ def _of_systems(scores: Sequence[Scores]) -> Iterator[Table]:
     ]
     for title, columns, rows in tables:
         if len(scores) > 1:
-            yield title, columns, _once(rows)
+            yield title, columns, rows, 2
         else:
             at = columns.index("system")
             others = columns[:at] + columns[at + 1 :]
-            yield f"{title}: {scores[0].system}", others, _once([*row[:at], *row[at + 1 :]] for row in rows)
+            yield f"{title}: {scores[0].system}", others, ([*row[:at], *row[at + 1 :]] for row in rows), 2
 
 
 def _figures(scores: Sequence[Scores]) -> Iterator[Row]:
@@ -119,7 +119,7 @@ def _comparison(comparison: Comparison) -> Table:
         for d in comparison.differences
     ]
     columns = ["task", "metric", ">difference", ">95 %\ninterval", ">p", ">wins /\nties / losses"]
-    return f"{comparison.b} against {comparison.a}", columns, _once(rows)
+    return f"{comparison.b} against {comparison.a}", columns, rows, 2
 
 
 def _published(scores: Sequence[Scores]) -> Iterator[Table]:
@@ -136,18 +136,9 @@ def _published(scores: Sequence[Scores]) -> Iterator[Table]:
             rows.append((f"  {p.system}", amount(p.value, p.unit), source))
         arrow = "↓" if head.lower_is_better else "↑"
         title = f"Published: {task}, {metric.replace('_', ' ')} {arrow}"
-        yield title, ["corpus, system", ">value", "source"], [row for rows in corpora.values() for row in rows]
+        yield title, ["corpus, system", ">value", "source"], [row for rows in corpora.values() for row in rows], 0
 
 
 def _name(figure: Figure | Difference) -> str:
     """The metric with its arrow, in words that a narrow column can be broken between."""
     return label(figure).replace("_", " ")
-
-
-def _once(rows: Iterable[Row]) -> Iterator[Row]:
-    """Rows whose first two cells, from the left, are empty where they are those of the row above."""
-    above: Row = ()
-    for row in rows:
-        same = 0 if row[:1] != above[:1] else 1 if row[:2] != above[:2] else 2
-        yield [*[""] * same, *row[same:]]
-        above = row
