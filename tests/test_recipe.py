@@ -1,5 +1,6 @@
 """Recipes: every problem at once, with file, line and the nearest valid key; resolved recipes are recipes."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,12 @@ def edited(tmp_path):
         return str(path)
 
     return write
+
+
+def problems(*arguments) -> str:
+    with pytest.raises(RecipeError) as caught:
+        recipe.load(*arguments)
+    return str(caught.value)
 
 
 @pytest.mark.parametrize("name", sorted(recipe.shipped()))
@@ -104,3 +111,128 @@ def test_files_that_are_no_recipes(tmp_path, text):
 
 def test_the_dump_keeps_numbers_numbers():
     assert yaml.safe_load(recipe.dump(recipe.load("wavllm-7b")))["stages"][0]["optimizer"]["learning_rate"] == 1e-4
+
+
+# --- ranges ---
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("stages.0.optimizer.betas=[2, 3]", "betas.0 is 2: it should be less than 1"),
+        ("stages.0.optimizer.learning_rate=.inf", "is inf: it should be a finite number"),
+        ("stages.0.optimizer.learning_rate=1e30", "is 1e+30: it may be at most 1.0, since AdamW moves every weight"),
+        ("stages.0.optimizer.max_grad_norm=.nan", "is nan: it should be a finite number"),
+        ("stages.0.mixture.0.weight=.inf", "is inf: it should be a finite number"),
+        ("stages.0.batch.accumulate=1000000000", "it may be at most 4,096"),
+        ("stages.0.workers=100000", "it may be at most 256, each of them a process"),
+        ("stages.0.steps=true", "it must be a number, not yes or no"),
+        ("model.adapters.semantic_channels=[255, 256]", "channels.0 is 255: it must be even"),
+        ("model.adapters.width=100000000", "it may be at most 131,072"),
+        ("model.language_model.tokenizer.vocab_size=1000000000", "it may be at most 1,048,576"),
+        ("model.language_model.tokenizer.vocab_size=5", "it should be greater than or equal to 259"),
+        ("model.language_model.config.rms_norm_eps=.nan", "its rms_norm_eps is nan"),
+        ("generation.num_beams=1000000", "it may be at most 64"),
+        ("generation.max_new_tokens=100000000000000000000", "it may be at most 131,072"),
+        ("generation.temperature=1e-300", "it must be 0, which is greedy, or at least 0.01"),
+        ("stages.0.mixture=[{manifest: a, weight: 1}, {manifest: a, weight: 2}]", "a occurs twice: name it once"),
+        ("stages.0.trainable=[lora, lora]", "names lora twice"),
+        ("stages.0.curriculum=null", "is None: it should be a list"),
+    ],
+)
+def test_what_no_run_can_mean_is_a_problem(override, expected):
+    assert expected in problems("tiny", [override])
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        ([], []),
+        (["stages.1.steps=20"], ["stages.1.optimizer.warmup_steps is 20, but the stage has 20 steps: it ends before"]),
+        (["stages.0.steps=800"], ["stages.0.curriculum takes 800 steps, but the stage has 800: nothing is drawn"]),
+        (["stages.0.max_audio_seconds=81"], ["stages.0.max_audio_seconds is 81, above batch.max_seconds 80"]),
+    ],
+)
+def test_what_hardly_is_meant_is_doubted(overrides, expected):
+    doubts = recipe.load("tiny", overrides).doubts()
+    assert len(doubts) == len(expected)
+    assert all(sentence in doubt for sentence, doubt in zip(expected, doubts, strict=True))
+
+
+# --- texts that are no recipe ---
+
+
+def written(folder, text):
+    path = folder / "text.yaml"
+    path.write_text(text)
+    return str(path)
+
+
+BOMB = "a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(
+    f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (BOMB, ":5: holds more than 50,000 values, aliases written out."),
+        ("name: &a\n  b: *a\n", ":2: the alias *a stands for a section that it is itself a part of."),
+        ("name: *a\n", ":1: not valid YAML: found undefined alias 'a'."),
+        ("name: " + "[" * 50, ":1: holds sections within sections, more than 32 deep."),
+        ("name: x\nseed: !!int 1\n", ":2: a recipe has no tags such as tag:yaml.org,2002:int."),
+        (
+            "name: x\nseed: 1\ndata: d\nseed: 2\nname: y\n",
+            "the key seed is given twice, in lines 2 and 4; the key name",
+        ),
+        ("model:\n  lora: {rank: 8,\n    rank: 9}\n", "the key model.lora.rank is given twice, in lines 2 and 3."),
+        ("seed: 0x_\n", ":1: not valid YAML: invalid literal for int()"),
+        ("data: 2026-99-99\n", ":1: not valid YAML: month must be in 1..12."),
+        ("name: x\n? [1]\n: 2\n", ":2: not valid YAML: while constructing a mapping found unhashable key."),
+        ("name: x\0\n", ":1: not valid YAML: the character '\\x00' is not allowed."),
+        ("#" + "x" * 2**20, "has more than 1,048,576 characters"),
+    ],
+)
+def test_what_cannot_be_a_recipe_is_said_in_one_sentence_at_once(tmp_path, text, expected):
+    started = time.process_time()
+    message = problems(written(tmp_path, text))
+    assert expected in message
+    assert len(message.splitlines()) == 1
+    assert time.process_time() - started < 1
+
+
+def test_an_alias_is_what_it_stands_for(edited):
+    stage = recipe.load("tiny").stages[0]
+    path = Path(edited("batch: {max_seconds: 80, max_utterances: 16}", "batch: *limits"))
+    path.write_text(path.read_text().replace("*limits", "&limits {max_seconds: 80, max_utterances: 16}", 1))
+    assert [s.batch for s in recipe.load(str(path)).stages] == [stage.batch, stage.batch]
+
+
+@pytest.mark.parametrize("value", ["[1", "!!int 1", "!x 1", "{a: 1, a: 2}", "&a [*a]", "@", "'"])
+def test_a_set_value_that_is_no_yaml_is_one_sentence(value):
+    message = problems("tiny", [f"seed={value}"])
+    assert message.startswith(f"--set {f'seed={value}'!r}: the value is no YAML for a recipe: ")
+    assert len(message.splitlines()) == 1
+
+
+def test_a_problem_is_placed_where_it_was_written():
+    assert problems("tiny", ["seed=-1"]).startswith("--set seed=-1: seed is -1")
+    assert problems("tiny", ["x.y=1"]) == "--set x.y=1: unknown key x."
+    loaded = recipe.load("tiny", ["model.lora={rank: 4, alpha: 4, dropout: 0}"])
+    assert loaded.key("model", "lora", "rank") == "--set model.lora={rank: 4, alpha: 4, dropout: 0}: model.lora.rank"
+    assert loaded.key("seed") == f"{recipe.find('tiny')}:18: seed"
+
+
+def test_long_values_and_many_problems_are_cut(edited):
+    message = problems(edited("name: tiny", f"name: {'y' * 100_000}"))
+    assert "name is 'yyy" in message and len(message) < 400
+    many = "".join(f"k{i}: 1\n" for i in range(50))
+    lines = problems(edited("name: tiny", f"{many}name: tiny")).splitlines()
+    assert len(lines) == 21
+    assert lines[-1].endswith("30 more problems.")
+
+
+def test_a_path_that_is_no_file(tmp_path):
+    (tmp_path / "folder.yaml").mkdir()
+    assert problems(str(tmp_path / "folder.yaml")).endswith("is no file.")
+    assert problems("x" * 5000).endswith("cannot be read: File name too long.")

@@ -1,7 +1,6 @@
-"""Reading and writing recipes: names, YAML, `--set`, and a sentence for every problem."""
+"""Reading and writing recipes: names, files, `--set`, and a sentence for every problem."""
 
 import difflib
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -9,17 +8,18 @@ from typing import Any, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from wavllm_cli.errors import RecipeError
-from wavllm_cli.recipe.schema import Recipe
+from wavllm_cli.errors import RecipeError, reason
+from wavllm_cli.recipe.schema import Location, Places, Recipe
+from wavllm_cli.recipe.yaml_text import MAX_DEPTH, TextError, parse
 
-
-class _Loader(yaml.SafeLoader):
-    """YAML 1.1 reads `1e-4` as text; this one reads it as the number everybody means."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+0123456789.")
-)
+SHOWN = 80  # characters of a value or a key in a message
+REPORTED = 20  # problems at once
+WORDS = {  # pydantic speaks of Python's types, a recipe has YAML's
+    "tuple_type": "it should be a list",
+    "dict_type": "it should be a section of keys",
+    "model_type": "it should be a section of keys",
+    "string_type": "it should be text",
+}
 
 _PACKAGE = Path(__file__).parent.parent
 PACKAGED = (_PACKAGE / "recipes", _PACKAGE.parent / "recipes")
@@ -33,14 +33,18 @@ def shipped() -> dict[str, Path]:
 def find(name_or_path: str) -> Path:
     """The file behind `--recipe`: a path, or the name of a shipped recipe."""
     path = Path(name_or_path)
-    if path.suffix in (".yaml", ".yml") or path.is_file():
+    try:
         if path.is_file():
             return path
-        raise RecipeError(f"Recipe {name_or_path} does not exist.")
+        state = "is no file" if path.exists() else "does not exist"
+    except OSError as error:  # a folder that may not be entered, a name that is too long
+        raise RecipeError(f"Recipe {shorten(name_or_path)} cannot be read: {error.strerror}.") from error
+    if path.suffix in (".yaml", ".yml"):
+        raise RecipeError(f"Recipe {name_or_path} {state}.")
     recipes = shipped()
     if name_or_path not in recipes:
         raise RecipeError(
-            f"There is no recipe {name_or_path!r}{_did_you_mean(name_or_path, recipes)}; "
+            f"There is no recipe {shorten(name_or_path)!r}{did_you_mean(name_or_path, recipes)}; "
             f"shipped are {', '.join(sorted(recipes))}, or give the path of a .yaml file."
         )
     return recipes[name_or_path]
@@ -53,23 +57,19 @@ def load(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:
         RecipeError: one line for each problem, with file, line, key, value and the nearest valid key.
     """
     path = find(name_or_path)
-    try:
-        text = path.read_text(encoding="utf-8")
-        root = yaml.compose(text, Loader=_Loader)
-        content = yaml.load(text, Loader=_Loader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(content, dict):
-        raise RecipeError(
-            f"{path} is not a recipe: it must be a mapping with the keys {', '.join(Recipe.model_fields)}."
-        )
+    content, lines = _read(path)
+    places = Places({(): str(path)} | {key: f"{path}:{line}" for key, line in lines.items()})
     for override in overrides:
-        _apply(content, override)
+        key = _apply(content, override)
+        _overwrite(places, key, f"--set {shorten(override)}")
     try:
-        return Recipe.model_validate(content)
+        recipe = Recipe.model_validate(content)
     except ValidationError as error:
-        lines = dict(_lines(root))
-        raise RecipeError(*(_sentence(path, lines, problem) for problem in error.errors())) from error
+        problems = [_sentence(places, problem) for problem in error.errors()]
+        left_out = [f"{path}: {len(problems) - REPORTED} more problems."] if len(problems) > REPORTED else []
+        raise RecipeError(*problems[:REPORTED], *left_out) from error
+    recipe._places = places
+    return recipe
 
 
 def dump(recipe: Recipe) -> str:
@@ -77,61 +77,96 @@ def dump(recipe: Recipe) -> str:
     return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
-def _apply(content: dict[str, Any], override: str) -> None:
-    """Set one dotted key, e.g. `stages.0.steps=500`; the value is read as YAML."""
-    key, equals, value = override.partition("=")
-    if not equals or not key:
-        raise RecipeError(f"--set {override!r} must have the form key=value, such as stages.0.steps=500.")
-    *parents, last = key.split(".")
-    target: Any = content
-    for name in parents:
-        target = _child(target, name, override)
-    if isinstance(target, list):
-        _child(target, last, override)
-        target[int(last)] = yaml.load(value, Loader=_Loader)
-    elif isinstance(target, dict):
-        target[last] = yaml.load(value, Loader=_Loader)
-    else:
-        raise RecipeError(f"--set {override!r}: {'.'.join(parents)} is a single value, it has no key {last!r}.")
-
-
-def _child(target: Any, name: str, override: str) -> Any:
-    if isinstance(target, list):
-        if name.isdigit() and int(name) < len(target):
-            return target[int(name)]
+def _read(path: Path) -> tuple[dict[str, Any], dict[Location, int]]:
+    """The content of a file and the line of each key."""
+    try:
+        content, lines = parse(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecipeError(f"{path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"{path} is not valid YAML: it is not UTF-8 ({reason(error)}).") from error
+    except TextError as error:
+        place = f"{path}:{error.line}" if error.line else str(path)
+        raise RecipeError(f"{place}: {error}.") from error
+    if not isinstance(content, dict):
         raise RecipeError(
-            f"--set {override!r}: {name!r} is not one of the {len(target)} positions 0..{len(target) - 1}."
+            f"{path} is not a recipe: it must be a mapping with the keys {', '.join(Recipe.model_fields)}."
         )
+    return content, lines
+
+
+# --- --set ---
+
+
+def _apply(content: dict[str, Any], override: str) -> Location:
+    """Set one dotted key, e.g. `stages.0.steps=500`; the value is read as YAML."""
+    key, equals, text = override.partition("=")
+    shown = f"--set {shorten(repr(override))}"
+    if not equals or not key:
+        raise RecipeError(f"{shown} must have the form key=value, such as stages.0.steps=500.")
+    *parents, last = key.split(".")
+    if len(parents) > MAX_DEPTH:
+        raise RecipeError(f"{shown}: no key is more than {MAX_DEPTH} sections deep.")
+    try:
+        value, _ = parse(text)
+    except TextError as error:
+        raise RecipeError(f"{shown}: the value is no YAML for a recipe: {error}.") from error
+    target: Any = content
+    location: list[Any] = []
+    for name in parents:
+        location.append(_position(target, name, shown))
+        target = _child(target, location[-1])
+    if not isinstance(target, dict | list):
+        raise RecipeError(f"{shown}: {'.'.join(parents)} is a single value, it has no key {shorten(last)!r}.")
+    location.append(_position(target, last, shown))
+    target[location[-1]] = value
+    return tuple(location)
+
+
+def _overwrite(places: Places, key: Location, where: str) -> None:
+    """Everything from this key on was written elsewhere, and so were sections that it needed."""
+    for inner in [place for place in places if place[: len(key)] == key]:
+        del places[inner]
+    for size in range(1, len(key) + 1):
+        places.setdefault(key[:size], where)
+
+
+def _position(target: Any, name: str, shown: str) -> Any:
+    """The key or index by which a part of a section is reached."""
+    if isinstance(target, list):
+        if name.isdecimal() and len(name) < 10 and int(name) < len(target):
+            return int(name)
+        positions = f"one of the {len(target)} positions 0..{len(target) - 1}" if target else "in an empty list"
+        raise RecipeError(f"{shown}: {shorten(name)!r} is not {positions}.")
     if isinstance(target, dict):
-        if target.get(name) is None:
-            target[name] = {}
-        return target[name]
-    raise RecipeError(f"--set {override!r}: there is no section {name!r}.")
+        return name
+    raise RecipeError(f"{shown}: there is no section {shorten(name)!r}.")
 
 
-def _lines(node: yaml.Node | None, location: tuple = ()) -> Iterator[tuple[tuple, int]]:
-    """Where each key stands: ('stages', 0, 'steps') -> line, counted from 1."""
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            yield (*location, key.value), key.start_mark.line + 1
-            yield from _lines(value, (*location, key.value))
-    elif isinstance(node, yaml.SequenceNode):
-        for i, value in enumerate(node.value):
-            yield (*location, i), value.start_mark.line + 1
-            yield from _lines(value, (*location, i))
+def _child(target: Any, position: Any) -> Any:
+    """A part of a section; a section that is absent begins empty."""
+    if isinstance(target, dict) and target.get(position) is None:
+        target[position] = {}
+    return target[position]
 
 
-def _sentence(path: Path, lines: dict[tuple, int], problem: Any) -> str:
+# --- sentences ---
+
+
+def _sentence(places: Places, problem: Any) -> str:
     location = tuple(problem["loc"])
-    known = next((location[:i] for i in range(len(location), 0, -1) if location[:i] in lines), ())
-    where = f"{path}:{lines[known]}" if known else str(path)
-    key = ".".join(map(str, location)) or "the recipe"
+    where = places.of(location)
+    key = shorten(".".join(map(str, location))) or "the recipe"
     if problem["type"] == "extra_forbidden":
-        return f"{where}: unknown key {key}{_did_you_mean(str(location[-1]), _keys_at(location[:-1]))}."
+        return f"{where}: unknown key {key}{did_you_mean(str(location[-1]), _keys_at(location[:-1]))}."
     if problem["type"] == "missing":
         return f"{where}: the key {key} is missing."
-    message = problem["msg"].removeprefix("Value error, ")
-    value = "" if isinstance(problem["input"], dict) else f" is {problem['input']!r}"
+    if problem["type"] == "invalid_key":
+        return f"{where}: the key {key} should be text."
+    message = WORDS.get(problem["type"]) or problem["msg"].removeprefix("Value error, ")
+    for subject in ("Input", "String", "Tuple"):
+        message = message.replace(f"{subject} should", "it should").replace(" after validation", "")
+    value = "" if isinstance(problem["input"], dict) else f" is {shorten(repr(problem['input']))}"
     return f"{where}: {key}{value}: {message[0].lower()}{message[1:]}."
 
 
@@ -151,6 +186,11 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from _models(argument)
 
 
-def _did_you_mean(name: str, candidates: Any) -> str:
-    nearest = difflib.get_close_matches(name, list(candidates), n=1, cutoff=0.5)
+def did_you_mean(name: str, candidates: Any) -> str:
+    nearest = difflib.get_close_matches(name[:SHOWN], list(candidates), n=1, cutoff=0.5)
     return f" (did you mean {nearest[0]}?)" if nearest else ""
+
+
+def shorten(text: str) -> str:
+    """As much of a text as belongs in a message."""
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"

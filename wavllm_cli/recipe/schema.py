@@ -3,29 +3,118 @@
 The pydantic models below *are* the format. Every key is checked, a missing one has no silent default unless its
 absence means something, and presence is the switch: a stage has a prompt adapter because it has a
 `prompt_adapter` section. The recipe as resolved is saved with every run and is itself a valid recipe.
+
+Numbers have ranges. The upper bounds lie far above what anybody trains with: beyond them is a slip of the keyboard
+that would cost a night, a machine or the memory of one.
 """
 
+import math
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, model_validator
 
 ParameterGroup = Literal[
     "semantic_encoder", "acoustic_encoder", "layer_weights", "adapters", "language_model", "lora", "prompt_adapter"
 ]
 PARAMETER_GROUPS: tuple[str, ...] = get_args(ParameterGroup)
 
+# --- ranges ---
+
+MAX_WIDTH = 2**17
+MAX_RANK = 2**12
+MAX_ALPHA = 10_000
+MIN_VOCABULARY = 256 + 3  # a token for each byte, and <unk>, <s>, </s>
+MAX_VOCABULARY = 2**20
+MAX_STAGES = 16
+MAX_STEPS = 10**8
+MAX_ACCUMULATE = 2**12
+MAX_UTTERANCES = 2**16
+MAX_SECONDS = 86_400
+MAX_RATE = 1.0
+MAX_WEIGHT = 10**6
+MAX_WORKERS = 256
+MAX_SAMPLES = 256
+MAX_NEW_TOKENS = 2**17
+MAX_BEAMS = 64
+MIN_TEMPERATURE, MAX_TEMPERATURE = 0.01, 100.0  # logits divided by less overflow in float16
+MAX_NAME, MAX_PATH = 100, 4096  # characters
+
+
+def at_most(limit: float, why: str) -> AfterValidator:
+    """An upper bound that says its reason."""
+
+    def bounded(value: float) -> float:
+        if value > limit:
+            raise ValueError(f"it may be at most {limit:,}, {why}")
+        return value
+
+    return AfterValidator(bounded)
+
+
+def _number(value: Any) -> Any:
+    """YAML's `yes` and `true` are no numbers, although they are to Python."""
+    if isinstance(value, bool):
+        raise ValueError("it must be a number, not yes or no")
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_number)]
+Real = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
+Count = Annotated[Whole, Field(gt=0)]
+Amount = Annotated[Real, Field(gt=0)]
+
+Width = Annotated[Count, at_most(MAX_WIDTH, "wider than the widest published layers")]
+Steps = Annotated[Count, at_most(MAX_STEPS, "months at ten steps a second")]
+Seconds = Annotated[Amount, at_most(MAX_SECONDS, "a day of audio")]
+Weight = Annotated[Amount, at_most(MAX_WEIGHT, "since weights are relative")]
+Text = Annotated[str, Field(min_length=1, max_length=MAX_PATH)]
+
+
+def _even(value: int) -> int:
+    if value % 2:
+        raise ValueError("it must be even: the gated linear unit halves the channels")
+    return value
+
+
+Channels = Annotated[Width, AfterValidator(_even)]
+
+
+def _repeated(items: Iterable[Hashable]) -> list[Hashable]:
+    return [item for item, count in Counter(items).items() if count > 1]
+
 
 class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+# --- the model ---
+
+
+def _finite(config: dict[str, Any]) -> dict[str, Any]:
+    for key, value in _floats(config):
+        if not math.isfinite(value):
+            raise ValueError(f"its {key} is {value}, but must be a finite number")
+    return config
+
+
+def _floats(value: Any, key: str = "") -> Iterator[tuple[str, float]]:
+    """Every float at any depth and where it stands."""
+    if isinstance(value, dict | list):
+        for name, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _floats(item, f"{key}.{name}" if key else str(name))
+    elif isinstance(value, float):
+        yield key, value
+
+
 class Backbone(Section):
     """Pretrained (`path`: hub id or folder) or random (`config`: the keys of its transformers configuration)."""
 
-    path: str | None = None
-    revision: str | None = None
-    config: dict[str, Any] | None = None
+    path: Text | None = None
+    revision: Text | None = None
+    config: Annotated[dict[str, Any], AfterValidator(_finite)] | None = None
 
     @model_validator(mode="after")
     def _one_source(self) -> "Backbone":
@@ -37,7 +126,9 @@ class Backbone(Section):
 class TokenizerTraining(Section):
     """A byte-level BPE tokenizer learned from the texts of the recipe's manifests."""
 
-    vocab_size: PositiveInt
+    vocab_size: Annotated[
+        Whole, Field(ge=MIN_VOCABULARY), at_most(MAX_VOCABULARY, "more than any published vocabulary")
+    ]
 
 
 class LanguageModel(Backbone):
@@ -53,16 +144,16 @@ class LanguageModel(Backbone):
 class Adapters(Section):
     """Channels are those of the two convolutions, before the gated linear unit halves them."""
 
-    semantic_channels: tuple[PositiveInt, PositiveInt]
-    acoustic_channels: tuple[PositiveInt, PositiveInt]
-    bottleneck: PositiveInt
-    width: PositiveInt
+    semantic_channels: tuple[Channels, Channels]
+    acoustic_channels: tuple[Channels, Channels]
+    bottleneck: Width
+    width: Width
 
 
 class LoRA(Section):
-    rank: PositiveInt
-    alpha: PositiveFloat
-    dropout: Annotated[float, Field(ge=0, lt=1)]
+    rank: Annotated[Count, at_most(MAX_RANK, "beyond which nothing is low about the rank")]
+    alpha: Annotated[Amount, at_most(MAX_ALPHA, "since it multiplies what LoRA adds")]
+    dropout: Annotated[Real, Field(ge=0, lt=1)]
 
 
 class Model(Section):
@@ -74,71 +165,83 @@ class Model(Section):
 
 
 class PromptAdapter(Section):
-    width: PositiveInt
+    width: Width
+
+
+# --- the stages ---
 
 
 class Source(Section):
     """One manifest of the mixture; an utterance is drawn from it `weight` / (sum of weights) of the time."""
 
-    manifest: str
-    weight: PositiveFloat
+    manifest: Text
+    weight: Weight
+
+
+def _each_once(mixture: tuple[Source, ...]) -> tuple[Source, ...]:
+    if repeated := _repeated(source.manifest for source in mixture):
+        raise ValueError(f"{repeated[0]} occurs twice: name it once, with the sum of its weights")
+    return mixture
+
+
+Mixture = Annotated[tuple[Source, ...], Field(min_length=1), AfterValidator(_each_once)]
 
 
 class Phase(Section):
     """A beginning of a stage that draws from a mixture of its own: text before speech, short before long."""
 
-    steps: PositiveInt
-    mixture: Annotated[tuple[Source, ...], Field(min_length=1)]
+    steps: Steps
+    mixture: Mixture
 
 
 class Batch(Section):
     """A batch is full at either limit; padding counts towards the seconds."""
 
-    max_seconds: PositiveFloat
-    max_utterances: PositiveInt
-    accumulate: PositiveInt = 1
+    max_seconds: Seconds
+    max_utterances: Annotated[Count, at_most(MAX_UTTERANCES, "more than any device holds at once")]
+    accumulate: Annotated[Count, at_most(MAX_ACCUMULATE, "since a step reads all of its batches first")] = 1
 
 
 class Optimizer(Section):
     """AdamW; the rate rises linearly over `warmup_steps`, then falls to zero along the schedule."""
 
-    learning_rate: PositiveFloat
-    warmup_steps: Annotated[int, Field(ge=0)]
+    learning_rate: Annotated[Amount, at_most(MAX_RATE, "since AdamW moves every weight by about the rate")]
+    warmup_steps: Annotated[Whole, Field(ge=0), at_most(MAX_STEPS, "months at ten steps a second")]
     schedule: Literal["linear", "cosine", "constant"]
-    weight_decay: Annotated[float, Field(ge=0)]
-    betas: tuple[float, float] = (0.9, 0.98)
-    max_grad_norm: PositiveFloat = 1.0
+    weight_decay: Annotated[Real, Field(ge=0, le=1)]
+    betas: tuple[Annotated[Real, Field(ge=0, lt=1)], Annotated[Real, Field(ge=0, lt=1)]] = (0.9, 0.98)
+    max_grad_norm: Amount = 1.0
 
 
 class CTC(Section):
     """An auxiliary CTC loss on the speech tokens of asr rows, for encoders that are trained from nothing."""
 
-    weight: PositiveFloat
+    weight: Weight
 
 
 class Validation(Section):
     """Every `every` steps: the loss on the whole manifest, and `samples` decoded answers beside their references."""
 
-    manifest: str
-    every: PositiveInt
-    samples: PositiveInt = 4
+    manifest: Text
+    every: Steps
+    samples: Annotated[Count, at_most(MAX_SAMPLES, "since they are decoded in one batch")] = 4
 
 
 class Stage(Section):
     trainable: Annotated[tuple[ParameterGroup, ...], Field(min_length=1)]
     prompt_adapter: PromptAdapter | None = None
-    mixture: Annotated[tuple[Source, ...], Field(min_length=1)]
+    mixture: Mixture
     curriculum: tuple[Phase, ...] = ()
-    max_audio_seconds: PositiveFloat
-    steps: PositiveInt
+    max_audio_seconds: Seconds
+    steps: Steps
     batch: Batch
     optimizer: Optimizer
     ctc: CTC | None = None
     precision: Literal["fp32", "bf16"]
     gradient_checkpointing: bool = False
     validation: Validation | None = None
-    checkpoint_every: PositiveInt
-    workers: Annotated[int, Field(ge=0)] = 0
+    checkpoint_every: Steps
+    workers: Annotated[Whole, Field(ge=0), at_most(MAX_WORKERS, "each of them a process")] = 0
 
     @property
     def manifests(self) -> tuple[str, ...]:
@@ -152,13 +255,46 @@ class Stage(Section):
             raise ValueError("`trainable` names prompt_adapter, but the stage has no `prompt_adapter` section")
         return self
 
+    @model_validator(mode="after")
+    def _groups_once(self) -> "Stage":
+        if repeated := _repeated(self.trainable):
+            raise ValueError(f"`trainable` names {repeated[0]} twice")
+        return self
+
+    def doubts(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """What can be trained, but hardly is what was meant: keys and the rest of a sentence."""
+        warmup, phases = self.optimizer.warmup_steps, sum(phase.steps for phase in self.curriculum)
+        if warmup >= self.steps:
+            yield (
+                ("optimizer", "warmup_steps"),
+                f"is {warmup}, but the stage has {self.steps} steps: it ends before the learning rate is "
+                f"{self.optimizer.learning_rate:g}",
+            )
+        if phases >= self.steps:
+            yield (
+                ("curriculum",),
+                f"takes {phases} steps, but the stage has {self.steps}: nothing is drawn from its `mixture`",
+            )
+        if self.max_audio_seconds > self.batch.max_seconds:
+            yield (
+                ("max_audio_seconds",),
+                f"is {self.max_audio_seconds:g}, above batch.max_seconds {self.batch.max_seconds:g}: a longer clip "
+                "makes a batch by itself, beyond the limit",
+            )
+
+
+def _greedy_or_warm(temperature: float) -> float:
+    if 0 < temperature < MIN_TEMPERATURE:
+        raise ValueError(f"it must be 0, which is greedy, or at least {MIN_TEMPERATURE}")
+    return temperature
+
 
 class Generation(Section):
     """Decoding; `temperature` 0 is greedy."""
 
-    max_new_tokens: PositiveInt = 512
-    temperature: Annotated[float, Field(ge=0)] = 0.0
-    num_beams: PositiveInt = 1
+    max_new_tokens: Annotated[Count, at_most(MAX_NEW_TOKENS, "longer than any answer")] = 512
+    temperature: Annotated[Real, Field(ge=0, le=MAX_TEMPERATURE), AfterValidator(_greedy_or_warm)] = 0.0
+    num_beams: Annotated[Count, at_most(MAX_BEAMS, "since each beam has a copy of the cache")] = 1
 
     def options(self) -> dict[str, Any]:
         """As keywords of transformers' `generate`."""
@@ -172,14 +308,46 @@ def sampling(temperature: float) -> dict[str, Any]:
     return {"do_sample": False, "temperature": None, "top_k": None, "top_p": None}
 
 
+# --- the whole ---
+
+Location = tuple[str | int, ...]
+
+
+class Places(dict[Location, str]):
+    """Where each key was written, as `FILE:LINE` or `--set KEY=VALUE`; no part of what a recipe says."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Places)
+
+    def of(self, location: Location) -> str:
+        """The place of a key, or of the nearest section around it; empty where nothing is known."""
+        around = (location[:i] for i in range(len(location), -1, -1))
+        return next((self[key] for key in around if key in self), "")
+
+
 class Recipe(Section):
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-    seed: Annotated[int, Field(ge=0, lt=2**31)]
-    data: str
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=MAX_NAME)]
+    seed: Annotated[Whole, Field(ge=0, lt=2**31)]
+    data: Text
     model: Model
-    stages: Annotated[tuple[Stage, ...], Field(min_length=1)]
+    stages: Annotated[tuple[Stage, ...], Field(min_length=1, max_length=MAX_STAGES)]
     generation: Generation = Generation()
+
+    _places: Places = PrivateAttr(default_factory=Places)
 
     def manifest(self, name: str) -> Path:
         """A manifest's path; relative ones lie in the recipe's `data` folder."""
         return Path(self.data) / name
+
+    def key(self, *location: str | int) -> str:
+        """A key as the beginning of a sentence about it: `FILE:LINE: model.lora.rank`."""
+        place = self._places.of(location)
+        return f"{place}: {'.'.join(map(str, location))}" if place else ".".join(map(str, location))
+
+    def doubts(self) -> list[str]:
+        """A sentence for everything that can be trained, but hardly is what was meant."""
+        return [
+            f"{self.key('stages', i, *keys)} {sentence}."
+            for i, stage in enumerate(self.stages)
+            for keys, sentence in stage.doubts()
+        ]
