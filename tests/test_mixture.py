@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from wavllm_cli import recipe
-from wavllm_cli.data.mixture import Curriculum, MixturePlan, pack
+from wavllm_cli.data.mixture import Curriculum, MixturePlan, pack, share
 from wavllm_cli.recipe import Batch
 
 LIMITS = Batch(max_seconds=40, max_utterances=8)
@@ -54,15 +54,14 @@ def test_manifests_are_drawn_by_weight_and_rows_evenly(seconds):
         assert max(counts) - min(counts) <= 1  # no row comes round again before all others have been
 
 
-@pytest.mark.parametrize("world", [2, 3])
-def test_ranks_share_an_epoch_without_overlap_and_in_equal_numbers(seconds, world):
-    whole = plan(seconds, world=world).epoch(0)
-    ranks = [whole[rank::world] for rank in range(world)]
-    assert len({len(batches) for batches in ranks}) == 1
-    streams = [list(islice(plan(seconds, rank=r, world=world).batches(0), len(ranks[0]))) for r in range(world)]
-    assert streams == ranks
-    alone = plan(seconds).epoch(0)
-    assert whole[: len(alone)] == alone
+@pytest.mark.parametrize(("batches", "world"), [(1, 1), (4, 1), (4, 2), (4, 3), (4, 8), (1, 2), (2, 5)])
+def test_processes_share_a_step_without_overlap_and_in_equal_numbers(seconds, batches, world):
+    step = plan(seconds).epoch(0)[:batches]
+    shares = [share(step, rank, world) for rank in range(world)]
+    assert {len(mine) for mine in shares} == {-(-batches // world)}
+    dealt = [batch for mine in shares for batch in mine]
+    assert sorted(pair for batch in dealt for pair in batch) == sorted(pair for batch in step for pair in batch)
+    assert all(set(batch) <= set(whole) for batch in dealt if batch for whole in step if batch[0] in whole)
 
 
 def test_pack_keeps_everything_once_and_batches_alike_lengths():
@@ -106,3 +105,11 @@ def test_a_curriculum_continues_anywhere(stage, seconds):
     whole = list(islice(Curriculum(stage, seconds, seed=3).batches(0), 60))
     for position in (0, 5, 6, 9, 10, 33):
         assert list(islice(Curriculum(stage, seconds, seed=3).batches(position), 60 - position)) == whole[position:]
+
+
+def test_a_step_has_its_batches_wherever_it_is_begun(stage, seconds):
+    curriculum = Curriculum(stage, seconds, seed=3)
+    batches = list(islice(curriculum.batches(0), 40))
+    steps = list(islice(curriculum.steps(0), 20))
+    assert steps == [batches[i : i + 2] for i in range(0, 40, 2)]
+    assert list(islice(curriculum.steps(7), 13)) == steps[7:]

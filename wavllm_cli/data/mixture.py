@@ -1,7 +1,7 @@
 """Which utterances make up which batch: a pure function of seed and position, so that any run can be continued.
 
-Nothing here touches audio. A plan is computed from (seed, epoch) alone; a rank takes every `world`-th batch of it, and
-a run that was killed asks for the plan from the batch where it stopped.
+Nothing here touches audio. A plan is computed from (seed, epoch) alone and knows nothing of processes: a step's batches
+are the same however many share them, and a run that was killed asks for the plan from the step where it stopped.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,42 +23,32 @@ class MixturePlan:
         seconds: for each manifest, the duration of each utterance (0 for text).
         weights: for each manifest, how often it is drawn from; 0 is never.
         batch: the limits of one batch.
-        rank, world: this process takes batches rank, rank + world, …
     """
 
-    def __init__(
-        self,
-        seconds: Sequence[np.ndarray],
-        weights: Sequence[float],
-        batch: Batch,
-        seed: int,
-        rank: int = 0,
-        world: int = 1,
-    ):
+    def __init__(self, seconds: Sequence[np.ndarray], weights: Sequence[float], batch: Batch, seed: int):
         self.seconds = [np.asarray(s, dtype=np.float64) for s in seconds]
-        self.batch, self.seed, self.rank, self.world = batch, seed, rank, world
+        self.batch, self.seed = batch, seed
         total = sum(len(s) for s, weight in zip(seconds, weights, strict=True) if weight)
         # An epoch is as long as all manifests together; each contributes its share of it, at least one utterance.
         self.drawn = [max(1, round(w / sum(weights) * total)) if w else 0 for w in weights]
 
     def epoch(self, epoch: int) -> list[Pairs]:
-        """All batches of one epoch, the same on every rank; their number is a multiple of `world`."""
+        """All batches of one epoch."""
         rows = [(m, r) for m in range(len(self.seconds)) for r in self._rows(m, epoch)]
         generator = np.random.default_rng((self.seed, epoch))
         rows = [rows[i] for i in generator.permutation(len(rows))]
         pool = POOL * self.batch.max_utterances
         batches = [batch for start in range(0, len(rows), pool) for batch in self._packed(rows[start : start + pool])]
         generator.shuffle(batches)
-        extra = -len(batches) % self.world
-        return batches + batches[:extra]
+        return batches
 
     def batches(self, position: int) -> Iterator[Pairs]:
-        """This rank's batches from its `position`-th on, through all epochs."""
+        """The batches from the `position`-th on, through all epochs."""
         epoch = 0
         while True:
-            mine = self.epoch(epoch)[self.rank :: self.world]
-            yield from mine[position:]
-            position = max(0, position - len(mine))
+            batches = self.epoch(epoch)
+            yield from batches[position:]
+            position = max(0, position - len(batches))
             epoch += 1
 
     def _packed(self, rows: Pairs) -> list[Pairs]:
@@ -82,20 +72,39 @@ class Curriculum:
         seconds: for each of `stage.manifests`, the duration of each utterance.
     """
 
-    def __init__(self, stage: Stage, seconds: Sequence[np.ndarray], seed: int, rank: int = 0, world: int = 1):
+    def __init__(self, stage: Stage, seconds: Sequence[np.ndarray], seed: int):
+        self.per_step = stage.batch.accumulate
         self.plans = []
         for mixture in [*(phase.mixture for phase in stage.curriculum), stage.mixture]:
             weights = {source.manifest: source.weight for source in mixture}
             drawn = [weights.get(manifest, 0.0) for manifest in stage.manifests]
-            self.plans.append(MixturePlan(seconds, drawn, stage.batch, seed, rank, world))
-        self.lengths = [phase.steps * stage.batch.accumulate for phase in stage.curriculum]  # batches a rank takes
+            self.plans.append(MixturePlan(seconds, drawn, stage.batch, seed))
+        self.lengths = [phase.steps * self.per_step for phase in stage.curriculum]  # batches
+
+    def steps(self, first: int) -> Iterator[list[Pairs]]:
+        """The batches of each optimiser step, from step `first` (0-based) on."""
+        batches = self.batches(first * self.per_step)
+        while True:
+            yield list(islice(batches, self.per_step))
 
     def batches(self, position: int) -> Iterator[Pairs]:
-        """This rank's batches from its `position`-th on."""
+        """The batches from the `position`-th on."""
         for plan, length in zip(self.plans, self.lengths, strict=False):
             yield from islice(plan.batches(position), max(0, length - position))
             position = max(0, position - length)
         yield from self.plans[-1].batches(position)
+
+
+def share(batches: Sequence[Pairs], rank: int, world: int) -> list[Pairs]:
+    """What process `rank` of `world` does of a step's batches: as many batches as every other, some perhaps empty.
+
+    Where the processes are not as many as they should be for whole batches, batches are dealt out in parts of like
+    lengths; none is larger than the batch it comes from.
+    """
+    parts = -(-len(batches) // world) * world
+    each, more = divmod(parts, len(batches))
+    dealt = [batch[i :: each + (n < more)] for n, batch in enumerate(batches) for i in range(each + (n < more))]
+    return dealt[rank::world]
 
 
 def pack(seconds: Sequence[float], batch: Batch) -> list[list[int]]:

@@ -33,10 +33,9 @@ RESULT = "model.safetensors"
 
 @dataclass(frozen=True)
 class State:
-    """Where a run stands: optimiser steps done, and batches consumed by each rank."""
+    """Where a run stands: optimiser steps done."""
 
     step: int
-    positions: list[int]
 
 
 class RunFolder:
@@ -119,6 +118,12 @@ class RunFolder:
         for file in sorted(temporary.iterdir(), key=lambda f: f.name == RESULT):
             os.replace(file, self.path / file.name)
         temporary.rmdir()
+
+    def validated_steps(self) -> set[int]:
+        """After which steps the validation has been logged."""
+        log = self.path / "log.jsonl"
+        lines = [json.loads(line) for line in complete_lines(log)] if log.is_file() else []
+        return {line["step"] for line in lines if "validation_loss" in line}
 
     def truncate_logs(self, step: int) -> None:
         """Drop what was logged after the step from which the run continues."""

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from wavllm_cli import console
 from wavllm_cli.data.batch import Batch, Clip, Collator, clips_of
-from wavllm_cli.data.mixture import Curriculum, pack
+from wavllm_cli.data.mixture import Curriculum, pack, share
 from wavllm_cli.errors import UsageError, WavLLMError
 from wavllm_cli.recipe import Recipe, Stage
 
@@ -80,31 +81,24 @@ def identity(batch: Batch) -> Batch:
 
 
 class Stream:
-    """A rank's endless stream of batches, continuable at any position.
+    """One process's share of the batches of each step, endless, from any step on.
 
-    Attributes:
-        position: batches consumed so far, those included of which no clip could be used.
+    A batch of which no clip can be used has no inputs; it is not replaced, so that every process, and a run that is
+    continued by another number of them, draws the same.
     """
 
-    def __init__(self, dataset: MixtureDataset, plan: Curriculum, position: int, workers: int):
-        self.position = position
+    def __init__(self, dataset: MixtureDataset, plan: Curriculum, step: int, rank: int, world: int, workers: int):
         self.skipped: dict[str, str] = {}  # id -> sentence; a clip comes by once in every epoch, its warning once
-        self._empty = 0
-        sampler = plan.batches(position)
+        self.per_step = -(-plan.per_step // world)
+        sampler = (batch for batches in plan.steps(step) for batch in share(batches, rank, world))
         self._batches = iter(DataLoader(dataset, batch_sampler=sampler, collate_fn=identity, num_workers=workers))
 
-    def __next__(self) -> Batch:
-        """The next batch that has a usable clip."""
-        while True:
-            batch: Batch = next(self._batches)
-            self.position += 1
+    def __next__(self) -> list[Batch]:
+        """The batches of the next step."""
+        batches = list(islice(self._batches, self.per_step))
+        for batch in batches:
             self._warn(batch)
-            if batch.inputs is not None:
-                self._empty = 0
-                return batch
-            self._empty += 1
-            if self._empty == 100:
-                raise WavLLMError(f"100 batches in a row had no usable clip; the last: {batch.skipped[-1]}")
+        return batches
 
     def _warn(self, batch: Batch) -> None:
         for sentence in batch.skipped + [f"{name}: silent clip" for name in batch.silent]:

@@ -1,20 +1,24 @@
 """One training loop for both stages, on Accelerate: one process or many, fp32 or bf16, killed and continued at will.
 
-Nothing random outlives a step: batches come from a plan that is a function of seed and position, and dropout is
-seeded by the step's number. A continued run therefore repeats the uninterrupted one exactly.
+Nothing random outlives a step: batches come from a plan that is a function of seed and step, and dropout is seeded by
+the step's number. A continued run therefore repeats the uninterrupted one exactly. A step's batches do not depend on
+how many processes share them, so that a run may be continued by more or fewer (dropout then falls otherwise).
+
+What may end a step is agreed on, or some processes would wait for ever: a signal to one of them stops all after the
+same step, and a step whose loss or gradient is no number is skipped by all.
 """
 
 import json
 import math
-import signal
 import textwrap
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate.utils import gather_object
 from rich.progress import Progress, TaskID
 
 from wavllm_cli import console
@@ -25,19 +29,16 @@ from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration
 from wavllm_cli.model.processing_wavllm import IGNORE, WavLLMProcessor
 from wavllm_cli.recipe import Optimizer, Recipe
 from wavllm_cli.training.checkpoint import RunFolder, State
-from wavllm_cli.training.dataset import (
-    MixtureDataset,
-    Stream,
-    Utterances,
-    load_utterances,
-    training_manifests,
-    validation_batches,
-)
+from wavllm_cli.training.dataset import MixtureDataset, Stream, training_manifests
 from wavllm_cli.training.groups import decay_groups, set_trainable
 from wavllm_cli.training.objective import Objective
+from wavllm_cli.training.signals import finish_step_on_interrupt
+from wavllm_cli.training.validate import Validator
 
 SHOWN = 120  # characters of a sample in the table; the log has all of it
-LOG_EVERY = 10  # steps between two looks at the losses, which stay on the device until then
+NAMED = 5  # ids in a sentence
+LOG_EVERY = 10  # steps between two lines on the screen and in the log
+MOST_SKIPPED = 10  # steps in a row without a usable gradient, before the run gives up
 
 
 def learning_rate(step: int, total: int, optimizer: Optimizer) -> float:
@@ -47,25 +48,6 @@ def learning_rate(step: int, total: int, optimizer: Optimizer) -> float:
     progress = (step - optimizer.warmup_steps) / max(1, total - optimizer.warmup_steps)
     factor = {"linear": 1 - progress, "cosine": (1 + math.cos(math.pi * progress)) / 2, "constant": 1.0}
     return optimizer.learning_rate * factor[optimizer.schedule]
-
-
-@contextmanager
-def finish_step_on_interrupt() -> Iterator[list[int]]:
-    """Ctrl-C and SIGTERM wait for the end of the step; a second Ctrl-C does not. Yields the signals received."""
-    received: list[int] = []
-    handlers = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)}
-
-    def handle(number: int, _frame: object) -> None:
-        received.append(number)
-        signal.signal(signal.SIGINT, handlers[signal.SIGINT])
-
-    for number in handlers:
-        signal.signal(number, handle)
-    try:
-        yield received
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
 
 
 class Trainer:
@@ -84,12 +66,8 @@ class Trainer:
         processor: WavLLMProcessor,
         folder: RunFolder,
     ):
-        self.recipe, self.stage, self.folder, self.processor = (
-            recipe,
-            recipe.stages[stage_number - 1],
-            folder,
-            processor,
-        )
+        self.recipe, self.folder, self.processor = recipe, folder, processor
+        self.number, self.stage = stage_number, recipe.stages[stage_number - 1]
         self.accelerator = Accelerator(
             mixed_precision="bf16" if self.stage.precision == "bf16" else "no",
             cpu=not torch.cuda.is_available(),  # else several processes on CPUs would not find each other
@@ -109,11 +87,10 @@ class Trainer:
         objective = Objective(model, self.stage.ctc.weight if self.stage.ctc else 0.0)
         self.objective, self.optimizer = self.accelerator.prepare(objective, optimizer)
         self.collator = Collator(processor, with_targets=True)
-        self.validation: Utterances | None = None
-        if self.stage.validation:
-            manifest = recipe.manifest(self.stage.validation.manifest)
-            self.validation = load_utterances(manifest, self.stage.max_audio_seconds)
+        section = self.stage.validation
+        self.validator = Validator(recipe, self.stage, section, processor, self.accelerator) if section else None
         self.pending: list[dict] = []
+        self.skipped: list[str] = []  # why, for each of the last steps in a row that taught nothing
 
     # --- the run ---
 
@@ -121,101 +98,137 @@ class Trainer:
         """Train to the last step, from the newest state if there is one, and save the result.
 
         Raises:
-            KeyboardInterrupt: after Ctrl-C or SIGTERM, once the state of the last whole step is saved.
-            WavLLMError: the loss is no longer a number.
+            KeyboardInterrupt: after Ctrl-C, SIGTERM or SIGUSR1, to whichever process, once the state of the last whole
+                step is saved.
+            WavLLMError: many steps in a row had no usable gradient.
         """
-        state = self._resume()
-        stream = self._stream(state)
+        first = self._resume()
+        stream = self._stream(first)
         total = self.stage.steps
         with ExitStack() as stack:
             bar = stack.enter_context(console.progress_bar())
-            task = bar.add_task("training", total=total, completed=state.step, note="")
+            task = bar.add_task("training", total=total, completed=first, note="")
             received = stack.enter_context(finish_step_on_interrupt())
             if self.accelerator.is_main_process:
-                self.board = stack.enter_context(self._tensorboard(state.step))
-            for step in range(state.step, total):
-                self._step(step, stream)
+                self.board = stack.enter_context(self._tensorboard(first))
+            if self._validation_is_due(first) and not self._is_validated(first):
+                self._validate(first)
+            for step in range(first, total):
+                stopping = self._step(step, next(stream), received)
                 done = step + 1
-                if done % LOG_EVERY == 0 or done == total:
+                giving_up = len(self.skipped) == MOST_SKIPPED
+                saving = stopping or done % self.stage.checkpoint_every == 0 or done == total
+                if saving or giving_up or done % LOG_EVERY == 0 or self._validation_is_due(done):
                     self._flush(bar, task, done)
-                if self.stage.validation and (done % self.stage.validation.every == 0 or done == total):
-                    self._flush(bar, task, done)
-                    self._validate(done)
-                if received or done % self.stage.checkpoint_every == 0 or done == total:
-                    self._flush(bar, task, done)
-                    self._save_state(done, stream)
-                if received:
+                if giving_up:
+                    raise self._given_up(done)
+                if saving:  # before the validation, for which a process that was told to stop may have no time
+                    self._save_state(done)
+                if stopping:
                     raise KeyboardInterrupt
+                if self._validation_is_due(done):
+                    self._validate(done)
         if self.accelerator.is_main_process:
             self.folder.save_result(self.bare, self.processor)
 
-    def _resume(self) -> State:
+    def _resume(self) -> int:
+        """The steps that are done already."""
         newest = self.folder.newest_state()
-        state = State(0, [0] * self.accelerator.num_processes)
+        done = 0
         if newest is not None:
-            state = self.folder.load_state(newest, self.bare, self.optimizer)
-            console.info(f"continuing from step {state.step}")
-        if len(state.positions) != self.accelerator.num_processes:
-            raise WavLLMError(
-                f"{newest} was written by {len(state.positions)} processes and can't be continued by "
-                f"{self.accelerator.num_processes}: start as many, or start over with --restart."
-            )
+            done = self.folder.load_state(newest, self.bare, self.optimizer).step
+            console.info(f"continuing from step {done}")
         if self.accelerator.is_main_process:
-            self.folder.truncate_logs(state.step)
-        return state
+            self.folder.truncate_logs(done)
+        return done
 
-    def _stream(self, state: State) -> Stream:
+    def _stream(self, first: int) -> Stream:
         manifests = training_manifests(self.recipe, self.stage)
-        plan = Curriculum(
-            self.stage,
-            [m.seconds for m in manifests],
-            self.recipe.seed,
-            self.accelerator.process_index,
-            self.accelerator.num_processes,
-        )
-        position = state.positions[self.accelerator.process_index]
-        return Stream(MixtureDataset(manifests, self.collator), plan, position, self.stage.workers)
+        plan = Curriculum(self.stage, [m.seconds for m in manifests], self.recipe.seed)
+        dataset = MixtureDataset(manifests, self.collator)
+        rank, world = self.accelerator.process_index, self.accelerator.num_processes
+        return Stream(dataset, plan, first, rank, world, self.stage.workers)
 
     # --- one step ---
 
-    def _step(self, step: int, stream: Stream) -> None:
+    def _step(self, step: int, batches: list[Batch], received: list[int]) -> bool:
+        """Train on this process's share of a step's batches; was any process told to stop?"""
         started = time.perf_counter()
         accelerator = self.accelerator
         torch.manual_seed((self.recipe.seed << 32) + step * accelerator.num_processes + accelerator.process_index)
         self.objective.train()
-        batches = [self._on_device(next(stream)) for _ in range(self.stage.batch.accumulate)]
-        tokens = accelerator.reduce(sum((inputs["labels"] != IGNORE).sum() for inputs, _ in batches))
-        loss = torch.zeros((), device=accelerator.device)
-        for i, (inputs, transcribes) in enumerate(batches):
-            with ExitStack() as stack:
-                if i + 1 < len(batches):
-                    stack.enter_context(accelerator.no_sync(self.objective))
-                part = self.objective(inputs, transcribes, tokens)
-                # Processes are averaged, but the loss is a sum over all their tokens.
-                accelerator.backward(part * accelerator.num_processes)
-            loss += part.detach()
+        prepared = [self._on_device(batch) for batch in batches]
+        answers = sum(int((inputs["labels"] != IGNORE).sum()) for inputs, _ in prepared if inputs is not None)
+        tokens = accelerator.reduce(torch.tensor(answers, device=accelerator.device))
+        line: dict[str, Any] = {"step": step + 1}
+        if not tokens:
+            self._skip(line, "none of its clips can be used", [])
+            return self._agree([], received)[1]
+        parts = [self._backward(inputs, transcribes, tokens, i) for i, (inputs, transcribes) in enumerate(prepared)]
         rate = learning_rate(step, self.stage.steps, self.stage.optimizer)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        norm = accelerator.clip_grad_norm_(self.trained, self.stage.optimizer.max_grad_norm)
-        self.optimizer.step()
+        norm = float(accelerator.clip_grad_norm_(self.trained, self.stage.optimizer.max_grad_norm))
+        loss, stopping = self._agree(parts, received)
+        if math.isfinite(loss) and math.isfinite(norm):
+            self.optimizer.step()
+            self.skipped.clear()
+            line |= {"loss": loss, "learning_rate": rate, "grad_norm": norm, "answer_tokens": int(tokens)}
+            self.pending.append(line | {"seconds": time.perf_counter() - started})
+        else:
+            reason = f"the loss is {loss}" if not math.isfinite(loss) else f"the norm of the gradient is {norm}"
+            self._skip(line, reason, self._suspects(batches, parts))
         self.optimizer.zero_grad()
-        self.pending.append(
-            {
-                "step": step + 1,
-                "loss": accelerator.reduce(loss),
-                "learning_rate": rate,
-                "grad_norm": norm,
-                "answer_tokens": tokens,
-                "seconds": time.perf_counter() - started,
-            }
-        )
+        return stopping
+
+    def _agree(self, parts: list[torch.Tensor], received: list[int]) -> tuple[float, bool]:
+        """The loss over all processes, and whether any of them was told to stop."""
+        loss = sum(parts, torch.zeros((), device=self.accelerator.device))
+        told = torch.full_like(loss, float(bool(received)))
+        total, stopping = self.accelerator.reduce(torch.stack([loss, told])).tolist()
+        return total, stopping > 0
+
+    def _backward(self, inputs: Any, transcribes: torch.Tensor, tokens: torch.Tensor, number: int) -> torch.Tensor:
+        """Add the gradient of batch `number` of this process; its part of the step's loss."""
+        with ExitStack() as stack:
+            if number + 1 < -(-self.stage.batch.accumulate // self.accelerator.num_processes):
+                stack.enter_context(self.accelerator.no_sync(self.objective))
+            part = self.objective(inputs, transcribes, tokens)
+            # Processes are averaged, but the loss is a sum over all their tokens.
+            self.accelerator.backward(part * self.accelerator.num_processes)
+        return part.detach()
 
     def _on_device(self, batch: Batch) -> tuple[Any, torch.Tensor]:
-        """A batch's inputs, and which of its rows are transcriptions of their clip."""
+        """A batch's inputs (None if it has no usable clip), and which of its rows are transcriptions of their clip."""
         device = self.accelerator.device
         transcribes = [row.task == "asr" and row.audio is not None for row in batch.rows]
-        return batch.inputs.to(device), torch.tensor(transcribes, device=device)
+        inputs = None if batch.inputs is None else batch.inputs.to(device)
+        return inputs, torch.tensor(transcribes, device=device)
+
+    # --- steps that teach nothing ---
+
+    def _suspects(self, batches: list[Batch], parts: list[torch.Tensor]) -> list[str]:
+        """Ids of the batches whose loss is no number, over all processes; of all batches where only gradients are."""
+        mine = [[row.id for row in batch.rows] for batch in batches]
+        broken = [ids for ids, part in zip(mine, parts, strict=True) if not part.isfinite()]
+        everyone = gather_object([(broken, mine)])
+        found = [ids for theirs, _ in everyone for ids in theirs] or [ids for _, theirs in everyone for ids in theirs]
+        return [name for ids in found for name in ids]
+
+    def _skip(self, line: dict[str, Any], reason: str, ids: list[str]) -> None:
+        """Leave the weights as they are and say why; all processes come here in the same step."""
+        self.skipped.append(reason)
+        self.pending.append(line | {"skipped": reason, "ids": ids})
+        among = f"; its clips: {named(ids)}" if ids else ""
+        console.warn(f"step {line['step']} is skipped, {reason}{among}.")
+
+    def _given_up(self, done: int) -> WavLLMError:
+        return WavLLMError(
+            f"Steps {done - MOST_SKIPPED + 1} to {done} taught nothing, the last because {self.skipped[-1]}: look at "
+            f"their clips (the ids are in {self.folder.path / 'log.jsonl'}), or lower "
+            f"stages.{self.number - 1}.optimizer.learning_rate with --set; the same command continues from the last "
+            "saved state."
+        )
 
     # --- what is written ---
 
@@ -226,70 +239,61 @@ class Trainer:
         return SummaryWriter(str(self.folder.path / "tensorboard"), purge_step=step + 1)
 
     def _flush(self, bar: Progress, task: TaskID, done: int) -> None:
-        """Fetch the pending losses from the device and log them."""
-        lines = [{k: v.item() if isinstance(v, torch.Tensor) else v for k, v in line.items()} for line in self.pending]
-        self.pending.clear()
-        for line in lines:
-            if not math.isfinite(line["loss"]):
-                raise WavLLMError(
-                    f"The loss of step {line['step']} is {line['loss']}: lower stages.*.optimizer.learning_rate, or "
-                    "look for broken targets; the last saved state is intact."
-                )
-        if lines:
-            bar.update(task, completed=done, note=f"loss {lines[-1]['loss']:.3f}")
+        """Log the pending steps."""
+        lines, self.pending = self.pending, []
+        losses = [line["loss"] for line in lines if "loss" in line]
+        bar.update(task, completed=done, note=f"loss {losses[-1]:.3f}" if losses else "")
         if self.accelerator.is_main_process:
             self._log("log.jsonl", lines)
             for line in lines:
                 for key in ("loss", "learning_rate", "grad_norm"):
-                    self.board.add_scalar(f"train/{key}", line[key], line["step"])
+                    if key in line:
+                        self.board.add_scalar(f"train/{key}", line[key], line["step"])
 
     def _log(self, name: str, lines: list[dict]) -> None:
         with (self.folder.path / name).open("a", encoding="utf-8") as file:
-            file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+            file.writelines(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n" for line in lines)
 
-    def _save_state(self, done: int, stream: Stream) -> None:
-        position = torch.tensor([stream.position], device=self.accelerator.device)
-        positions = self.accelerator.gather(position).tolist()
+    def _save_state(self, done: int) -> None:
         if self.accelerator.is_main_process:
-            self.folder.save_state(State(done, positions), self.bare, self.optimizer)
+            self.folder.save_state(State(done), self.bare, self.optimizer)
         self.accelerator.wait_for_everyone()
 
     # --- validation ---
 
-    @torch.no_grad()
-    def _validate(self, done: int) -> None:
-        """The mean loss of an answer token on the validation manifest, and some answers to look at."""
-        assert self.validation is not None and self.stage.validation is not None
-        accelerator = self.accelerator
-        self.bare.eval()
-        total = torch.zeros(2, device=accelerator.device)
-        batches = validation_batches(
-            self.validation, self.stage, self.collator, accelerator.process_index, accelerator.num_processes
-        )
-        for batch in batches:
-            inputs = batch.inputs.to(accelerator.device)
-            with accelerator.autocast():
-                summed = self.bare(**inputs, num_items_in_batch=1).loss
-            total += torch.stack([summed, (inputs["labels"] != IGNORE).sum()])
-        loss, tokens = accelerator.reduce(total).tolist()
-        if not accelerator.is_main_process:
-            return
-        self._log("log.jsonl", [{"step": done, "validation_loss": loss / tokens}])
-        self.board.add_scalar("validation/loss", loss / tokens, done)
-        console.info(f"step {done}: validation loss {loss / tokens:.4f}")
-        self._show_samples(done)
+    def _validation_is_due(self, done: int) -> bool:
+        section = self.stage.validation
+        return bool(section and done and (done % section.every == 0 or done == self.stage.steps))
 
-    def _show_samples(self, done: int) -> None:
-        assert self.validation is not None and self.stage.validation is not None
-        batch = Collator(self.processor, with_targets=False)(self.validation.clips[: self.stage.validation.samples])
-        if batch.inputs is None:
+    def _is_validated(self, done: int) -> bool:
+        """Was the validation after step `done` logged, or was its process stopped before?"""
+        logged = self.accelerator.is_main_process and done in self.folder.validated_steps()
+        return bool(self.accelerator.reduce(torch.tensor(int(logged), device=self.accelerator.device)))
+
+    def _validate(self, done: int) -> None:
+        """Log the loss on the validation manifest, and show some answers."""
+        assert self.validator is not None
+        loss = self.validator.loss(self.bare)
+        if not self.accelerator.is_main_process:
             return
-        inputs = batch.inputs.to(self.accelerator.device)
-        with self.accelerator.autocast():
-            ids = self.bare.generate(**inputs, do_sample=False, max_new_tokens=self.recipe.generation.max_new_tokens)
-        answers = self.processor.answers(ids, inputs)
-        rows = [(row.id, row.target, text) for row, text in zip(batch.rows, answers, strict=True)]
-        keys = ("id", "reference", "hypothesis")
-        self._log("samples.jsonl", [{"step": done, **dict(zip(keys, row, strict=True))} for row in rows])
-        short = [[textwrap.shorten(str(cell), SHOWN) for cell in row] for row in rows]
-        console.table(f"step {done}", keys, short, console.err, right=False)
+        left_out = {"left_out": loss.left_out} if loss.left_out else {}
+        self._log("log.jsonl", [{"step": done, "validation_loss": loss.value, **left_out}])
+        if loss.left_out:
+            console.warn(
+                f"step {done}: the validation loss of {len(loss.left_out)} rows is no number; they are left out: "
+                f"{named(loss.left_out)}."
+            )
+        if loss.value is None:
+            console.warn(f"step {done}: no row of the validation manifest can be used.")
+            return
+        self.board.add_scalar("validation/loss", loss.value, done)
+        console.info(f"step {done}: validation loss {loss.value:.4f}")
+        answers = self.validator.answers(self.bare)
+        self._log("samples.jsonl", [{"step": done, **answer} for answer in answers])
+        short = [[textwrap.shorten(str(cell), SHOWN) for cell in answer.values()] for answer in answers]
+        console.table(f"step {done}", ("id", "reference", "hypothesis"), short, console.err, right=False)
+
+
+def named(ids: Sequence[str]) -> str:
+    """The first of many ids."""
+    return ", ".join(ids[:NAMED]) + (" …" if len(ids) > NAMED else "")

@@ -23,14 +23,17 @@ class Objective(nn.Module):
         self.model = model
         self.ctc_weight = ctc_weight
 
-    def forward(self, inputs: Mapping[str, Any], transcribes: Tensor, tokens: Tensor) -> Tensor:
+    def forward(self, inputs: Mapping[str, Any] | None, transcribes: Tensor, tokens: Tensor) -> Tensor:
         """The loss of a batch, summed over its answer tokens and divided by `tokens`.
 
         Args:
-            inputs: the model's, with labels.
+            inputs: the model's, with labels; None for a process that has no clip while others have: it adds nothing,
+                but takes part in the exchange of gradients.
             transcribes: (B,) is the answer the transcript of the clip?
             tokens: answer tokens over all batches of the step.
         """
+        if inputs is None:
+            return sum((p.flatten()[:1].sum() * 0 for p in self.model.parameters() if p.requires_grad), tokens * 0.0)
         outputs = self.model(**inputs, num_items_in_batch=tokens)
         if not self.ctc_weight or not transcribes.any():
             return outputs.loss

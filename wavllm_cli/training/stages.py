@@ -1,7 +1,6 @@
 """What `wavllm train` does: find where a stage starts, then run it."""
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from wavllm_cli.errors import UsageError
 from wavllm_cli.prompts import shipped_texts
 from wavllm_cli.recipe import Recipe
 from wavllm_cli.training.checkpoint import RunFolder, complete_lines
+from wavllm_cli.training.launch import is_first_process, join
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,7 @@ def train(recipe: Recipe, stage_number: int, output: Path, start: str | None = N
         UsageError: no such stage, no result of the previous stage, or a run of another recipe in the folder.
         ManifestError: a manifest that is missing or broken.
     """
+    launcher = join()
     if not 1 <= stage_number <= len(recipe.stages):
         raise UsageError(
             f"Recipe {recipe.name} has stages 1 to {len(recipe.stages)}, there is no stage {stage_number}."
@@ -57,6 +58,8 @@ def train(recipe: Recipe, stage_number: int, output: Path, start: str | None = N
     source = start or _previous_result(output, stage_number)
     require_manifests(recipe, stage_number)
     if is_first_process():
+        if launcher:
+            console.info(f"one of the processes started by {launcher}, which train together")
         if restart:
             folder.clear()
         folder.claim(recipe)
@@ -86,11 +89,6 @@ def train(recipe: Recipe, stage_number: int, output: Path, start: str | None = N
     model.generation_config.update(**recipe.generation.options())
     trainer.run()
     return summarise(folder)
-
-
-def is_first_process() -> bool:
-    """Of a distributed launch (torchrun, accelerate launch); known before torch is imported."""
-    return os.environ.get("RANK", "0") == "0"
 
 
 def summarise(folder: RunFolder) -> Summary:

@@ -1,0 +1,76 @@
+"""How well a model does on the validation manifest: the loss of all of it, and a few answers to look at."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import gather_object
+
+from wavllm_cli.data.batch import Batch, Collator
+from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration
+from wavllm_cli.model.processing_wavllm import IGNORE, WavLLMProcessor
+from wavllm_cli.recipe import Recipe, Stage, Validation
+from wavllm_cli.training.dataset import load_utterances, validation_batches
+
+
+@dataclass(frozen=True)
+class Loss:
+    """The mean loss of an answer token; None where no row could be used. `left_out`: ids whose loss was no number."""
+
+    value: float | None
+    left_out: list[str]
+
+
+class Validator:
+    """The validation manifest of a stage, shared by all processes.
+
+    Raises:
+        ManifestError, UsageError: the manifest cannot be used.
+    """
+
+    def __init__(
+        self, recipe: Recipe, stage: Stage, section: Validation, processor: WavLLMProcessor, accelerator: Accelerator
+    ):
+        self.stage, self.processor, self.accelerator = stage, processor, accelerator
+        self.samples = section.samples
+        self.max_new_tokens = recipe.generation.max_new_tokens
+        self.utterances = load_utterances(recipe.manifest(section.manifest), stage.max_audio_seconds)
+
+    @torch.no_grad()
+    def loss(self, model: WavLLMForConditionalGeneration) -> Loss:
+        """Of all rows over all processes; batches whose loss is no number are left out and named."""
+        model.eval()
+        accelerator = self.accelerator
+        total = torch.zeros(2, device=accelerator.device, dtype=torch.float64)
+        left_out: list[str] = []
+        collator = Collator(self.processor, with_targets=True)
+        rank, world = accelerator.process_index, accelerator.num_processes
+        for batch in validation_batches(self.utterances, self.stage, collator, rank, world):
+            summed = self._summed(model, batch)
+            if torch.isfinite(summed):
+                total += torch.stack([summed.double(), (batch.inputs["labels"] != IGNORE).sum().to(total)])
+            else:
+                left_out += [row.id for row in batch.rows]
+        loss, tokens = accelerator.reduce(total).tolist()
+        return Loss(loss / tokens if tokens else None, gather_object(left_out))
+
+    def _summed(self, model: WavLLMForConditionalGeneration, batch: Batch) -> torch.Tensor:
+        with self.accelerator.autocast():
+            return model(**batch.inputs.to(self.accelerator.device), num_items_in_batch=1).loss
+
+    @torch.no_grad()
+    def answers(self, model: WavLLMForConditionalGeneration) -> list[dict[str, Any]]:
+        """The first rows' ids, references and greedy answers."""
+        model.eval()
+        batch = Collator(self.processor, with_targets=False)(self.utterances.clips[: self.samples])
+        if batch.inputs is None:
+            return []
+        inputs = batch.inputs.to(self.accelerator.device)
+        with self.accelerator.autocast():
+            ids = model.generate(**inputs, do_sample=False, max_new_tokens=self.max_new_tokens)
+        texts = self.processor.answers(ids, inputs)
+        return [
+            {"id": row.id, "reference": row.target, "hypothesis": text}
+            for row, text in zip(batch.rows, texts, strict=True)
+        ]
