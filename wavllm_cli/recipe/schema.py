@@ -195,7 +195,11 @@ class Phase(Section):
 
 
 class Batch(Section):
-    """A batch is full at either limit; padding counts towards the seconds."""
+    """A batch is full at either limit; padding counts towards the seconds.
+
+    A step learns from `accumulate` batches, over all processes together: a recipe means the same on one card and on
+    eight, which share its batches. Give it as many as there are cards, or a multiple.
+    """
 
     max_seconds: Seconds
     max_utterances: Annotated[Count, at_most(MAX_UTTERANCES, "more than any device holds at once")]
