@@ -186,9 +186,9 @@ def test_texts_that_cannot_be_read(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("x.json", "", "is not valid JSON"),
-        ("x.json", json.dumps(ROWS)[:50], "is not valid JSON"),
-        ("x.json", json.dumps(ROWS, indent=1)[:50], "is not valid JSON"),
+        ("x.json", "", "not valid JSON"),
+        ("x.json", json.dumps(ROWS)[:50], "not valid JSON"),
+        ("x.json", json.dumps(ROWS, indent=1)[:50], "not valid JSON"),
         ("x.json", {}, "has no rows: "),
         ("x.json", 3, "has no rows: "),
         ("x.json", {"wer": 0.1}, "has no rows: "),
@@ -231,3 +231,19 @@ def test_a_table_knows_what_stands_in_any_of_its_rows(tmp_path):
 
 def test_of_many_names_the_first_are_listed():
     assert (listed([]), listed("ab", 2), listed("abc", 2)) == ("none", "a, b", "a, b, …")
+
+
+def test_standard_input_that_is_closed_is_named(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)
+    assert "Standard input (-) is closed" in problem(read_table, "-", {})
+
+
+def test_a_row_that_is_ambiguous_or_bottomless_is_named(tmp_path):
+    twice, deep = rows(tmp_path / "x.jsonl", '{"id": "r1", "a": 1, "a": 2}\n{"b": ' + "[" * 3000 + "\n")
+    assert twice == ' (id r1): key "a" occurs twice in an object (at character 26).'
+    assert deep.startswith(": nested more than 200 levels deep at character")
+    assert "nested more than 200 levels" in problem(rows, tmp_path / "x.json", "[" * 3000 + "]" * 3000)
+
+
+def test_long_names_are_cut_in_messages():
+    assert listed(["x" * 1000, "y"]) == f"{'x' * 80}… (1,000 characters), y"

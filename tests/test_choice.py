@@ -112,3 +112,12 @@ def test_without_choices_nothing_is_named():
 def test_a_denial_after_a_mention_counts():
     assert read_letter("By bus – incorrect. In the man's car ❌. In her father's car", CHOICES) == "C"
     assert read_letter("A is not mentioned; B is ruled out; C", CHOICES) == "C"
+
+
+def test_choices_beyond_z_are_found_by_their_words():
+    choices = [f"choice{i}" for i in range(28)]
+    assert read_letter("one two", choices) == NO_MENTION
+    assert read_letter("It is choice25.", choices) == "Z"
+    assert read_letter("It is choice26.", choices) == "AA"
+    assert read_letter("AB. choice27", choices) == "AB"
+    assert read_letter("D", choices) == "D"

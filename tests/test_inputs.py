@@ -379,3 +379,17 @@ def test_a_hundred_thousand_rows_take_seconds(tmp_path):
     assert len(one([theirs], mapping=MAP)) == 100_000
     assert len(one([mine])) == 100_000
     assert time.process_time() - start < 15  # about 2 s; generous for a busy machine
+
+
+@pytest.mark.parametrize(("key", "value"), [("text", "NaN"), ("target", "Infinity"), ("id", "-Infinity")])
+def test_what_is_no_number_is_no_text(tmp_path, key, value):
+    fields = {"id": '"a"', "target": '"x"', "text": '"y"'} | {key: value}
+    path = tmp_path / "x.json"
+    path.write_text(f"[{{{', '.join(f'{json.dumps(k)}: {v}' for k, v in fields.items())}}}]")
+    with pytest.raises(UsageError, match=rf'x.json, row 1 \(id .*\): key "{key}" is -?(nan|inf), which is neither'):
+        read_systems([str(path)])
+
+
+def test_a_system_whose_file_has_a_name_that_is_not_utf8_is_named_visibly(tmp_path):
+    path = as_lines(tmp_path / "a\udcff.jsonl", {"id": "a", "target": "x", "text": "y"})
+    assert read_systems([path])[0].name == r"a\xff"

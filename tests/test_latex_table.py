@@ -74,3 +74,8 @@ def test_what_is_not_finite_is_not_available(value):
 def test_without_published_figures_there_are_no_daggers():
     text = latex([system("ours", asr=[figure()])], published=False)
     assert "dagger" not in text and text.count(r"\midrule") == 1
+
+
+def test_what_is_invisible_can_be_seen():
+    text = latex([system("a\x1bZ\u202eb\x1fc", asr=[figure()])], published=False)
+    assert r"a\textbackslash{}x1bZ\textbackslash{}u202eb c &" in text

@@ -9,7 +9,8 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "wavllm_cli"
 LAYERS = [
-    {"errors", "strict_json"},
+    {"errors"},
+    {"strict_json"},
     {"recipe", "console"},
     {"data", "scoring.normalize", "scoring.words"},
     {"chat"},

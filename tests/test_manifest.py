@@ -109,7 +109,7 @@ def test_every_problem_is_one_sentence_with_file_line_and_id(tmp_path):
     )
     found = problems(path)
     start = [line.removeprefix(f"{path}, line ").split(":")[0] for line in found]
-    assert start == ["2", "3 (id no-audio)", "4", "5 (id long)", "6 (id task)", "7", "8 (id 7)", "10 (id nan)"]
+    assert start == ["2 (id x)", "3 (id no-audio)", "4", "5 (id long)", "6 (id task)", "7", "8 (id 7)", "10 (id nan)"]
     assert "not valid JSON" in found[0] and "character" in found[0]
     assert 'key "audio" is missing' in found[1]
     assert "'a'" in found[2] and "line 1" in found[2]
@@ -187,7 +187,7 @@ def test_read_lines_leaves_out_a_last_line_that_was_cut(tmp_path):
     path.write_text(ROWS[0].json_line() + "\n" + ROWS[1].json_line() + "\n" + ROWS[2].json_line()[:40])
     assert list(read_lines(path, Utterance)) == ROWS[:2]
     path.write_text(ROWS[0].json_line()[:30] + "\n" + ROWS[1].json_line() + "\n")
-    with pytest.raises(ManifestError, match="line 1: not valid JSON"):
+    with pytest.raises(ManifestError, match=r"line 1 \(id a\): not valid JSON"):
         list(read_lines(path, Utterance))
 
 
@@ -234,3 +234,38 @@ def test_a_hundred_thousand_rows_take_seconds(tmp_path):
     start = time.process_time()
     assert len(read_manifest(path)) == 100_000
     assert time.process_time() - start < 8  # about 1.2 s; generous for a busy machine
+
+
+# --- what would be taken for something else ---
+
+
+def test_a_key_that_occurs_twice_is_named(tmp_path):
+    twice = json.dumps(ASR)[:-1] + ', "target": "other"}'
+    assert problems(jsonl(tmp_path / "m.jsonl", twice)) == [
+        f'{tmp_path}/m.jsonl, line 1 (id a): key "target" occurs twice in an object (at character {len(twice) - 8}).'
+    ]
+    parts = {**II, "parts": [{"task": "asr", "prompt": "p", "target": "t"}] * 2}  # each has its own keys
+    assert len(read_manifest(jsonl(tmp_path / "m.jsonl", parts))) == 1
+
+
+@pytest.mark.parametrize("task", ["ii", "cot"])
+def test_a_part_is_no_multi_task_row_itself(tmp_path, task):
+    row = {**II, "parts": [{"task": task, "prompt": "p", "target": "t"}]}
+    (problem,) = problems(jsonl(tmp_path / "m.jsonl", row))
+    assert "line 1 (id c): key \"parts.0.task\" should be 'asr', 'st'" in problem and f"not '{task}'." in problem
+
+
+def test_bottomless_nesting_and_endless_ids_are_problems_of_their_row(tmp_path):
+    deep = json.dumps(ASR)[:-1] + ', "steps": ' + "[" * 3000 + "]" * 3000 + "}"
+    (problem,) = problems(jsonl(tmp_path / "m.jsonl", deep), Hypothesis)
+    assert "line 1: nested more than 200 levels deep" in problem
+    (problem,) = problems(jsonl(tmp_path / "m.jsonl", {**ASR, "id": "x" * 100_000, "task": "sing"}))
+    assert f"(id {'x' * 80}… (100,000 characters)): key" in problem and len(problem) < 400
+
+
+def test_a_damaged_parquet_is_one_problem(tmp_path):
+    (tmp_path / "m.parquet").write_bytes(b"PAR1" + b"x" * 100 + b"PAR1")
+    with pytest.raises(ManifestError) as caught:
+        read_manifest(tmp_path / "m.parquet")
+    (problem,) = caught.value.args
+    assert "\n" not in problem and "cannot be read as Parquet" in problem and problem.count(".") == 2

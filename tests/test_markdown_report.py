@@ -112,3 +112,8 @@ def test_comparisons_show_difference_p_values_and_rows():
     assert "## b against a" in text
     expected = ["asr", "wer ↓", "6.00 %", "5.00 %", "-1.00", "-2.00 … 0.00", r"\< 0.001", "0.030", "9 / 28 / 3"]
     assert cells(text, "| asr") == expected
+
+
+def test_what_is_invisible_can_be_seen():
+    text = markdown([system("a\x1b[2J\x00\u202eb\x1fc", asr=[figure()])], [], published=False)
+    assert r"a\\x1b\[2J\\x00\\u202eb c" in text

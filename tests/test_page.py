@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from wavllm_cli.console import STEERING
 from wavllm_cli.scoring.page import Axis, histogram, interval_plot, link, page, sort_key
 from wavllm_cli.scoring.report import Failure, Figure, Item, Robustness, Scores, TaskScores
 from wavllm_cli.scoring.significance import Change, Comparison, Difference
@@ -236,3 +237,13 @@ def test_a_page_of_usual_size_is_small():
     each = {"wer": [rng.random() for _ in range(2000)]}
     tasks = {name: TaskScores(2000, [figure()], [], 0, items, each=each) for name in ("asr", "ii/asr", "cot/asr")}
     assert len(page([Scores("ours", tasks, "basic", 7)], [], True, Path()).encode()) < 100_000
+
+
+def test_what_is_invisible_can_be_seen():
+    text = page([system(word="a\x1b[2J\x00\x9b\u202eb\u2028", text="the\u202e cat")], [], False, Path())
+    assert r"a\x1b[2J\x00\x9b\u202eb\u2028" in text and not STEERING.search(text.replace("\n", "").replace("\t", ""))
+    assert "&lt;script&gt;" in page([system(word=HOSTILE)], [], False, Path())  # once, and not twice
+
+
+def test_a_recording_whose_name_is_not_utf8_is_linked():
+    assert link("a\udcff.wav", Path()) == "a%FF.wav"

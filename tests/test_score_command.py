@@ -361,10 +361,8 @@ def test_an_output_that_cannot_be_written(wavllm, folder, suffix):
     write(folder / "ours.jsonl", ROWS)
     (folder / f"scores.{suffix}" / "in the way").mkdir(parents=True)
     code, out, err = wavllm("score", "ours.jsonl")
-    assert (code, out) == (1, "")
-    assert err.startswith(f"error: scores.{suffix} cannot be written: ")
-    for path in folder.glob("scores.*"):  # what is there is complete
-        assert path.is_dir() or path.read_text().rstrip().endswith(("}", "`", "</html>"))
+    assert (code, out, err) == (2, "", f"error: scores.{suffix} is a folder: the output must be a file.\n")
+    assert len(list(folder.glob("scores.*"))) == 1
 
 
 # --- judges ---
@@ -468,8 +466,8 @@ def test_verdicts_have_a_place_before_they_are_paid_for(wavllm, judges, folder):
     server, options = judges()
     line = ("score", "ours.jsonl", *options, "--prices", "prices.yaml", "-o")
     code, _, err = wavllm(*line, "ours.jsonl/scores.json")
-    said = "error: ours.jsonl/scores.json.tiny.jsonl.costs.jsonl cannot be written: File exists.\n"
-    assert (code, err) == (1, said) and not server.requests
+    said = f"error: ours.jsonl/scores.json cannot be the output: {folder}/ours.jsonl is a file, not a folder.\n"
+    assert (code, err) == (2, said) and not server.requests
     assert wavllm(*line, "new/scores.json")[0] == 0 and len(server.requests) == 2
 
 
@@ -563,3 +561,15 @@ def test_scoring_itself_imports_nothing_heavy():
     modules = imported("import wavllm_cli.scoring, wavllm_cli.scoring.command")
     assert "wavllm_cli.scoring.command" in modules
     assert not modules & {"torch", "transformers", "numpy", "jiwer", "sacrebleu", "openai", "jinja2", "rouge_score"}
+
+
+def test_an_output_that_cannot_be_is_found_before_the_work(wavllm, tmp_path):
+    (tmp_path / "a.txt").write_text("one two\n")
+    line = ["score", tmp_path / "a.txt", "-r", tmp_path / "a.txt"]
+    under = wavllm(*line, "-o", tmp_path / "a.txt" / "s.json")
+    assert under[0] == 2 and "a.txt is a file, not a folder" in under[2]
+    (tmp_path / "s.html").mkdir()
+    folder = wavllm(*line, "-o", tmp_path / "s.json")
+    assert folder[0] == 2 and "s.html is a folder" in folder[2]
+    assert wavllm(*line, "--seed", "-1")[0] == 2
+    assert not (tmp_path / "s.json").exists()

@@ -16,8 +16,8 @@ def test_numbers_that_json_does_not_have_become_null():
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('{"a": 1, "b": {"a": 2}, "a": 3}', 'duplicate key "a"'),
-        ("[" * 3000 + "]" * 3000, "recursion limit"),
+        ('{"a": 1, "b": {"a": 2}, "a": 3}', 'key "a" occurs twice in an object .at character 29.'),
+        ("[" * 3000 + "]" * 3000, "nested more than 200 levels deep at character 202"),
         ('{"a": 1', "EOF"),
     ],
 )

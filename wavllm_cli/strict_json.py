@@ -2,8 +2,15 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
+
+import jiter
+
+from wavllm_cli.errors import shortened
+
+DUPLICATE = re.compile('Detected duplicate key "(.*)" (at .*)', re.DOTALL)
 
 
 def dumps(value: Any, indent: int | None = None, ascii: bool = False) -> str:
@@ -18,11 +25,29 @@ def loads(content: bytes | str) -> Any:
     """The value of a JSON text.
 
     Raises:
-        ValueError: it is not valid, an object has a key twice, or it is nested more than 200 levels deep.
+        ValueError: it is not valid, an object has a key twice, or it is nested more than 200 levels deep; the message
+            is a part of a sentence.
     """
-    import jiter
+    try:
+        return jiter.from_json(content.encode() if isinstance(content, str) else content, catch_duplicate_keys=True)
+    except ValueError as error:
+        said = str(error).replace("at line 1 column", "at character")
+        twice = DUPLICATE.fullmatch(said)
+        if twice:
+            raise ValueError(f'key "{shortened(twice[1])}" occurs twice in an object ({twice[2]})') from None
+        if said.startswith("recursion limit exceeded"):
+            raise ValueError(
+                f"nested more than 200 levels deep {said.removeprefix('recursion limit exceeded ')}"
+            ) from None
+        raise ValueError(f"not valid JSON ({said})") from None
 
-    return jiter.from_json(content.encode() if isinstance(content, str) else content, catch_duplicate_keys=True)
+
+def readable(content: bytes) -> Any:
+    """What can be read of a JSON text that is not as it should be, for a message; None where that is nothing."""
+    try:
+        return jiter.from_json(content, partial_mode=True)
+    except ValueError:
+        return None
 
 
 def finite(value: Any) -> Any:

@@ -14,7 +14,7 @@ app = App(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Seed = Annotated[int, typer.Option(help="Makes the same choices every time.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, metavar="<int>", help="Makes the same choices every time.")]
 Json = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON to stdout.")]
 Dtype = Literal["float32", "bfloat16", "float16"]
 

@@ -6,7 +6,6 @@ with an answer.
 
 import gzip
 import io
-import json
 import os
 import zlib
 from collections.abc import Collection, Iterable, Iterator
@@ -17,12 +16,13 @@ from typing import Annotated, Any, Literal, TypeVar, overload
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from wavllm_cli import console
+from wavllm_cli import console, strict_json
 from wavllm_cli.data import tsv
 from wavllm_cli.data.files import replacing
-from wavllm_cli.errors import ManifestError
+from wavllm_cli.errors import ManifestError, reason, shortened
 
 Task = Literal["asr", "st", "sv", "er", "sqa", "sqqa", "sft", "ii", "cot"]
+PartTask = Literal["asr", "st", "sv", "er", "sqa", "sqqa", "sft"]  # what ii and cot are made of
 
 MANIFEST_SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet", ".tsv")
 MAX_PROBLEMS = 10  # reported at once
@@ -35,7 +35,7 @@ class Part(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    task: Task
+    task: PartTask
     prompt: str
     target: str | None = None
 
@@ -152,7 +152,7 @@ def checked(rows: Iterable[tuple[int, Row | str]], name: str, unit: str = "line"
         if isinstance(row, str):
             problems.append(f"{name}, {unit} {number}{row}")
         elif row.id in numbers:
-            taken = f"id {row.id!r} is already taken by {unit} {numbers[row.id]}"
+            taken = f"id {shortened(row.id)!r} is already taken by {unit} {numbers[row.id]}"
             problems.append(f"{name}, {unit} {number}: {taken}.")
         else:
             numbers[row.id] = number
@@ -231,10 +231,10 @@ def parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                     # A column has a value in every row, null where JSON would leave the key out.
                     yield number, {k: v for k, v in row.items() if v is not None or k in ("audio", "target")}
     except (OSError, ArrowException) as error:
-        raise ManifestError(f"{path} cannot be read as Parquet: {error}.") from error
+        raise ManifestError(f"{path} cannot be read as Parquet: {reason(error).rstrip('.')}.") from error
 
 
-def validated(fields: dict[str, Any], model: type[Row]) -> Row | str:
+def validated(fields: Any, model: type[Row]) -> Row | str:
     """A row made of its fields, or what is wrong with it, to stand after `FILE, line N`."""
     try:
         return model.model_validate(fields)
@@ -243,21 +243,23 @@ def validated(fields: dict[str, Any], model: type[Row]) -> Row | str:
 
 
 def _validated_json(text: bytes, model: type[Row]) -> Row | str:
+    text = text.strip()
     try:
-        return model.model_validate_json(text.strip())
-    except ValidationError as error:
-        try:
-            fields = json.loads(text)
-        except ValueError:
-            fields = None
-        return _sentence(error, fields)
+        fields = strict_json.loads(text)
+    except ValueError as error:
+        return f"{row_name(strict_json.readable(text))}: {error}."
+    return validated(fields, model)
 
 
 def _sentence(error: ValidationError, fields: Any) -> str:
     """What is wrong with a row, to stand after `FILE, line N`."""
     problems = problems_in(error)
-    name = f" (id {fields['id']})" if isinstance(fields, dict) and "id" in fields else ""
-    return f"{name}: {'; '.join(problems)}".rstrip(".") + ("" if problems[-1].endswith("?") else ".")
+    return f"{row_name(fields)}: {'; '.join(problems)}".rstrip(".") + ("" if problems[-1].endswith("?") else ".")
+
+
+def row_name(fields: Any) -> str:
+    """A row's id, to stand after `FILE, line N`; nothing where it has none."""
+    return f" (id {shortened(fields['id'])})" if isinstance(fields, dict) and "id" in fields else ""
 
 
 def problems_in(error: ValidationError) -> list[str]:
@@ -321,7 +323,7 @@ def _distinct(rows: Iterable[Utterance], path: Path) -> Iterator[Utterance]:
     ids: set[str] = set()
     for row in rows:
         if row.id in ids:
-            raise ManifestError(f"{path} cannot be written: id {row.id!r} occurs twice.")
+            raise ManifestError(f"{path} cannot be written: id {shortened(row.id)!r} occurs twice.")
         ids.add(row.id)
         yield row
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from random import Random
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
-from wavllm_cli.data.manifest import Part, Utterance
+from wavllm_cli.data.manifest import Part, PartTask, Utterance
 from wavllm_cli.prompts.pools import POOL_TASKS, Split, by_role, fill, load_pool, load_roles, split_pool
 
 Kind = Literal["ii", "cot"]
@@ -85,7 +85,7 @@ def build(kind: Kind, combination: Combination, wordings: Wordings, seed: int) -
             "target_language": next((row.target_language for row in about_clip if row.target_language), None),
             "choices": None,
             "parts": [
-                Part(task=step.row.task, prompt=clause[-1], target=step.row.target)
+                Part(task=cast(PartTask, step.row.task), prompt=clause[-1], target=step.row.target)
                 for step, clause in zip(combination, clauses, strict=True)
             ],
         }

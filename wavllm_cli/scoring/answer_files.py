@@ -5,7 +5,6 @@ entry by entry.
 """
 
 import gzip
-import json
 import reprlib
 import sys
 import zlib
@@ -15,10 +14,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pydantic_core import from_json
-
-from wavllm_cli.data.manifest import MANIFEST_SUFFIXES, parquet_rows
-from wavllm_cli.errors import ManifestError, UsageError
+from wavllm_cli import strict_json
+from wavllm_cli.data.manifest import MANIFEST_SUFFIXES, parquet_rows, row_name
+from wavllm_cli.errors import ManifestError, UsageError, shortened
 
 MAX_LISTED = 20  # keys in a message
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -127,13 +125,15 @@ def _require_file(path: Path) -> None:
 
 def _content(path: Path | None) -> bytes:
     """All of a file, or of standard input."""
-    if path is None:
-        return sys.stdin.buffer.read().removeprefix(BYTE_ORDER_MARK)
+    if path is None and sys.stdin is None:
+        raise UsageError("Standard input (-) is closed: pipe the answers into this command.")
     try:
+        if path is None:
+            return sys.stdin.buffer.read().removeprefix(BYTE_ORDER_MARK)
         with gzip.open(path) if path.name.endswith(".gz") else path.open("rb") as file:
             return file.read().removeprefix(BYTE_ORDER_MARK)
     except (OSError, EOFError, zlib.error) as error:  # gzip raises all three
-        raise ManifestError(f"{path} cannot be read: {error}.") from error
+        raise ManifestError(f"{path or 'Standard input'} cannot be read: {error}.") from error
 
 
 def _lines(path: Path) -> list[str]:
@@ -156,9 +156,9 @@ def _json_lines(content: bytes) -> list[tuple[int, Raw]]:
 
 def _json_line(line: bytes) -> Raw:
     try:
-        return _row(from_json(line))
+        return _row(strict_json.loads(line))
     except ValueError as error:
-        return f": not valid JSON ({str(error).replace('at line 1 column', 'at character')})."
+        return f"{row_name(strict_json.readable(line))}: {error}."
 
 
 def _row(value: Any) -> Raw:
@@ -171,25 +171,15 @@ def _row(value: Any) -> Raw:
 def _json_table(path: Path, named: Mapping[str, str], place: str | None) -> Table:
     content = _content(path)
     try:
-        value = json.loads(content, object_pairs_hook=_object)
+        value = strict_json.loads(content)
     except ValueError as error:
         if b"\n" in content.strip() and isinstance(_json_line(content.split(b"\n", 1)[0]), dict):
             return Table(str(path), path, "line", _json_lines(content))  # JSON Lines under the name of JSON
-        raise ManifestError(f"{path} is not valid JSON: {error}.") from error
+        raise ManifestError(f"{path} cannot be read: {error}.") from error
     rows = _find_rows(value, path, named, place)
     if isinstance(rows, dict):
         rows = [row | {"id": id} if isinstance(row, dict) else {"id": id, "text": row} for id, row in rows.items()]
     return Table(str(path), path, "row", [(number, _row(row)) for number, row in enumerate(rows, 1)])
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object, whose keys may be ids: none may be lost."""
-    value: dict[str, Any] = {}
-    for key, inner in pairs:
-        if key in value:
-            raise ValueError(f'key "{key}" occurs twice in an object')
-        value[key] = inner
-    return value
 
 
 def _find_rows(value: Any, path: Path, named: Mapping[str, str], place: str | None) -> list[Any] | dict[str, Any]:
@@ -275,7 +265,7 @@ def _leaves(row: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
 def listed(names: Iterable[str], most: int = MAX_LISTED) -> str:
     """Names for a message, the first of them if there are many."""
     names = list(names)
-    return ", ".join(names[:most] + ["…"] * (len(names) > most)) or "none"
+    return ", ".join([*map(shortened, names[:most])] + ["…"] * (len(names) > most)) or "none"
 
 
 def _with_lengths(lists: Mapping[str, list[Any]]) -> str:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import chain, count, islice, product
 from string import ascii_uppercase
 
 from wavllm_cli.scoring.commitment import NO_MENTION, denied, from_json, is_read, negated, only, without_question
@@ -67,9 +68,9 @@ def read_letter(text: str, choices: Sequence[str], question: str = "") -> str:
         question: as it was asked; an answer that begins by repeating it names no choice thereby.
 
     Returns:
-        A capital letter, or `NO_MENTION` or `SEVERAL`.
+        A capital letter (after Z: AA, AB …), or `NO_MENTION` or `SEVERAL`.
     """
-    letters = [chr(ord("A") + i) for i in range(len(choices))]
+    letters = _labels(len(choices))
     text = _apart(without_question(from_json(text), question).translate(APOSTROPHES))
     text = _WHETHER.sub(" ", text)
     bare = re.fullmatch(r"\W*([A-Za-z])\W*", text)
@@ -84,6 +85,12 @@ def read_letter(text: str, choices: Sequence[str], question: str = "") -> str:
         return NO_MENTION
     claim = _REASON.split(text, 1)[0]
     return only(found or _paraphrased(claim, choices, letters) or _paraphrased(text, choices, letters))
+
+
+def _labels(number: int) -> list[str]:
+    """A to Z, then AA, AB …: those are found by their words alone."""
+    sizes = (product(ascii_uppercase, repeat=size) for size in count(1))
+    return ["".join(label) for label in islice(chain.from_iterable(sizes), number)]
 
 
 def _named(text: str, choices: Sequence[str], letters: Sequence[str]) -> set[str]:

@@ -9,7 +9,7 @@ from urllib.parse import quote as percent_encoded
 from wavllm_cli import console, strict_json
 from wavllm_cli.chat.report import Estimate, Waiting
 from wavllm_cli.chat.settings import Settings
-from wavllm_cli.data.files import write_text
+from wavllm_cli.data.files import require_output, write_text
 from wavllm_cli.data.manifest import Hypothesis, Task
 from wavllm_cli.errors import UsageError
 from wavllm_cli.scoring import ifr, judge, latex_table, markdown_report, terminal
@@ -143,6 +143,8 @@ def _require_sound_names(output: Path, latex: Path | None, inputs: Iterable[Path
     if output.suffix != ".json":
         raise UsageError(f"{output} cannot be written: the name of --output ends in .json, .md and .html go beside it.")
     outputs = _outputs(output, latex)
+    for path in outputs:
+        require_output(path)
     read = {path.resolve() for path in inputs if path}
     for i, path in enumerate(outputs):
         if path.resolve() in read:

@@ -4,6 +4,7 @@ Four forms become the same rows: our own hypotheses, answers beside a manifest, 
 JSON, whose keys a mapping translates. Nothing is dropped: ids that do not fit are an error that counts and names them.
 """
 
+import math
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,8 +12,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from wavllm_cli.console import visible
 from wavllm_cli.data.manifest import Hypothesis, Task, Utterance, checked, misspelt_key, read_manifest, validated
-from wavllm_cli.errors import ManifestError, UsageError
+from wavllm_cli.errors import ManifestError, UsageError, shortened
 from wavllm_cli.scoring.answer_files import ABSENT, Raw, Table, at, is_text, listed, read_table, read_texts
 
 MAX_IDS = 5  # ids in an error
@@ -216,6 +218,10 @@ def _completed(
 ) -> dict[str, Any] | str:
     """The fields of a row that is not all of a hypothesis; null is as good as no key, but not as an answer."""
     taken = {key: at(raw, name) for key, name in translation.items()}
+    for key, value in taken.items():
+        if key in TEXTS and isinstance(value, float) and not math.isfinite(value):
+            id = taken.get("id", number)
+            return f' (id {shortened(id)}): key "{translation[key]}" is {value}, which is neither text nor a number.'
     fields = {
         key: _as_text(value) if key in TEXTS else value
         for key, value in taken.items()
@@ -224,9 +230,9 @@ def _completed(
     fields = {"id": str(number), "audio": None, "prompt": ""} | fields
     for key in ("text",) if known is not None else ("text", "target"):
         if key in translation and key not in fields:
-            return f' (id {fields["id"]}): key "{translation[key]}" is missing.'
+            return f' (id {shortened(fields["id"])}): key "{translation[key]}" is missing.'
     if fields["text"] is None:
-        return f' (id {fields["id"]}): key "{translation["text"]}" is null; an answer without words is "".'
+        return f' (id {shortened(fields["id"])}): key "{translation["text"]}" is null; an answer without words is "".'
     if known is not None and isinstance(fields["id"], str) and fields["id"] in known:
         fields |= dict(known[fields["id"]])
     return fields
@@ -263,17 +269,23 @@ def _require_same_questions(
             id = differing[0]
             raise ManifestError(
                 f"{name} and {of} cannot be compared: the {key}s differ in {len(differing)} of {len(rows)} rows, "
-                f"e.g. id {id}: {getattr(rows[id], key)!r} and {getattr(first[id], key)!r}."
+                f"e.g. id {shortened(id)}: {_shown(rows[id], key)} and {_shown(first[id], key)}."
             )
+
+
+def _shown(row: Hypothesis, key: str) -> str:
+    value = getattr(row, key)
+    return "none" if value is None else repr(shortened(value))
 
 
 def _names(paths: Sequence[Path | None], systems: Sequence[list[Hypothesis]]) -> list[str]:
     """A name for each system: its own or the file's stem; where two are alike, the stems, then the folders' too."""
-    stems = ["stdin" if path is None else Path(path.name.removesuffix(".gz")).stem for path in paths]
+    stems = ["stdin" if path is None else visible(Path(path.name.removesuffix(".gz")).stem) for path in paths]
     shared = [{row.system for row in rows} for rows in systems]
     own = [(next(iter(names)) if len(names) == 1 else None) or stem for names, stem in zip(shared, stems, strict=True)]
     folders = [
-        f"{path.absolute().parent.name}/{stem}" if path else stem for path, stem in zip(paths, stems, strict=True)
+        f"{visible(path.absolute().parent.name)}/{stem}" if path else stem
+        for path, stem in zip(paths, stems, strict=True)
     ]
     for names in (own, stems, folders):
         if len(set(names)) == len(names):

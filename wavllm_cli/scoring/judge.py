@@ -3,12 +3,12 @@
 The rules of `ifr` decide on the same without a network. `INSTRUCTIONS` is what a model is told; reports print it.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote as percent_encoded
 
+from wavllm_cli import strict_json
 from wavllm_cli.chat.batch import StillRunning
 from wavllm_cli.chat.report import Estimate, Report, Waiting
 from wavllm_cli.chat.request import Answer, Request
@@ -212,7 +212,7 @@ def _followed(verdicts: Sequence[Verdict]) -> list[bool]:
 
 def _line(row: str, verdicts: Sequence[Verdict]) -> str:
     line = {"id": row, "verdicts": [verdict.model_dump() for verdict in verdicts]}
-    return json.dumps(line, ensure_ascii=False) + "\n"
+    return strict_json.dumps(line) + "\n"
 
 
 # --- two judges ---

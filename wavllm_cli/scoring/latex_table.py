@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
+from wavllm_cli.console import visible
 from wavllm_cli.scoring.published import SOURCES, Published, published_for
 from wavllm_cli.scoring.report import Figure, Scores
 from wavllm_cli.scoring.shown import find, is_best, label, method, metric_columns, show_value, signatures
@@ -51,7 +52,7 @@ def latex(scores: Sequence[Scores], published: bool) -> str:
             r"\bottomrule",
             r"\end{tabular}",
             r"\end{table}",
-            *(f"% {signature}" for signature in signatures(scores)),
+            *(f"% {visible(signature, keep='')}" for signature in signatures(scores)),
             "",
         ]
     )
@@ -104,4 +105,4 @@ def _row(cells: Iterable[str]) -> str:
 
 def _plain(text: str) -> str:
     """Text in which nothing is markup, on one line."""
-    return "".join(ESCAPES.get(c, c) for c in " ".join(text.split()))
+    return "".join(ESCAPES.get(c, c) for c in visible(" ".join(text.split())))

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from wavllm_cli.console import visible
 from wavllm_cli.scoring.published import SOURCES, published_for
 from wavllm_cli.scoring.report import Scores
 from wavllm_cli.scoring.shown import (
@@ -45,7 +46,7 @@ def markdown(scores: Sequence[Scores], comparisons: Sequence[Comparison], publis
     if published:
         parts.append("Published figures: " + "; ".join(f"*{key}* – {text}" for key, text in SOURCES.items()) + ".")
     if made := signatures(scores):
-        parts += ["## Signatures", "\n".join(f"- `{signature}`" for signature in made)]
+        parts += ["## Signatures", "\n".join(f"- `{visible(signature, keep='')}`" for signature in made)]
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
@@ -126,4 +127,4 @@ def _table(heads: Row, rows: Iterable[Row]) -> str:
 
 def _plain(text: str) -> str:
     """Text in which nothing is markup, on one line."""
-    return re.sub(r"([\\`*_\[\]<>|&~#])", r"\\\1", " ".join(text.split()))
+    return re.sub(r"([\\`*_\[\]<>|&~#])", r"\\\1", visible(" ".join(text.split())))

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import wavllm_cli
+from wavllm_cli.console import visible
 from wavllm_cli.scoring import shown
 from wavllm_cli.scoring.normalize import get_normalizer
 from wavllm_cli.scoring.published import SOURCES, published_for
@@ -39,7 +40,11 @@ def page(
     import jinja2
 
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: visible(value) if type(value) is str else value,  # markup has been through it
     )
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         scores=scores,
@@ -186,4 +191,4 @@ def sort_key(value: float) -> str:
 
 def link(audio: str, folder: Path) -> str:
     """The address of a recording, relative to the page's folder."""
-    return quote(Path(os.path.relpath(Path(audio).absolute(), folder.absolute())).as_posix())
+    return quote(os.fsencode(Path(os.path.relpath(Path(audio).absolute(), folder.absolute())).as_posix()))
