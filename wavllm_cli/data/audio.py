@@ -3,7 +3,6 @@
 Reads what libsndfile reads: wav, flac, mp3, ogg, opus, NIST SPHERE, aiff, au, caf.
 """
 
-import re
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -13,39 +12,42 @@ import soundfile
 import soxr
 
 from wavllm_cli import console
+from wavllm_cli.data.audio_file import AudioFile, opened, opened_path
 from wavllm_cli.data.files import replacing
-from wavllm_cli.errors import AudioError, UsageError
+from wavllm_cli.data.levels import Levels, is_silent
+from wavllm_cli.errors import AudioError
+
+__all__ = ["SAMPLE_RATE", "AudioInfo", "audio_info", "decode_audio", "is_silent", "load", "read_audio", "write_wav"]
 
 SAMPLE_RATE = 16_000  # Hz
-SILENCE = 10 ** (-60 / 20)  # peak of full scale: -60 dBFS
-SLACK = 0.1  # seconds a clip may be shorter than promised without a warning: durations are often rounded
-LEAST_SHARE = 0.5  # of the promised samples; a clip with fewer is not used
-
-NEEDS_FFMPEG = (".m4a", ".mp4", ".aac", ".wma", ".webm", ".mkv")
+LONGEST = 4 * 3600  # seconds in one piece: 0.9 GB as they are returned
+ENDLESS = 1 << 62  # frames; what a manifest asks for may be more than a number of them can hold
 
 
 @dataclass(frozen=True)
 class AudioInfo:
-    """What a file's header says."""
+    """What a file holds."""
 
     sample_rate: int  # Hz
     channels: int
-    duration: float  # seconds
+    duration: float  # seconds that can be decoded, whatever the header says
 
 
 def audio_info(path: str | Path) -> AudioInfo:
-    """Read the header only.
+    """Measure a file: its header is read and held against the file, and only where that is not enough it is decoded.
 
     Raises:
         UsageError: there is no such file.
-        AudioError: it is not audio.
+        AudioError: it is not audio, or damaged, or less than half of what its header promises is there.
     """
-    with _open(Path(path)) as sound:
-        return AudioInfo(sound.samplerate, sound.channels, sound.frames / sound.samplerate)
+    with opened_path(Path(path)) as audio:
+        frames = audio.measured()
+        _warn(audio.notes)
+        return AudioInfo(audio.rate, audio.channels, frames / audio.rate)
 
 
 def read_audio(path: str | Path, start: float = 0.0, duration: float | None = None) -> np.ndarray:
-    """Read a file or a segment of it; nothing before or after the segment is decoded.
+    """Read a file or a segment of it; nothing before or after the segment is decoded, where the format allows it.
 
     A clip shorter than its header or `duration` promises is used with a warning while at least half of it is there.
 
@@ -61,46 +63,70 @@ def read_audio(path: str | Path, start: float = 0.0, duration: float | None = No
         UsageError: there is no such file.
         AudioError: the file or segment holds no usable audio; the message says why.
     """
-    with _open(Path(path)) as sound:
-        return _read(sound, str(path), start, duration)
+    samples, notes = load(path, start, duration)
+    _warn(notes)
+    return samples
+
+
+def load(path: str | Path, start: float = 0.0, duration: float | None = None) -> tuple[np.ndarray, list[str]]:
+    """As `read_audio`, but what a user should know of the clip is returned, a sentence each, instead of said."""
+    with opened_path(Path(path)) as audio:
+        return _read(audio, start, duration)
 
 
 def decode_audio(data: bytes, name: str) -> np.ndarray:
-    """As `read_audio`, for the bytes of a whole file; errors call it `name`."""
-    with _opened(BytesIO(data), name) as sound:
-        return _read(sound, name, 0.0, None)
+    """As `read_audio`, for the bytes of a whole file; messages call it `name`."""
+    with opened(BytesIO(data), name) as audio:
+        samples, notes = _read(audio, 0.0, None)
+    _warn(notes)
+    return samples
 
 
-def _read(sound: soundfile.SoundFile, name: str, start: float, duration: float | None) -> np.ndarray:
-    rate, there = sound.samplerate, sound.frames
-    if there == 0:
-        raise AudioError(f"{name} holds no audio: it has a header and zero samples.")
-    first = round(start * rate)
-    if first >= there:
-        raise AudioError(f"{name} is {there / rate:.2f} s long: a segment cannot begin at {start:.2f} s.")
-    promised = _promised_frames(sound) - first if duration is None else round(duration * rate)
-    try:
-        sound.seek(first)
-        samples = sound.read(promised, dtype="float32", always_2d=True)
-    except soundfile.LibsndfileError as error:
-        reason = error.error_string.removeprefix("Error : ").strip(" .")
-        raise AudioError(f"{name} is damaged: {reason}.") from error
-    if len(samples) < LEAST_SHARE * promised:
-        raise AudioError(f"{name} is cut off: {len(samples) / rate:.2f} s of {promised / rate:.2f} s are there.")
-    if len(samples) < promised - SLACK * rate:
-        console.warn(f"{name} is cut off: {len(samples) / rate:.2f} s of {promised / rate:.2f} s are there and used.")
-    if not np.isfinite(samples).all():
-        raise AudioError(f"{name} holds samples that are not numbers (NaN or infinite).")
-    mono = samples.mean(axis=1)
+_said: set[str] = set()
+
+
+def _warn(notes: list[str]) -> None:
+    """Once for each clip, however often it is read."""
+    for note in notes:
+        if note not in _said:
+            _said.add(note)
+            console.warn(note)
+
+
+def _read(audio: AudioFile, start: float, duration: float | None) -> tuple[np.ndarray, list[str]]:
+    name, rate = audio.name, audio.rate
+    first = round(min(start * rate, ENDLESS))
+    asked = None if duration is None else round(min(duration * rate, ENDLESS))
+    if audio.frames is not None and (audio.frames == 0 or first >= audio.frames):
+        raise audio.nothing_from(start)
+    promised = asked if asked is not None or audio.promised is None else audio.promised - first
+    rest = None if audio.frames is None else audio.frames - first
+    count = rest if asked is None else asked if rest is None else min(asked, rest)
+    mono, levels = _decoded(audio, first, count, None)
+    if not len(mono) and asked != 0:
+        raise audio.nothing_from(start)
+    audio.settle(len(mono), promised, first, is_segment=asked is not None)
+    scale = levels.scale(name)
+    if levels.channel is not None:
+        mono, _ = _decoded(audio, first, count, levels.channel)
+    if scale != 1:
+        mono = mono / np.float32(scale)
     mono = mono if rate == SAMPLE_RATE else soxr.resample(mono, rate, SAMPLE_RATE, quality="HQ")
     if not len(mono):
-        raise AudioError(f"{name}: a segment of {promised} samples is too short to be heard.")
-    return mono
+        raise AudioError(f"{name}: a clip of {count} samples at {rate:,} Hz is too short to be heard.")
+    return mono, audio.notes + levels.notes(name)
 
 
-def is_silent(samples: np.ndarray) -> bool:
-    """Whether (samples,) never rise above -60 dBFS."""
-    return len(samples) == 0 or float(np.abs(samples).max()) < SILENCE
+def _decoded(audio: AudioFile, first: int, count: int | None, channel: int | None) -> tuple[np.ndarray, Levels]:
+    """(samples,) of one channel, or the mean of all; and the figures of all of them."""
+    levels, pieces, most = Levels(), [], LONGEST * audio.rate
+    for block in audio.blocks(first, count):
+        mean = levels.add(block)
+        pieces.append(mean if channel is None else block[:, channel])
+        most -= len(block)
+        if most < 0:
+            raise AudioError(f"{audio.name} is longer than {LONGEST / 3600:g} h: read it in segments.")
+    return np.concatenate(pieces) if pieces else np.zeros(0, np.float32), levels
 
 
 def write_wav(path: str | Path, samples: np.ndarray) -> None:
@@ -112,29 +138,3 @@ def write_wav(path: str | Path, samples: np.ndarray) -> None:
     soundfile.write(wav, samples, SAMPLE_RATE, format="WAV", subtype="PCM_16")
     with replacing(Path(path), durable=False) as draft:
         draft.write_bytes(wav.getbuffer())
-
-
-def _open(path: Path) -> soundfile.SoundFile:
-    if not path.is_file():
-        raise UsageError(f"{path} is a folder, not audio." if path.is_dir() else f"There is no audio file {path}.")
-    return _opened(path, str(path))
-
-
-def _opened(file: Path | BytesIO, name: str) -> soundfile.SoundFile:
-    if (len(file.getbuffer()) if isinstance(file, BytesIO) else file.stat().st_size) == 0:
-        raise AudioError(f"{name} is empty (0 bytes).")
-    try:
-        return soundfile.SoundFile(file)
-    except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: .raw, which has no header
-        suffix = Path(name).suffix.lower()
-        if suffix in NEEDS_FFMPEG:
-            raise AudioError(f"{name} cannot be read: convert {suffix} to wav or flac first.") from error
-        raise AudioError(f"{name} is not audio that can be read (wav, flac, mp3, ogg, opus or NIST SPHERE).") from error
-
-
-def _promised_frames(sound: soundfile.SoundFile) -> int:
-    """The number of frames by the header; libsndfile itself counts what a cut wav or aiff has left."""
-    sizes = re.search(r"^ ?(?:data|SSND) : (\d+) \(should be (\d+)\)", sound.extra_info, re.MULTILINE)
-    if not sizes or int(sizes[1]) >= 0x7FFF0000:  # written to a pipe: the size was not known
-        return sound.frames
-    return round(sound.frames * int(sizes[1]) / int(sizes[2]))

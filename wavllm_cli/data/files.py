@@ -10,6 +10,7 @@ import os
 import platform
 import re
 import shutil
+import stat
 import time
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -19,6 +20,7 @@ from zlib import crc32
 from wavllm_cli.errors import UsageError, WavLLMError
 
 FULL = 1_000_000  # bytes free, at most, on a disk that is taken for full when a library only says that it failed
+KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 
 
@@ -89,23 +91,21 @@ def require_output(path: Path, inputs: Iterable[Path] = (), suffixes: Collection
         with suppress(FileNotFoundError, NotADirectoryError):
             os.stat(path)  # unlike `Path.exists`, it says what is wrong with a name
         if str(path) == "." or path.is_dir():  # an empty option becomes "."
-            raise UsageError(f"{_named(path)} is a folder: the output must be a file.")
+            raise UsageError(f"{shown(path)} is a folder: the output must be a file.")
         if suffixes and not path.name.endswith(tuple(suffixes)):
-            raise UsageError(f"{_named(path)} cannot be the output: its name must end in {', '.join(suffixes)}.")
+            raise UsageError(f"{shown(path)} cannot be the output: its name must end in {', '.join(suffixes)}.")
         if path.exists() and not path.is_file():
-            raise UsageError(f"{_named(path)} cannot be the output: it is neither a file nor a free name.")
+            raise UsageError(f"{shown(path)} cannot be the output: it is neither a file nor a free name.")
         folder = _nearest_folder(path)
         if not folder.is_dir():
-            raise UsageError(f"{_named(path)} cannot be the output: {folder} is a file, not a folder.")
+            raise UsageError(f"{shown(path)} cannot be the output: {folder} is a file, not a folder.")
         if not os.access(folder, os.W_OK | os.X_OK):
-            raise UsageError(f"{_named(path)} cannot be the output: {folder} may not be written to.")
+            raise UsageError(f"{shown(path)} cannot be the output: {folder} may not be written to.")
         for source in inputs:
             if path.exists() and source.exists() and path.samefile(source):
-                raise UsageError(f"{_named(path)} is an input: writing the output there would destroy it.")
+                raise UsageError(f"{shown(path)} is an input: writing the output there would destroy it.")
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise UsageError(
-            f"{_named(path)} cannot be the output: {getattr(error, 'strerror', None) or error}."
-        ) from error
+        raise UsageError(f"{shown(path)} cannot be the output: {getattr(error, 'strerror', None) or error}.") from error
 
 
 def require_new(output: Path) -> None:
@@ -182,6 +182,32 @@ def _holder(lock: Path) -> str:
 
 
 # --- what is there ---
+
+
+def shown(path: Path | str) -> str:
+    """A path as it can be printed: bytes that are no text are escaped, and a long one is cut."""
+    name = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return name if len(name) <= 200 else f"{name[:200]}…"
+
+
+def why_unreadable(path: Path) -> str | None:
+    """What is wrong with the path of a file that is to be read, to stand behind its name; None if nothing is.
+
+    It is not opened: that would wait for the other end of a pipe.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except PermissionError:
+        return "may not be read: permission denied"
+    except (FileNotFoundError, NotADirectoryError):
+        return "is a link that leads nowhere" if path.is_symlink() else "does not exist"
+    except ValueError:
+        return "does not exist: its name has a NUL in it"
+    except OSError as error:  # the name is too long, links lead in a circle
+        return f"cannot be found: {error.strerror}"
+    if not stat.S_ISREG(mode):
+        return f"is {KINDS.get(stat.S_IFMT(mode), 'a device')}"
+    return None if os.access(path, os.R_OK) else "may not be read: permission denied"
 
 
 def digest(path: Path) -> str:
@@ -290,8 +316,3 @@ def _why(error: OSError, target: Path) -> str:
 
 def _disk_full(target: Path) -> str:
     return f"the disk is full, {_free(target) / 1e6:.1f} MB are free in {_nearest_folder(target)}"
-
-
-def _named(path: Path) -> str:
-    name = str(path)
-    return name if len(name) <= 200 else f"{name[:200]}…"
