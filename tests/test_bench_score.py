@@ -5,8 +5,8 @@ import pytest
 
 from wavllm_cli.bench import score as bench
 from wavllm_cli.errors import WavLLMError
-from wavllm_cli.scoring.normalize import get_normalizer
 from wavllm_cli.scoring.wer import word_error_rate
+from wavllm_cli.text.normalize import get_normalizer
 
 
 def test_every_command_runs_in_every_round_and_is_measured(wavllm):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from wavllm_cli.data.languages import LANGUAGES
-from wavllm_cli.scoring.language import by_script, is_in, language_of, named_in
+from wavllm_cli.text.language import by_script, is_in, language_of, named_in
+from wavllm_cli.text.languages import LANGUAGES
 
 SENTENCES = {
     "ar": "غادرت الحافلة في الساعة العاشرة وكان علينا أن نعود إلى المنزل سيرا على الأقدام تحت المطر.",

@@ -11,13 +11,14 @@ PACKAGE = Path(__file__).parent.parent / "wavllm_cli"
 LAYERS = [
     {"errors"},
     {"strict_json"},
-    {"recipe", "console"},
-    {"data", "scoring.normalize", "scoring.words"},
+    {"console", "help"},
+    {"text"},
+    {"recipe"},
+    {"data"},
     {"chat"},
     {"corpora", "prompts", "scoring"},
     {"model"},
     {"training", "inference", "convert", "bench"},
-    {"help"},
     {"cli"},
 ]
 HEAVY = {"torch", "transformers", "datasets", "torchaudio", "peft", "accelerate"}
@@ -72,6 +73,10 @@ def test_torchaudio_fits_torch():
     ("statement", "forbidden"),
     [
         ("import wavllm_cli.cli", HEAVY | {"numpy", "pydantic", "soundfile"}),
+        (
+            "import wavllm_cli.text.normalize, wavllm_cli.text.words, wavllm_cli.text.language",
+            HEAVY | {"numpy", "py3langid", "rapidfuzz"},
+        ),
         ("import wavllm_cli.scoring, wavllm_cli.scoring.report, wavllm_cli.scoring.wer", HEAVY),
         ("import wavllm_cli.corpora, wavllm_cli.corpora.fsdd, wavllm_cli.corpora.librispeech", HEAVY),
         ("import wavllm_cli.prompts, wavllm_cli.prompts.multitask", HEAVY | {"openai"}),

@@ -13,9 +13,9 @@ from rouge_score.rouge_scorer import RougeScorer
 
 from wavllm_cli.scoring.bleu import bleu, chrf, ter
 from wavllm_cli.scoring.measure import Measure, check_pairs, resampled_sums, share
-from wavllm_cli.scoring.normalize import get_normalizer
 from wavllm_cli.scoring.rouge import UnicodeTokenizer, rouge
 from wavllm_cli.scoring.wer import character_error_rate, word_error_rate
+from wavllm_cli.text.normalize import get_normalizer
 
 
 def ratio(errors, words) -> Measure:

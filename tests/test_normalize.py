@@ -6,7 +6,7 @@ import unicodedata
 import pytest
 
 from wavllm_cli.errors import UsageError
-from wavllm_cli.scoring.normalize import NORMALIZERS, basic, get_normalizer, librispeech, normalizers_named
+from wavllm_cli.text.normalize import NORMALIZERS, basic, get_normalizer, librispeech, normalizers_named
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_whispers_normalisers_are_those_of_the_libraries():
 
 
 def test_whispers_normalisers_do_without_torch():
-    code = "from wavllm_cli.scoring.normalize import NORMALIZERS as n; [f('One.') for f in n.values()]; import sys"
+    code = "from wavllm_cli.text.normalize import NORMALIZERS as n; [f('One.') for f in n.values()]; import sys"
     code += "; print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
 

@@ -11,7 +11,7 @@ from wavllm_cli.data.manifest import Utterance
 from wavllm_cli.errors import UsageError, WavLLMError
 from wavllm_cli.prompts.multitask import compose
 from wavllm_cli.prompts.summaries import INSTRUCTIONS, MIN_WORDS, write
-from wavllm_cli.scoring.words import count_words
+from wavllm_cli.text.words import count_words
 
 CANNES = (
     "Three films from Asia-Pacific are in the running for the coveted Palme d'Or award at the sixtieth "

@@ -7,8 +7,8 @@ from wavllm_cli.data.manifest import Hypothesis, Part
 from wavllm_cli.errors import UsageError
 from wavllm_cli.scoring import bertscore, bleu, wer
 from wavllm_cli.scoring.measure import Measure, share
-from wavllm_cli.scoring.normalize import NORMALIZERS, get_normalizer
 from wavllm_cli.scoring.tasks import METRICS, Options, measure
+from wavllm_cli.text.normalize import NORMALIZERS, get_normalizer
 
 QUESTION = "Where is she? A. here; B. there."
 ONE_SPEAKER = "Is there only one speaker?"

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from wavllm_cli.scoring import wer
-from wavllm_cli.scoring.normalize import get_normalizer
 from wavllm_cli.scoring.wer import alignment, character_error_rate, word_error_rate
+from wavllm_cli.text.normalize import get_normalizer
 
 NONE, BASIC = map(get_normalizer, ("none", "basic"))
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from wavllm_cli.scoring.words import NUMBERS, common, content, count_words, share_in, stems, with_digits, words
+from wavllm_cli.text.words import NUMBERS, common, content, count_words, share_in, stems, with_digits, words
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from random import Random
 from wavllm_cli.data.manifest import Utterance
 from wavllm_cli.prompts.pools import pick
 from wavllm_cli.prompts.sqa import Question
-from wavllm_cli.scoring.normalize import basic
+from wavllm_cli.text.normalize import basic
 
 EMOTION_CHOICES = 3
 COMMON_EMOTIONS = ("neutral", "angry", "happy", "sad")  # join those of a manifest that has too few

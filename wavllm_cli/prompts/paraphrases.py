@@ -15,10 +15,10 @@ from typing import Literal, get_args
 from wavllm_cli import console
 from wavllm_cli.chat.request import Answer, Request
 from wavllm_cli.chat.session import Chat
-from wavllm_cli.data.languages import LANGUAGES
 from wavllm_cli.errors import UsageError
 from wavllm_cli.prompts.pools import SLOTS, Wording, load_pool, load_roles
 from wavllm_cli.prompts.wording_checks import NEAR_DUPLICATE, Known, find_fault, tidy
+from wavllm_cli.text.languages import LANGUAGES
 
 ROUNDS = 5
 PER_REQUEST = 10  # wordings

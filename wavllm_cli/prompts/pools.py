@@ -10,9 +10,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from wavllm_cli.data.files import write_text
-from wavllm_cli.data.languages import known_language
 from wavllm_cli.data.manifest import Task, Utterance, problems_in
 from wavllm_cli.errors import UsageError, reason
+from wavllm_cli.text.languages import known_language
 
 Split = Literal["seen", "unseen", "all"]
 

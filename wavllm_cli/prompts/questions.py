@@ -10,7 +10,7 @@ from wavllm_cli.data.manifest import Utterance
 from wavllm_cli.errors import UsageError
 from wavllm_cli.prompts.metadata_questions import from_metadata
 from wavllm_cli.prompts.sqa import Question, bare, can_be_read_back, lettered, to_rows
-from wavllm_cli.scoring.normalize import UNSPACED, basic
+from wavllm_cli.text.normalize import UNSPACED, basic
 
 CHOICES = 3
 MAX_QUESTION = 200  # characters

@@ -7,14 +7,14 @@ from typing import Any
 from wavllm_cli import console
 from wavllm_cli.chat.request import Answer, Request
 from wavllm_cli.chat.session import Chat
-from wavllm_cli.data.languages import known_language
 from wavllm_cli.data.manifest import Utterance
 from wavllm_cli.errors import UsageError
 from wavllm_cli.prompts.clauses import Step
 from wavllm_cli.prompts.multitask import by_clip
 from wavllm_cli.prompts.pools import language_name, pick
-from wavllm_cli.scoring.normalize import basic
-from wavllm_cli.scoring.words import count_words, stems
+from wavllm_cli.text.languages import known_language
+from wavllm_cli.text.normalize import basic
+from wavllm_cli.text.words import count_words, stems
 
 MIN_WORDS = 12  # of a transcript that is worth a summary
 MIN_SUMMARY_WORDS = 3

@@ -8,9 +8,9 @@ from collections import defaultdict
 from collections.abc import Iterable
 from math import ceil
 
-from wavllm_cli.data.languages import LANGUAGES
 from wavllm_cli.prompts.pools import SLOTS
-from wavllm_cli.scoring.normalize import APOSTROPHES, UNSPACED, basic
+from wavllm_cli.text.languages import LANGUAGES
+from wavllm_cli.text.normalize import APOSTROPHES, UNSPACED, basic
 
 EMPTY = "empty"
 LINE_BREAK = "more than one line"

@@ -1,1 +1,1 @@
-"""From hypotheses to figures: normalisers, metrics with 95 % intervals, and the report. Nothing here imports torch."""
+"""From hypotheses to figures: metrics with 95 % intervals, and the report. Nothing here imports torch."""

@@ -6,9 +6,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wavllm_cli.data.languages import language_code
 from wavllm_cli.errors import UsageError, reason
 from wavllm_cli.scoring.measure import Measure, check_pairs, share
+from wavllm_cli.text.languages import language_code
 
 if TYPE_CHECKING:
     from bert_score import BERTScorer

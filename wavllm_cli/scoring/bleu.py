@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from wavllm_cli.data.languages import language_code
 from wavllm_cli.scoring.measure import SEED, Measure, check_pairs
+from wavllm_cli.text.languages import language_code
 
 if TYPE_CHECKING:
     import numpy as np

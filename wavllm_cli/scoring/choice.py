@@ -8,8 +8,8 @@ from string import ascii_uppercase
 
 from wavllm_cli.scoring.commitment import NO_MENTION, denied, from_json, is_read, negated, only, without_question
 from wavllm_cli.scoring.nonanswers import nothing_said
-from wavllm_cli.scoring.normalize import APOSTROPHES, UNSPACED, basic
-from wavllm_cli.scoring.words import content, with_digits
+from wavllm_cli.text.normalize import APOSTROPHES, UNSPACED, basic
+from wavllm_cli.text.words import content, with_digits
 
 SENTENCE = 300  # characters at most that draw a conclusion
 

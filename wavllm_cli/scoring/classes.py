@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import wavllm_cli
 from wavllm_cli.scoring.commitment import NO_MENTION, SEVERAL
 from wavllm_cli.scoring.measure import Measure, check_pairs, share
-from wavllm_cli.scoring.normalize import basic
+from wavllm_cli.text.normalize import basic
 
 if TYPE_CHECKING:
     import numpy as np

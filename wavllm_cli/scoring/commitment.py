@@ -6,7 +6,7 @@ An answer is never guessed: text that commits to nothing is `NO_MENTION`, text t
 import json
 import re
 
-from wavllm_cli.scoring.normalize import basic
+from wavllm_cli.text.normalize import basic
 
 NO_MENTION = "unanswered"
 SEVERAL = "ambiguous"

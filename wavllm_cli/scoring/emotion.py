@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from wavllm_cli.scoring.commitment import negated, only
-from wavllm_cli.scoring.normalize import APOSTROPHES
-from wavllm_cli.scoring.words import words
+from wavllm_cli.text.normalize import APOSTROPHES
+from wavllm_cli.text.words import words
 
 EMOTIONS: Mapping[str, tuple[str, ...]] = {
     "neutral": ("neutral", "neutrality", "calm", "emotionless", "unemotional", "matter-of-fact", "中性", "平静"),

@@ -4,14 +4,15 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
-from wavllm_cli.data.languages import language_code
 from wavllm_cli.data.manifest import Hypothesis
-from wavllm_cli.scoring import ifr, language
+from wavllm_cli.scoring import ifr
 from wavllm_cli.scoring.commitment import NO_MENTION, SEVERAL
 from wavllm_cli.scoring.nonanswers import is_echo, loops, refuses
 from wavllm_cli.scoring.report import Failure
 from wavllm_cli.scoring.tasks import Group
-from wavllm_cli.scoring.words import count_words, share_in, words
+from wavllm_cli.text import language
+from wavllm_cli.text.languages import language_code
+from wavllm_cli.text.words import count_words, share_in, words
 
 MIN_CHARACTERS = 15  # of a text whose language is looked at
 OVERRUN = 2.0  # times as long as the reference …

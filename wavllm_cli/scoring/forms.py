@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from wavllm_cli.data.manifest import Hypothesis, Part
-from wavllm_cli.scoring import language
 from wavllm_cli.scoring.choice import own_choices, parse_choices, read_letter
 from wavllm_cli.scoring.commitment import NO_MENTION, SEVERAL
 from wavllm_cli.scoring.emotion import OTHER_EMOTIONS, read_emotion
 from wavllm_cli.scoring.nonanswers import any_of, loops
-from wavllm_cli.scoring.words import common, content, count_words, share_in, stems, with_digits, words
 from wavllm_cli.scoring.yes_no import read_yes_no
+from wavllm_cli.text import language
+from wavllm_cli.text.words import common, content, count_words, share_in, stems, with_digits, words
 
 FOLLOWED = ""  # the reason that a stretch that follows has
 

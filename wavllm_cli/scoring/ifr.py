@@ -10,7 +10,7 @@ from wavllm_cli.scoring.answer import Piece, joined, read_answer
 from wavllm_cli.scoring.forms import COPY, FOLLOWED, NO_FIT, Fit, Instruction, instruction
 from wavllm_cli.scoring.measure import Measure, share
 from wavllm_cli.scoring.nonanswers import is_echo, nothing_said
-from wavllm_cli.scoring.words import share_in, words
+from wavllm_cli.text.words import share_in, words
 
 OUT_OF_PLACE = "out of order"  # the reason of an answer that is right but for its place
 

@@ -2,7 +2,7 @@
 
 import re
 
-from wavllm_cli.scoring.words import common, content, share_in, stems, words
+from wavllm_cli.text.words import common, content, share_in, stems, words
 
 REFUSED_WITHIN = 200  # characters
 

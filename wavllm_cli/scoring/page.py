@@ -10,11 +10,11 @@ from urllib.parse import quote
 import wavllm_cli
 from wavllm_cli.console import visible
 from wavllm_cli.scoring import shown
-from wavllm_cli.scoring.normalize import get_normalizer
 from wavllm_cli.scoring.published import SOURCES, published_for
 from wavllm_cli.scoring.report import Scores
 from wavllm_cli.scoring.significance import Comparison
 from wavllm_cli.scoring.wer import alignment
+from wavllm_cli.text.normalize import get_normalizer
 
 TEMPLATE = Path(__file__).with_name("page.html.jinja")
 BINS = 20  # of a histogram, from nothing to 100 %

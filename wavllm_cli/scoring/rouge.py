@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 import wavllm_cli
-from wavllm_cli.data.languages import language_code
 from wavllm_cli.scoring.measure import Measure, check_pairs, share
-from wavllm_cli.scoring.normalize import APOSTROPHES
-from wavllm_cli.scoring.words import words
+from wavllm_cli.text.languages import language_code
+from wavllm_cli.text.normalize import APOSTROPHES
+from wavllm_cli.text.words import words
 
 NAMES = ("rouge1", "rouge2", "rougeL")
 

@@ -7,16 +7,17 @@ from difflib import get_close_matches
 from typing import get_args
 
 from wavllm_cli import console
-from wavllm_cli.data.languages import language_code
 from wavllm_cli.data.manifest import Hypothesis, Part, Task
 from wavllm_cli.errors import UsageError
-from wavllm_cli.scoring import bertscore, bleu, classes, ifr, language, rouge, wer
+from wavllm_cli.scoring import bertscore, bleu, classes, ifr, rouge, wer
 from wavllm_cli.scoring.choice import own_choices, parse_choices, read_letter
 from wavllm_cli.scoring.commitment import is_read
 from wavllm_cli.scoring.emotion import read_emotion
 from wavllm_cli.scoring.measure import Measure
-from wavllm_cli.scoring.normalize import normalizers_named
 from wavllm_cli.scoring.yes_no import read_yes_no
+from wavllm_cli.text import language
+from wavllm_cli.text.languages import language_code
+from wavllm_cli.text.normalize import normalizers_named
 
 # The metrics of each task; the first one decides which rows are the worst.
 TEXT_METRICS = {

@@ -5,7 +5,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from wavllm_cli.scoring.measure import Measure, check_pairs, share
-from wavllm_cli.scoring.normalize import Normalizer
+from wavllm_cli.text.normalize import Normalizer
 
 if TYPE_CHECKING:
     from jiwer import AlignmentChunk, CharacterOutput, WordOutput

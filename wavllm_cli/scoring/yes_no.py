@@ -4,7 +4,7 @@ import re
 
 from wavllm_cli.scoring.commitment import NO_MENTION, from_json, negated, only, without_question
 from wavllm_cli.scoring.nonanswers import nothing_said
-from wavllm_cli.scoring.normalize import APOSTROPHES
+from wavllm_cli.text.normalize import APOSTROPHES
 
 # "is only one speaker" said in words; SEVERAL_SPEAKERS is looked for first, since "more than one speaker" holds both.
 _PERSON = r"(?:speaker|talker|person|voice|individual|narrator|reader)"

@@ -1,10 +1,10 @@
-"""Which language a text is in, by py3langid among the languages of `data.languages`."""
+"""Which language a text is in, by py3langid among those of `languages.LANGUAGES`."""
 
 import re
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
-from wavllm_cli.data.languages import LANGUAGES, language_code
+from wavllm_cli.text.languages import LANGUAGES, language_code
 
 if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier

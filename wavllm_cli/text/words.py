@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from wavllm_cli.scoring.normalize import UNSPACED, basic
+from wavllm_cli.text.normalize import UNSPACED, basic
 
 _WORD = re.compile(r"\w(?:[^\s—–]*\w)?")
 

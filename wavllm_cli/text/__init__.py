@@ -1,0 +1,1 @@
+"""What all who read words share: normalisers, words and their likeness, languages."""
