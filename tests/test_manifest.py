@@ -1,5 +1,6 @@
 import gzip
 import json
+import os
 import time
 
 import pytest
@@ -170,7 +171,9 @@ def test_files_that_are_not_manifests(tmp_path):
     (tmp_path / "bytes.jsonl").write_bytes(b'{"id": "\xff\xfe"}\n')
     for name in ("m.jsonl.gz", "cut.jsonl.gz", "m.json", "bytes.jsonl"):
         assert str(tmp_path / name) in problems(tmp_path / name)[0]
-    assert "folder" in problems(tmp_path)[0]
+    assert problems(tmp_path) == [f"{tmp_path} is a folder, not a manifest."]
+    os.mkfifo(tmp_path / "pipe.jsonl")
+    assert problems(tmp_path / "pipe.jsonl") == [f"{tmp_path}/pipe.jsonl is a named pipe, not a manifest."]
 
 
 def test_a_byte_order_mark_is_not_part_of_the_first_row(tmp_path):

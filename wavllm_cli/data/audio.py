@@ -17,7 +17,17 @@ from wavllm_cli.data.files import replacing
 from wavllm_cli.data.levels import Levels, is_silent
 from wavllm_cli.errors import AudioError
 
-__all__ = ["SAMPLE_RATE", "AudioInfo", "audio_info", "decode_audio", "is_silent", "load", "read_audio", "write_wav"]
+__all__ = [
+    "SAMPLE_RATE",
+    "AudioInfo",
+    "audio_info",
+    "decode_audio",
+    "is_silent",
+    "load",
+    "read_audio",
+    "warn_once",
+    "write_wav",
+]
 
 SAMPLE_RATE = 16_000  # Hz
 LONGEST = 4 * 3600  # seconds in one piece: 0.9 GB as they are returned
@@ -42,7 +52,7 @@ def audio_info(path: str | Path) -> AudioInfo:
     """
     with opened_path(Path(path)) as audio:
         frames = audio.measured()
-        _warn(audio.notes)
+        warn_once(audio.notes)
         return AudioInfo(audio.rate, audio.channels, frames / audio.rate)
 
 
@@ -64,7 +74,7 @@ def read_audio(path: str | Path, start: float = 0.0, duration: float | None = No
         AudioError: the file or segment holds no usable audio; the message says why.
     """
     samples, notes = load(path, start, duration)
-    _warn(notes)
+    warn_once(notes)
     return samples
 
 
@@ -78,15 +88,15 @@ def decode_audio(data: bytes, name: str) -> np.ndarray:
     """As `read_audio`, for the bytes of a whole file; messages call it `name`."""
     with opened(BytesIO(data), name) as audio:
         samples, notes = _read(audio, 0.0, None)
-    _warn(notes)
+    warn_once(notes)
     return samples
 
 
 _said: set[str] = set()
 
 
-def _warn(notes: list[str]) -> None:
-    """Once for each clip, however often it is read."""
+def warn_once(notes: list[str]) -> None:
+    """Say what `load` has noted, each sentence once in this process: training reads a clip in every epoch."""
     for note in notes:
         if note not in _said:
             _said.add(note)

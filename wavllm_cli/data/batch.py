@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from wavllm_cli.data.audio import audio_info, is_silent, read_audio
-from wavllm_cli.data.manifest import Utterance, read_manifest, resolve_audio
-from wavllm_cli.errors import AudioError, UsageError
+from wavllm_cli.data.audio import audio_info, is_silent, load, warn_once
+from wavllm_cli.data.manifest import Utterance, audio_paths, read_manifest
+from wavllm_cli.errors import WavLLMError, reason
 
 
 @dataclass(frozen=True)
@@ -20,12 +20,18 @@ class Clip:
     path: Path | None
 
     def read(self) -> np.ndarray | None:
-        """(samples,) float32 at 16 kHz, or None for text.
+        """(samples,) float32 at 16 kHz, or None for text; what is odd about them is said, once.
 
         Raises:
-            AudioError, UsageError: the file is missing, is not audio, or holds nothing.
+            AudioError, UsageError: the file is missing, is not audio, or holds nothing that can be used.
         """
-        return None if self.path is None else read_audio(self.path, self.row.start, self.row.duration)
+        samples, notes = self.load()
+        warn_once(notes)
+        return samples
+
+    def load(self) -> tuple[np.ndarray | None, list[str]]:
+        """As `read`, but what is odd is returned, a sentence each: a worker process leaves the saying to another."""
+        return (None, []) if self.path is None else load(self.path, self.row.start, self.row.duration)
 
     def seconds(self) -> float:
         """Duration, 0 for text; the file is opened only where the manifest does not say it.
@@ -46,10 +52,11 @@ class Batch:
     inputs: Any  # None when no row could be used
     skipped: list[str] = field(default_factory=list)  # a sentence each, with the id
     silent: list[str] = field(default_factory=list)  # ids
+    notes: list[str] = field(default_factory=list)  # what is odd about clips that are used, a sentence each
 
 
 class Collator:
-    """Clips -> `Batch`, by way of a processor.
+    """Clips -> `Batch`, by way of a processor. Whatever is wrong with a row is that row's.
 
     Args:
         processor: called as `processor(text=…, audio=…, target=…)`.
@@ -64,23 +71,45 @@ class Collator:
         audio = []
         for clip in clips:
             try:
-                samples = clip.read()
-            except (AudioError, UsageError) as error:
+                samples, notes = clip.load()
+            except WavLLMError as error:
                 batch.skipped.append(f"{clip.row.id}: {error}")
                 continue
             if samples is not None and is_silent(samples):
                 batch.silent.append(clip.row.id)
+            batch.notes += notes
             batch.rows.append(clip.row)
             audio.append(samples)
         if batch.rows:
-            targets = [row.target or "" for row in batch.rows] if self.with_targets else None
-            batch.inputs = self.processor(text=[row.prompt for row in batch.rows], audio=audio, target=targets)
+            batch.inputs = self._inputs(batch, audio)
         return batch
+
+    def _inputs(self, batch: Batch, audio: list[np.ndarray | None]) -> Any:
+        """What the processor makes of the rows; those that it fails on are skipped."""
+        try:
+            return self._processed(batch.rows, audio)
+        except Exception:
+            usable = [self._is_usable(batch, row, samples) for row, samples in zip(batch.rows, audio, strict=True)]
+            if all(usable):  # the fault is not that of one row
+                raise
+        batch.rows = [row for row, good in zip(batch.rows, usable, strict=True) if good]
+        audio = [samples for samples, good in zip(audio, usable, strict=True) if good]
+        return self._processed(batch.rows, audio) if batch.rows else None
+
+    def _is_usable(self, batch: Batch, row: Utterance, samples: np.ndarray | None) -> bool:
+        try:
+            self._processed([row], [samples])
+        except Exception as error:
+            batch.skipped.append(f"{row.id}: {error if isinstance(error, WavLLMError) else reason(error)}")
+            return False
+        return True
+
+    def _processed(self, rows: list[Utterance], audio: list[np.ndarray | None]) -> Any:
+        targets = [row.target or "" for row in rows] if self.with_targets else None
+        return self.processor(text=[row.prompt for row in rows], audio=audio, target=targets)
 
 
 def clips_of(manifest: Path, audio_root: Path | None = None) -> list[Clip]:
     """The rows of a manifest with their audio paths resolved."""
-    return [
-        Clip(row, None if row.audio is None else resolve_audio(row, manifest, audio_root))
-        for row in read_manifest(manifest)
-    ]
+    rows = read_manifest(manifest)
+    return [Clip(row, path) for row, path in zip(rows, audio_paths(rows, manifest, audio_root), strict=True)]

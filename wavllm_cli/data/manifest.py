@@ -8,7 +8,7 @@ import gzip
 import io
 import os
 import zlib
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from functools import cache, lru_cache
 from pathlib import Path
@@ -18,7 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from wavllm_cli import console, strict_json
 from wavllm_cli.data import tsv
-from wavllm_cli.data.files import replacing
+from wavllm_cli.data.files import replacing, shown, why_unreadable
+from wavllm_cli.data.locate import Located, locate
 from wavllm_cli.errors import ManifestError, reason, shortened
 
 Task = Literal["asr", "st", "sv", "er", "sqa", "sqqa", "sft", "ii", "cot"]
@@ -282,8 +283,8 @@ def problems_in(error: ValidationError) -> list[str]:
 
 
 def _require_file(path: Path) -> None:
-    if not path.is_file():
-        raise ManifestError(f"{path} is a folder, not a manifest." if path.is_dir() else f"{path} does not exist.")
+    if problem := why_unreadable(path):
+        raise ManifestError(f"{shown(path)} {problem}{', not a manifest' if problem.startswith('is a ') else ''}.")
 
 
 # --- writing ---
@@ -347,36 +348,61 @@ def _write_parquet(path: Path, rows: Iterable[Utterance]) -> None:
 _moved: set[Path] = set()  # manifests whose paths have been warned about
 
 
-def resolve_audio(row: Utterance, manifest: str | Path, audio_root: str | Path | None = None) -> Path:
-    """Where a row's audio lies; whether there is such a file shows when it is read.
+def audio_paths(
+    rows: Sequence[Utterance], manifest: str | Path, audio_root: str | Path | None = None
+) -> list[Path | None]:
+    """Where the audio of each row lies, None for text; whether there is such a file shows when it is read.
 
-    A path that leads nowhere is tried again without its leading folders (`SpeechT5/…/audio/asr.flac` is found as
-    `audio/asr.flac` or `asr.flac`), with one warning a manifest.
+    Paths that lead nowhere are tried again without their leading folders (`SpeechT5/…/audio/asr.flac` is found as
+    `audio/asr.flac` or `asr.flac`), as many for all rows and never so that two of them share a file; one warning a
+    manifest says so.
 
     Args:
-        row: with `audio`.
-        manifest: the file the row comes from.
+        rows: of a manifest, all of them: what a path may mean depends on the others.
+        manifest: the file the rows come from.
         audio_root: where relative paths start, if not at the manifest's folder.
     """
-    assert row.audio is not None, f"{row.id} has no audio"
     manifest = Path(manifest)
     root = manifest.parent if audio_root is None else Path(audio_root)
-    path = root / row.audio
-    if path.exists():
-        return path
-    parts = Path(row.audio).parts
-    for start in range(1, len(parts)):
-        found = root.joinpath(*parts[start:])
-        if found.is_file():
-            if manifest not in _moved:
-                _moved.add(manifest)
-                console.warn(f"{manifest}: audio paths have moved, {row.audio} is read from {found}.")
-            return found
+    names = [row.audio for row in rows if row.audio is not None]
+    located = locate(names, root)
+    elsewhere = set(located.moved or located.ambiguous)
+    if elsewhere and manifest not in _moved:
+        _moved.add(manifest)
+        count = sum(name in elsewhere for name in names)
+        console.warn(f"{shown(manifest)}: {_moved_sentence(located, count, len(names))}")
+    return [None if row.audio is None else located.paths[row.audio] for row in rows]
+
+
+def _moved_sentence(located: Located, count: int, total: int) -> str:
+    folders = "folder" if located.dropped == 1 else f"{located.dropped} folders"
+    if located.moved:
+        name = located.moved[0]
+        return (
+            f"the audio of {count} of {total} rows has moved, it is read without the first {folders} of its path "
+            f"({shown(name)} from {shown(located.paths[name])})."
+        )
+    return (
+        f"the audio of {count} of {total} rows is missing; without the first {folders} of their paths several rows "
+        f"would share a file, so none is read elsewhere (the first: {shown(located.ambiguous[0])})."
+    )
+
+
+def resolve_audio(row: Utterance, manifest: str | Path, audio_root: str | Path | None = None) -> Path:
+    """As `audio_paths`, for a row with audio that stands alone."""
+    (path,) = audio_paths([row], manifest, audio_root)
+    assert path is not None, f"{row.id} has no audio"
     return path
 
 
-def relocate(row: Row, manifest: Path, target: Path) -> Row:
-    """The row as it must stand in another manifest: a relative audio path is rewritten for that one's folder."""
-    if row.audio is None or os.path.isabs(row.audio) or manifest.parent == target.parent:
-        return row
-    return row.model_copy(update={"audio": os.path.relpath(resolve_audio(row, manifest), target.parent)})
+def relocated(rows: Sequence[Row], manifest: Path, target: Path) -> list[Row]:
+    """The rows of a manifest as they must stand in another, where relative audio paths start from its folder."""
+    if manifest.parent == target.parent:
+        return list(rows)
+    paths = audio_paths(rows, manifest)
+    return [
+        row
+        if row.audio is None or path is None or os.path.isabs(row.audio)
+        else row.model_copy(update={"audio": os.path.relpath(path, target.parent)})
+        for row, path in zip(rows, paths, strict=True)
+    ]

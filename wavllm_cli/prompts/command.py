@@ -10,7 +10,7 @@ from wavllm_cli.chat.batch import StillRunning
 from wavllm_cli.chat.report import Estimate, Report, Waiting
 from wavllm_cli.chat.session import Chat
 from wavllm_cli.chat.settings import Settings
-from wavllm_cli.data.manifest import Utterance, read_manifest, relocate, require_writable, write_manifest
+from wavllm_cli.data.manifest import Utterance, read_manifest, relocated, require_writable, write_manifest
 from wavllm_cli.errors import UsageError
 from wavllm_cli.prompts.clauses import Kind
 from wavllm_cli.prompts.multitask import compose
@@ -106,7 +106,7 @@ def multi(
 
 def _rows(manifests: Sequence[Path], out: Path) -> list[Utterance]:
     """All rows, their audio paths as seen from the new manifest: rows about one clip have one path there."""
-    return [relocate(row, manifest, out) for manifest in manifests for row in read_manifest(manifest)]
+    return [row for manifest in manifests for row in relocated(read_manifest(manifest), manifest, out)]
 
 
 def _write(out: Path, rows: list[Utterance]) -> Written:

@@ -4,7 +4,8 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from wavllm_cli.data.manifest import resolve_audio
+from wavllm_cli.data.files import why_unreadable
+from wavllm_cli.data.manifest import audio_paths
 from wavllm_cli.scoring import ifr
 from wavllm_cli.scoring.classes import confusion
 from wavllm_cli.scoring.failures import failures
@@ -54,12 +55,13 @@ def _worst(group: Group, home: Path) -> list[Item]:
     figures = measure.rows
     perfect = 0.0 if measure.lower_is_better else 1.0 if measure.unit == "fraction" else 100.0
     order = (-figures if measure.lower_is_better else figures).argsort(kind="stable")[:MAX_WORST]
-    return [_item(group, i, float(figures[i]), home) for i in map(int, order) if not math.isclose(figures[i], perfect)]
+    worst = [int(i) for i in order if not math.isclose(figures[i], perfect)]
+    audio = audio_paths(group.scored, home) if worst else []
+    return [_item(group, i, float(figures[i]), audio[i]) for i in worst]
 
 
-def _item(group: Group, index: int, value: float, home: Path) -> Item:
+def _item(group: Group, index: int, value: float, audio: Path | None) -> Item:
     row = group.scored[index]
-    audio = resolve_audio(row, home) if row.audio else None
     return Item(
         id=row.id,
         task=group.name,
@@ -67,6 +69,6 @@ def _item(group: Group, index: int, value: float, home: Path) -> Item:
         reference=row.target or "",
         text=row.text,
         value=value,
-        audio=str(audio.absolute()) if audio and audio.is_file() else None,
+        audio=str(audio.absolute()) if audio and not why_unreadable(audio) else None,
         note="; ".join(ifr.unfollowed(group.verdicts[index])) if group.verdicts else "",
     )

@@ -10,7 +10,9 @@ import numpy as np
 from torch.utils.data import DataLoader, Dataset
 
 from wavllm_cli import console
+from wavllm_cli.data.audio import warn_once
 from wavllm_cli.data.batch import Batch, Clip, Collator, clips_of
+from wavllm_cli.data.files import why_unreadable
 from wavllm_cli.data.mixture import Curriculum, pack, share
 from wavllm_cli.errors import UsageError, WavLLMError
 from wavllm_cli.recipe import Recipe, Stage
@@ -55,12 +57,12 @@ def _measure(clip: Clip, max_seconds: float) -> tuple[float, str | None]:
         return 0.0, "no target"
     if clip.path is None:
         return 0.0, None
-    if not clip.path.is_file():
-        return 0.0, "audio file missing"
+    if problem := why_unreadable(clip.path):
+        return 0.0, "audio file missing" if problem == "does not exist" else f"audio file {problem}"
     try:
         seconds = clip.seconds()
-    except WavLLMError:
-        return 0.0, "audio unreadable"
+    except WavLLMError as error:
+        return 0.0, f"audio unreadable: {error}".rstrip(".")
     if seconds > max_seconds:
         return 0.0, f"longer than {max_seconds:g} s"
     return (seconds, None) if seconds > 0 else (0.0, "no audio after its start")
@@ -101,6 +103,7 @@ class Stream:
         return batches
 
     def _warn(self, batch: Batch) -> None:
+        warn_once(batch.notes)
         for sentence in batch.skipped + [f"{name}: silent clip" for name in batch.silent]:
             if self.skipped.setdefault(sentence.split(":", 1)[0], sentence) is sentence:
                 console.warn(sentence)

@@ -1,0 +1,67 @@
+"""From rows to batches: whatever is wrong with a row is that row's."""
+
+import numpy as np
+import pytest
+import soundfile
+
+from wavllm_cli.data.batch import Clip, Collator, clips_of
+from wavllm_cli.data.manifest import Utterance, write_manifest
+
+
+def processor(text, audio, target=None):
+    if "bad" in text:
+        raise ValueError("a token that nobody knows")
+    return {"text": text, "lengths": [None if a is None else len(a) for a in audio]}
+
+
+@pytest.fixture
+def row(tmp_path, noise):
+    soundfile.write(tmp_path / "x.wav", noise(), 16_000)
+
+    def make(name, audio="x.wav", **fields):
+        fields = {"task": "asr", "prompt": "p"} | fields
+        return Utterance(id=name, audio=audio, **fields)
+
+    return make
+
+
+def test_every_bad_row_is_skipped_by_its_id_and_the_others_are_used(row, tmp_path):
+    (tmp_path / "junk.wav").write_bytes(b"junk" * 20)
+    soundfile.write(tmp_path / "loud.wav", np.full(800, 1e29), 16_000, subtype="FLOAT")
+    bad = [
+        row("late", start=1e308),
+        row("long", duration=1e308),
+        row("gone", "gone.wav"),
+        row("junk", "junk.wav"),
+        row("loud", "loud.wav"),
+        row("name", "x" * 5000 + ".wav"),
+        row("nul", "a\0b.wav"),
+        row("prompt", prompt="bad"),
+    ]
+    write_manifest(tmp_path / "m.jsonl", [row("good"), *bad, row("text", None)])
+    batch = Collator(processor, with_targets=False)(clips_of(tmp_path / "m.jsonl"))
+    assert [r.id for r in batch.rows] == ["good", "text"] and batch.inputs["lengths"] == [16_000, None]
+    assert [sentence.split(":")[0] for sentence in batch.skipped] == [r.id for r in bad]
+    assert "a token that nobody knows" in batch.skipped[-1] and all(len(s) < 400 for s in batch.skipped)
+    assert Collator(processor, with_targets=False)(clips_of(tmp_path / "m.jsonl")[8:9]).inputs is None
+
+
+def test_a_fault_of_the_whole_batch_is_no_rows(row):
+    def failing(text, audio, target=None):
+        if len(text) > 1:
+            raise MemoryError
+        return {}
+
+    with pytest.raises(MemoryError):
+        Collator(failing, with_targets=False)([Clip(row(name, None), None) for name in "ab"])
+
+
+def test_what_is_odd_is_noted_and_said_once(row, tmp_path, capsys):
+    soundfile.write(tmp_path / "x.wav", np.tile([1.0, -1.0], 800), 16_000)
+    clip = Clip(row("a"), tmp_path / "x.wav")
+    batch = Collator(processor, with_targets=True)([clip])
+    (note,) = batch.notes
+    assert "x.wav is clipped" in note and not capsys.readouterr().err
+    assert len(clip.read()) == len(clip.read()) == 1600
+    assert capsys.readouterr().err.count("is clipped") == 1
+    assert clip.seconds() == 0.1 and Clip(row("t", None), None).read() is None
