@@ -5,7 +5,6 @@ from typing import Any
 
 import torch
 from transformers import (
-    AutoConfig,
     AutoFeatureExtractor,
     AutoTokenizer,
     PreTrainedConfig,
@@ -15,12 +14,13 @@ from transformers import (
 
 from wavllm_cli.errors import RecipeError, WavLLMError, reason
 from wavllm_cli.model.backbones import backbone_config
-from wavllm_cli.model.configuration_wavllm import WavLLMConfig
+from wavllm_cli.model.configuration_wavllm import BACKBONES, WavLLMConfig
 from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration
+from wavllm_cli.model.part_config import random_part
 from wavllm_cli.model.processing_wavllm import SPEECH_CLOSE, SPEECH_OPEN, WavLLMProcessor
 from wavllm_cli.recipe import Backbone, Model, PromptAdapter, Recipe
 
-MODEL_TYPES = {"semantic_encoder": "whisper", "acoustic_encoder": "wavlm"}
+MARKERS = ("[INST]", "[/INST]", SPEECH_OPEN, SPEECH_CLOSE.strip())  # one token each
 UNKNOWN, BOS, EOS = "<unk>", "<s>", "</s>"
 
 # A randomly initialised LLM gets the shortest template that still separates its parts: it has no chat habits to meet.
@@ -41,9 +41,8 @@ def build(recipe: Recipe, texts: Iterable[str]) -> tuple[WavLLMForConditionalGen
         WavLLMError: a pretrained backbone that cannot be loaded.
     """
     tokenizer = build_tokenizer(recipe.model, texts)
-    config = build_config(recipe.model, recipe.stages[0].prompt_adapter, tokenizer)
-    semantic, acoustic = (_feature_extractor(p) for p in (recipe.model.semantic_encoder, recipe.model.acoustic_encoder))
-    processor = WavLLMProcessor.for_config(config, tokenizer, semantic, acoustic)
+    config = build_config(recipe, recipe.stages[0].prompt_adapter, tokenizer)
+    processor = build_processor(recipe.model, config, tokenizer)
     # Pretrained and frozen parts are held in the stage's precision; what is trained is float32 (see training.groups).
     half = recipe.stages[0].precision == "bf16" and config.backbones
     dtype = torch.bfloat16 if half else torch.float32
@@ -51,26 +50,49 @@ def build(recipe: Recipe, texts: Iterable[str]) -> tuple[WavLLMForConditionalGen
 
 
 def build_config(
-    model: Model, prompt_adapter: PromptAdapter | None, tokenizer: PreTrainedTokenizerBase
+    recipe: Recipe,
+    prompt_adapter: PromptAdapter | None,
+    tokenizer: PreTrainedTokenizerBase,
+    vocabulary: int | None = None,
 ) -> WavLLMConfig:
-    """The configuration of the whole network; the sizes of pretrained backbones come from their own checkpoints."""
-    parts = {
-        "semantic_encoder": _part_config("semantic_encoder", model.semantic_encoder),
-        "acoustic_encoder": _part_config("acoustic_encoder", model.acoustic_encoder),
-        "language_model": _part_config("language_model", model.language_model, tokenizer),
-    }
+    """The configuration of the whole network; the sizes of pretrained backbones come from their own checkpoints.
+
+    Args:
+        vocabulary: tokens of a tokenizer that is not trained yet; otherwise it is asked.
+
+    Raises:
+        RecipeError: a sentence for each key of a `config` that is unknown or has no sensible value.
+    """
+    model = recipe.model
+    tokens = vocabulary or len(tokenizer)
+    special = {f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad")}
+    defaults = {"language_model": {"vocab_size": tokens, **special}}
+    parts: dict[str, Any] = {}
+    problems: list[str] = []
+    for part in BACKBONES:
+        try:
+            parts[part] = _part_config(recipe, part, defaults.get(part, {}))
+        except RecipeError as error:
+            problems += error.args
+    if problems:
+        raise RecipeError(*problems)
+    text_config = parts["language_model"]
+    if model.language_model.config is not None and text_config.vocab_size < tokens:
+        raise RecipeError(
+            f"{recipe.key('model', 'language_model', 'config', 'vocab_size')} is {text_config.vocab_size}, but the "
+            f"tokenizer has up to {tokens} tokens: leave it out."
+        )
     sources = {
         part: {"path": source.path, "revision": source.revision}
         for part in parts
         if (source := getattr(model, part)).path
     }
-    text_config: Any = parts["language_model"]
     return WavLLMConfig(
         semantic_config=parts["semantic_encoder"],
         acoustic_config=parts["acoustic_encoder"],
         text_config=text_config,
         backbones=sources or None,
-        audio_token_id=max(len(tokenizer), text_config.vocab_size),
+        audio_token_id=max(tokens, text_config.vocab_size),
         semantic_channels=model.adapters.semantic_channels,
         acoustic_channels=model.adapters.acoustic_channels,
         adapter_bottleneck=model.adapters.bottleneck,
@@ -80,6 +102,12 @@ def build_config(
         lora_dropout=model.lora.dropout,
         prompt_adapter_width=prompt_adapter.width if prompt_adapter else None,
     )
+
+
+def build_processor(model: Model, config: WavLLMConfig, tokenizer: PreTrainedTokenizerBase) -> WavLLMProcessor:
+    """The processor; pretrained encoders bring their feature extractors."""
+    semantic, acoustic = (_feature_extractor(encoder) for encoder in (model.semantic_encoder, model.acoustic_encoder))
+    return WavLLMProcessor.for_config(config, tokenizer, semantic, acoustic)
 
 
 def build_tokenizer(model: Model, texts: Iterable[str]) -> PreTrainedTokenizerBase:
@@ -93,6 +121,12 @@ def build_tokenizer(model: Model, texts: Iterable[str]) -> PreTrainedTokenizerBa
         raise WavLLMError(
             f"The tokenizer of the language_model {source.path!r} cannot be loaded: {reason(error)}"
         ) from error
+
+
+def most_tokens(model: Model, tokenizer: PreTrainedTokenizerBase) -> int:
+    """Tokens of the language model's tokenizer, or the most that one has which is still to be trained."""
+    training = model.language_model.tokenizer
+    return len(tokenizer) if training is None else training.vocab_size + len(MARKERS)
 
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenizerFast:
@@ -110,8 +144,7 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenize
         show_progress=False,
     )
     core.train_from_iterator(texts, trainer)
-    # The markers around speech and instruction are one token each.
-    core.add_tokens(["[INST]", "[/INST]", SPEECH_OPEN, SPEECH_CLOSE.strip()])
+    core.add_tokens(list(MARKERS))
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=core, unk_token=UNKNOWN, bos_token=BOS, eos_token=EOS, pad_token=EOS
     )
@@ -119,21 +152,11 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenize
     return tokenizer
 
 
-def _part_config(
-    part: str, source: Backbone, tokenizer: PreTrainedTokenizerBase | None = None
-) -> PreTrainedConfig | dict:
-    if source.path is not None:
-        return backbone_config(part, source.path, source.revision)
-    keys = dict(source.config or {})
-    if tokenizer is not None:
-        special = {f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad")}
-        keys = {"vocab_size": len(tokenizer), **special, **keys}
-    model_type = keys.pop("model_type", MODEL_TYPES.get(part, "llama"))
-    try:
-        return AutoConfig.for_model(model_type, **keys)
-    except (TypeError, ValueError, AttributeError) as error:
-        words = " ".join(str(error).split())
-        raise RecipeError(f"model.{part}.config is not a valid {model_type} configuration: {words}") from error
+def _part_config(recipe: Recipe, part: str, defaults: dict[str, Any]) -> PreTrainedConfig:
+    source: Backbone = getattr(recipe.model, part)
+    if source.path is None:
+        return random_part(recipe, part, defaults)
+    return backbone_config(part, source.path, source.revision)
 
 
 def _feature_extractor(encoder: Backbone) -> Any:

@@ -1,8 +1,13 @@
 """Recipes: `schema` is the format, `reader` reads and writes it."""
 
-from wavllm_cli.recipe.reader import dump, find, load, shipped
+from wavllm_cli.recipe.reader import did_you_mean, dump, find, load, shipped
 from wavllm_cli.recipe.schema import (
     CTC,
+    MAX_BEAMS,
+    MAX_NEW_TOKENS,
+    MAX_TEMPERATURE,
+    MAX_VOCABULARY,
+    MIN_TEMPERATURE,
     PARAMETER_GROUPS,
     Adapters,
     Backbone,
@@ -24,6 +29,11 @@ from wavllm_cli.recipe.schema import (
 
 __all__ = [
     "CTC",
+    "MAX_BEAMS",
+    "MAX_NEW_TOKENS",
+    "MAX_TEMPERATURE",
+    "MAX_VOCABULARY",
+    "MIN_TEMPERATURE",
     "PARAMETER_GROUPS",
     "Adapters",
     "Backbone",
@@ -40,6 +50,7 @@ __all__ = [
     "Stage",
     "TokenizerTraining",
     "Validation",
+    "did_you_mean",
     "dump",
     "find",
     "load",

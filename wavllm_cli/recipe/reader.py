@@ -8,11 +8,10 @@ from typing import Any, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from wavllm_cli.errors import RecipeError, reason
+from wavllm_cli.errors import RecipeError, reason, shortened
 from wavllm_cli.recipe.schema import Location, Places, Recipe
 from wavllm_cli.recipe.yaml_text import MAX_DEPTH, TextError, parse
 
-SHOWN = 80  # characters of a value or a key in a message
 REPORTED = 20  # problems at once
 WORDS = {  # pydantic speaks of Python's types, a recipe has YAML's
     "tuple_type": "it should be a list",
@@ -38,13 +37,13 @@ def find(name_or_path: str) -> Path:
             return path
         state = "is no file" if path.exists() else "does not exist"
     except OSError as error:  # a folder that may not be entered, a name that is too long
-        raise RecipeError(f"Recipe {shorten(name_or_path)} cannot be read: {error.strerror}.") from error
+        raise RecipeError(f"Recipe {shortened(name_or_path)} cannot be read: {error.strerror}.") from error
     if path.suffix in (".yaml", ".yml"):
         raise RecipeError(f"Recipe {name_or_path} {state}.")
     recipes = shipped()
     if name_or_path not in recipes:
         raise RecipeError(
-            f"There is no recipe {shorten(name_or_path)!r}{did_you_mean(name_or_path, recipes)}; "
+            f"There is no recipe {shortened(name_or_path)!r}{did_you_mean(name_or_path, recipes)}; "
             f"shipped are {', '.join(sorted(recipes))}, or give the path of a .yaml file."
         )
     return recipes[name_or_path]
@@ -61,7 +60,7 @@ def load(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:
     places = Places({(): str(path)} | {key: f"{path}:{line}" for key, line in lines.items()})
     for override in overrides:
         key = _apply(content, override)
-        _overwrite(places, key, f"--set {shorten(override)}")
+        _overwrite(places, key, f"--set {shortened(override)}")
     try:
         recipe = Recipe.model_validate(content)
     except ValidationError as error:
@@ -101,7 +100,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[Location, int]]:
 def _apply(content: dict[str, Any], override: str) -> Location:
     """Set one dotted key, e.g. `stages.0.steps=500`; the value is read as YAML."""
     key, equals, text = override.partition("=")
-    shown = f"--set {shorten(repr(override))}"
+    shown = f"--set {shortened(repr(override))}"
     if not equals or not key:
         raise RecipeError(f"{shown} must have the form key=value, such as stages.0.steps=500.")
     *parents, last = key.split(".")
@@ -117,7 +116,7 @@ def _apply(content: dict[str, Any], override: str) -> Location:
         location.append(_position(target, name, shown))
         target = _child(target, location[-1])
     if not isinstance(target, dict | list):
-        raise RecipeError(f"{shown}: {'.'.join(parents)} is a single value, it has no key {shorten(last)!r}.")
+        raise RecipeError(f"{shown}: {'.'.join(parents)} is a single value, it has no key {shortened(last)!r}.")
     location.append(_position(target, last, shown))
     target[location[-1]] = value
     return tuple(location)
@@ -137,10 +136,10 @@ def _position(target: Any, name: str, shown: str) -> Any:
         if name.isdecimal() and len(name) < 10 and int(name) < len(target):
             return int(name)
         positions = f"one of the {len(target)} positions 0..{len(target) - 1}" if target else "in an empty list"
-        raise RecipeError(f"{shown}: {shorten(name)!r} is not {positions}.")
+        raise RecipeError(f"{shown}: {shortened(name)!r} is not {positions}.")
     if isinstance(target, dict):
         return name
-    raise RecipeError(f"{shown}: there is no section {shorten(name)!r}.")
+    raise RecipeError(f"{shown}: there is no section {shortened(name)!r}.")
 
 
 def _child(target: Any, position: Any) -> Any:
@@ -156,7 +155,7 @@ def _child(target: Any, position: Any) -> Any:
 def _sentence(places: Places, problem: Any) -> str:
     location = tuple(problem["loc"])
     where = places.of(location)
-    key = shorten(".".join(map(str, location))) or "the recipe"
+    key = shortened(".".join(map(str, location))) or "the recipe"
     if problem["type"] == "extra_forbidden":
         return f"{where}: unknown key {key}{did_you_mean(str(location[-1]), _keys_at(location[:-1]))}."
     if problem["type"] == "missing":
@@ -166,7 +165,7 @@ def _sentence(places: Places, problem: Any) -> str:
     message = WORDS.get(problem["type"]) or problem["msg"].removeprefix("Value error, ")
     for subject in ("Input", "String", "Tuple"):
         message = message.replace(f"{subject} should", "it should").replace(" after validation", "")
-    value = "" if isinstance(problem["input"], dict) else f" is {shorten(repr(problem['input']))}"
+    value = "" if isinstance(problem["input"], dict) else f" is {shortened(repr(problem['input']))}"
     return f"{where}: {key}{value}: {message[0].lower()}{message[1:]}."
 
 
@@ -187,10 +186,5 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
 
 
 def did_you_mean(name: str, candidates: Any) -> str:
-    nearest = difflib.get_close_matches(name[:SHOWN], list(candidates), n=1, cutoff=0.5)
+    nearest = difflib.get_close_matches(name[:80], list(candidates), n=1, cutoff=0.5)
     return f" (did you mean {nearest[0]}?)" if nearest else ""
-
-
-def shorten(text: str) -> str:
-    """As much of a text as belongs in a message."""
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"

@@ -3,14 +3,12 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import torch
-
 from wavllm_cli import console
 from wavllm_cli.data.manifest import read_manifest
 from wavllm_cli.errors import WavLLMError
-from wavllm_cli.model.build import build_config, build_tokenizer
+from wavllm_cli.model.build import build_config, build_tokenizer, most_tokens
 from wavllm_cli.model.configuration_wavllm import BACKBONES
-from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration
+from wavllm_cli.model.trial import blank
 from wavllm_cli.recipe import Recipe, Stage
 from wavllm_cli.training.groups import count_parameters
 
@@ -66,12 +64,11 @@ def check(recipe: Recipe) -> Plan:
     try:
         tokenizer = build_tokenizer(recipe.model, ())
         for number, stage in enumerate(recipe.stages, 1):
-            config = build_config(recipe.model, stage.prompt_adapter, tokenizer)
-            with torch.device("meta"):
-                counts = count_parameters(WavLLMForConditionalGeneration(config))
+            config = build_config(recipe, stage.prompt_adapter, tokenizer, most_tokens(recipe.model, tokenizer))
+            counts = count_parameters(blank(recipe, config))
             stages.append(_stage_plan(number, stage, recipe, counts, problems))
     except WavLLMError as error:
-        problems.append(str(error))
+        problems += error.args
     return Plan(recipe.name, counts, stages, problems)
 
 
