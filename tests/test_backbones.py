@@ -14,6 +14,7 @@ from transformers import (
     WhisperModel,
 )
 
+from wavllm_cli.data.origin import locate
 from wavllm_cli.errors import UsageError, WavLLMError
 from wavllm_cli.model.backbones import backbone_config, load_backbone, load_backbones
 from wavllm_cli.model.configuration_wavllm import BACKBONES
@@ -112,7 +113,7 @@ def test_fresh_lora_and_prompt_adapter_leave_the_llm_as_it_was(model, backbones,
 def test_whisper_encoder_out_of_a_full_checkpoint(tiny_config, tmp_path, cls):
     whisper = cls(tiny_config().semantic_config)
     whisper.save_pretrained(tmp_path)
-    encoder = load_backbone("semantic_encoder", str(tmp_path), None)
+    encoder = load_backbone("semantic_encoder", locate(str(tmp_path)))
     expected = whisper.get_encoder().state_dict()
     assert encoder.state_dict().keys() == expected.keys()
     assert all(torch.equal(tensor, expected[name]) for name, tensor in encoder.state_dict().items())
@@ -133,7 +134,7 @@ def test_an_incomplete_checkpoint_is_refused(backbones, tmp_path, part, lost):
     save_file(tensors, tmp_path / "model.safetensors", {"format": "pt"})
     name = lost.removeprefix("model.encoder.") if part == "semantic_encoder" else lost
     with pytest.raises(WavLLMError, match=rf"lacks 1 of its tensors \(first: {name}\)"):
-        load_backbone(part, str(tmp_path), None)
+        load_backbone(part, locate(str(tmp_path)))
 
 
 def test_wavlm_without_its_masking_vector_is_complete(backbones, tmp_path):
@@ -141,16 +142,16 @@ def test_wavlm_without_its_masking_vector_is_complete(backbones, tmp_path):
     tensors = load_file(tmp_path / "model.safetensors")
     del tensors["masked_spec_embed"]
     save_file(tensors, tmp_path / "model.safetensors", {"format": "pt"})
-    assert load_backbone("acoustic_encoder", str(tmp_path), None).masked_spec_embed.isfinite().all()
+    assert load_backbone("acoustic_encoder", locate(str(tmp_path))).masked_spec_embed.isfinite().all()
 
 
 @pytest.mark.parametrize("part", BACKBONES)
 def test_not_a_checkpoint(tmp_path, part):
     for path in (str(tmp_path), str(tmp_path / "nowhere")):
         with pytest.raises(WavLLMError, match=rf"^The {part} '.*' cannot be loaded: "):
-            load_backbone(part, path, None)
+            load_backbone(part, locate(path))
         with pytest.raises(WavLLMError, match=rf"^The configuration of the {part} '.*' cannot be read: "):
-            backbone_config(part, path, None)
+            backbone_config(part, locate(path))
 
 
 # --- saving and loading ---
@@ -257,7 +258,7 @@ def test_any_llm(tiny_config, tiny_tokenizer, backbones, randomize, utterances, 
             torch.nn.init.normal_(parameter)
     llm.save_pretrained(tmp_path / "llm")
     chosen = backbones | {"language_model": {"path": str(tmp_path / "llm"), "revision": None}}
-    text_config = backbone_config("language_model", str(tmp_path / "llm"), None)
+    text_config = backbone_config("language_model", locate(str(tmp_path / "llm")))
     model = WavLLMForConditionalGeneration.from_backbones(tiny_config(backbones=chosen, text_config=text_config))
 
     tensors = {n.replace(".base_layer", ""): t for n, t in model.language_model.state_dict().items() if "lora" not in n}

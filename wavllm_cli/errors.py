@@ -7,10 +7,16 @@ import errno
 import os
 import shutil
 
+# What libraries advise to set where they refuse to run code out of a file.
+PROTECTIONS = ("trust_remote_code", "weights_only", "allow_pickle", "allow_all_kernels")
+
 
 def reason(error: BaseException) -> str:
-    """A library's error in one line, to be the end of a sentence of ours."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    """A library's error in one line, to be the end of a sentence of ours; never its advice to do without protection."""
+    if any(name in str(error) for name in PROTECTIONS):
+        return "it is damaged, or holds something that can run code, which is refused"
+    first, *rest = (str(error).strip() or type(error).__name__).splitlines()
+    return f"{first} {rest[0].strip()}" if first.endswith(":") and rest else first
 
 
 def shortened(value: object, most: int = 80) -> str:

@@ -17,6 +17,9 @@ app = App(
 Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, metavar="<int>", help="Makes the same choices every time.")]
 Json = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON to stdout.")]
 Dtype = Literal["float32", "bfloat16", "float16"]
+Trust = Annotated[
+    bool, typer.Option("--trust-remote-code", help="Run the Python code that the model's files bring along.")
+]
 
 state = {"debug": False}
 

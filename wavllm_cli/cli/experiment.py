@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from wavllm_cli.cli.app import Dtype, Json, Seed, app, require_utf8, show
+from wavllm_cli.cli.app import Dtype, Json, Seed, Trust, app, require_utf8, show
 
 RecipeName = Annotated[str, typer.Option("--recipe", "-r", help="A shipped recipe's name, or the path of a YAML file.")]
 Overrides = Annotated[
@@ -24,6 +24,7 @@ def train(
     ] = None,
     start: Annotated[str | None, typer.Option(help="Checkpoint to start from instead of the previous stage.")] = None,
     restart: Annotated[bool, typer.Option(help="Forget what an earlier run left.")] = False,
+    trust_remote_code: Trust = False,
     json: Json = False,
 ) -> None:
     """Train one stage; the same command continues a run that was stopped."""
@@ -32,7 +33,7 @@ def train(
     loaded = recipes.load(recipe, overrides or ())
     from wavllm_cli.training import stages
 
-    show(stages.train(loaded, stage, output or Path("runs") / loaded.name, start, restart), json)
+    show(stages.train(loaded, stage, output or Path("runs") / loaded.name, start, restart, trust_remote_code), json)
 
 
 @app.command(epilog='Example: wavllm infer talk.wav "Summarize the talk, then translate the summary into German."')
@@ -52,6 +53,7 @@ def infer(
     batch_size: Annotated[int, typer.Option(min=1, help="Most utterances at once.")] = 16,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 … [default: a GPU if there is one]")] = None,
     dtype: Annotated[Dtype | None, typer.Option(help="[default: bfloat16 on a GPU, else float32]")] = None,
+    trust_remote_code: Trust = False,
     json: Json = False,
 ) -> None:
     """Answer an instruction about an audio file, or every row of a manifest."""
@@ -64,7 +66,9 @@ def infer(
         "seed": seed,
         "logprobs": logprobs,
     }
-    result = command.infer(source, instruction, model, output, audio_root, batch_size, device, dtype, decoding)
+    result = command.infer(
+        source, instruction, model, output, audio_root, batch_size, device, dtype, decoding, trust_remote_code
+    )
     show(result, json)
     if result.skipped:
         raise typer.Exit(1)
@@ -74,6 +78,7 @@ def infer(
 def check(
     recipe: Annotated[str, typer.Argument(help="A shipped recipe's name, or the path of a YAML file.")],
     overrides: Overrides = None,
+    trust_remote_code: Trust = False,
     json: Json = False,
 ) -> None:
     """Find every problem of a recipe before it costs anything, and say what the run will need."""
@@ -82,7 +87,7 @@ def check(
     loaded = recipes.load(recipe, overrides or ())
     from wavllm_cli.training import plan
 
-    result = plan.check(loaded)
+    result = plan.check(loaded, trust_remote_code)
     show(result, json)
     if result.problems:
         raise typer.Exit(1)

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from wavllm_cli.cli.app import Dtype, Json, app, require_utf8, show
+from wavllm_cli.cli.app import Dtype, Json, Trust, app, require_utf8, show
 from wavllm_cli.errors import UsageError
 
 Reference = Annotated[
@@ -62,9 +62,10 @@ def export(
         str | None, typer.Option(help="The instruction that the LoRA is made for.", callback=require_utf8)
     ] = None,
     dtype: Annotated[Dtype | None, typer.Option(help="To compute and write in. [default: the checkpoint's]")] = None,
+    trust_remote_code: Trust = False,
     json: Json = False,
 ) -> None:
     """Write the LLM as it is for one instruction, for serving engines that know nothing of WavLLM."""
     from wavllm_cli.convert import export as core
 
-    show(core.export(model, output, to, prompt, dtype), json)
+    show(core.export(model, output, to, prompt, dtype, trust_remote_code), json)

@@ -46,7 +46,14 @@ class Exported:
         return asdict(self)
 
 
-def export(source: str, output: Path, to: str, prompt: str | None = None, dtype: str | None = None) -> Exported:
+def export(
+    source: str,
+    output: Path,
+    to: str,
+    prompt: str | None = None,
+    dtype: str | None = None,
+    trust: bool = False,
+) -> Exported:
     """Write the LLM of a checkpoint as other software loads it.
 
     Args:
@@ -54,12 +61,13 @@ def export(source: str, output: Path, to: str, prompt: str | None = None, dtype:
             `base`, the LLM without it.
         prompt: the instruction that the adapter is made for; without a prompt adapter (stage 1) it makes no difference.
         dtype: to compute and write in; by default the checkpoint's.
+        trust: run code that the model's files bring along.
 
     Raises:
         UsageError: no such model, no instruction where one is needed, or an output that exists.
     """
     require_new(output)
-    model, processor = load_model(source, getattr(torch, dtype) if dtype else "auto")
+    model, processor = load_model(source, getattr(torch, dtype) if dtype else "auto", trust)
     base = (model.config.backbones or {}).get("language_model", {}).get("path")
     with torch.inference_mode(), replacing(output) as draft:
         draft.mkdir()
@@ -124,6 +132,6 @@ def _save_llm(folder: Path, model: WavLLMForConditionalGeneration, lora: LoRA) -
     for name, (a, b) in lora.items():
         state[f"{name}.weight"] += (_factor(model) * b.float() @ a.float()).to(a.dtype)
     with torch.device("meta"):
-        llm = AutoModelForCausalLM.from_config(model.config.text_config)
+        llm = AutoModelForCausalLM.from_config(model.config.text_config, trust_remote_code=False)
     llm.load_state_dict({name: t for name, t in state.items() if ".lora_" not in name}, assign=True)
     llm.save_pretrained(folder)

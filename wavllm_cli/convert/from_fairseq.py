@@ -24,6 +24,7 @@ from wavllm_cli.convert.sizes import Heads, read_config
 from wavllm_cli.convert.tokenizer import load_sentencepiece
 from wavllm_cli.convert.torch_file import read_torch_file
 from wavllm_cli.data.files import replacing, require_new, require_space
+from wavllm_cli.data.origin import entry_of, locate
 from wavllm_cli.errors import UsageError, WavLLMError
 from wavllm_cli.model.backbones import backbone_tensors
 from wavllm_cli.model.configuration_wavllm import WavLLMConfig
@@ -177,13 +178,13 @@ class _ReleasedState:
         return self.released[layout.original_name(name)]
 
 
-def _source(reference: str) -> dict[str, str | None]:
-    """`ID@REVISION` as an entry of `config.backbones`."""
-    path, _, revision = reference.partition("@")
-    return {"path": path, "revision": revision or None}
+def _source(reference: str) -> dict[str, Any]:
+    """A folder, or `ID@REVISION`, as an entry of `config.backbones`."""
+    path, _, revision = (reference, "", "") if Path(reference).is_dir() else reference.partition("@")
+    return entry_of(locate(path, revision or None).pinned())
 
 
-def _require_equal(part: str, source: dict[str, str | None], state: _ReleasedState) -> None:
+def _require_equal(part: str, source: dict[str, Any], state: _ReleasedState) -> None:
     """A backbone is referred to only if it is, tensor by tensor, the one in the checkpoint.
 
     Two precisions are compared in the coarser one.

@@ -16,10 +16,11 @@ from wavllm_cli.convert import layout
 from wavllm_cli.convert.from_fairseq import LEFTOVERS, Converted
 from wavllm_cli.convert.sizes import RMS_NORM_EPS, ROPE_THETA
 from wavllm_cli.data.files import replacing, require_new, require_space
+from wavllm_cli.data.origin import locate, refuse_code
 from wavllm_cli.errors import UsageError
-from wavllm_cli.model.backbones import load_backbones, stored_tensors
 from wavllm_cli.model.configuration_wavllm import WavLLMConfig
 from wavllm_cli.model.load import check_source, explaining
+from wavllm_cli.model.modeling_wavllm import read_checkpoint
 
 # Options that the released code looks for when it opens a checkpoint.
 ORIGINAL_OPTIONS = {"model": {"_name": "speechllm_model"}, "task": {"_name": "speechllm_task"}}
@@ -36,9 +37,10 @@ def to_fairseq(source: Path, output: Path) -> Converted:
     require_new(output)
     check_source(str(source))
     with explaining(str(source)):
-        config = WavLLMConfig.from_pretrained(source)
-        _require_expressible(source, config)
-        ours = (load_backbones(config) if config.backbones else {}) | stored_tensors(source)
+        refuse_code(locate(str(source)))
+        _require_expressible(source, WavLLMConfig.from_pretrained(source))
+        checkpoint = read_checkpoint(source)
+        config, ours = checkpoint.config, checkpoint.tensors()
     state = {layout.original_name(name): name for name in ours}
     names, unused, options = _leftovers(source, state, config)
     heads = config.text_config.num_attention_heads

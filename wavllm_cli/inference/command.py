@@ -47,6 +47,7 @@ def infer(
     device: str | None,
     dtype: str | None,
     decoding: dict[str, Any],
+    trust: bool = False,
 ) -> "Answer | Report":
     """Answer about a file or a manifest; input is checked before the model is loaded.
 
@@ -72,7 +73,7 @@ def infer(
     if model is None:
         model = str(newest_run(RUNS))
         console.info(f"model: {model}")
-    engine = Engine(model, device, dtype, Decoding(**decoding))
+    engine = Engine(model, device, dtype, Decoding(**decoding), trust)
     if not is_manifest:
         return Answer(**vars(engine.answer(samples, instruction)), audio=str(source), prompt=instruction, model=model)
     assert output is not None

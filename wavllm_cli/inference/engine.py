@@ -80,16 +80,22 @@ class Engine:
     Args:
         source: checkpoint folder or hub id.
         device, dtype: by default a GPU in bfloat16 where there is one, else the CPU in float32.
+        trust: run code that the model's files bring along.
     """
 
     def __init__(
-        self, source: str, device: str | None = None, dtype: str | None = None, decoding: Decoding | None = None
+        self,
+        source: str,
+        device: str | None = None,
+        dtype: str | None = None,
+        decoding: Decoding | None = None,
+        trust: bool = False,
     ):
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         self.dtype = getattr(torch, dtype or ("bfloat16" if self.device.startswith("cuda") else "float32"))
         self.decoding = decoding or Decoding()
         self.source = source
-        model, self.processor = load_model(source, self.dtype)
+        model, self.processor = load_model(source, self.dtype, trust)
         try:
             self.model = model.to(self.device)
         except RuntimeError as error:

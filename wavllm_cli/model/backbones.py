@@ -1,17 +1,17 @@
-"""Where tensors come from: pretrained encoders and LLM, renamed to their place in WavLLM, and our own checkpoints."""
+"""Where tensors come from: pretrained encoders and LLM, renamed to their place in WavLLM."""
 
-import json
-import os
 import re
-from pathlib import Path
+from collections.abc import Mapping
+from typing import Any
 
-from safetensors.torch import load_file
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel, WavLMModel
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
-from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME, cached_file
 
-from wavllm_cli.errors import WavLLMError, reason
+from wavllm_cli.data.origin import Origin, refuse_code, stored_origin
+from wavllm_cli.errors import UsageError, WavLLMError
+from wavllm_cli.model.part_config import ENCODER_TYPES
+from wavllm_cli.model.stored import explaining, on_meta, require_fit, stored_shapes, weight_files
 
 # A full Whisper checkpoint names its encoder `model.encoder.*`; without this mapping transformers would leave the
 # encoder at random values and say so only in a log line.
@@ -19,62 +19,83 @@ WHISPER_KEYS = {r"^(model\.)?encoder\.": ""}
 LORA_HOME = re.compile(r"\.([qkvo]_proj)\.(weight|bias)$")
 _BASE = r".\1.base_layer.\2"
 
-LOADERS = {
+LOADERS: dict[str, tuple[Any, dict[str, Any]]] = {
     "semantic_encoder": (WhisperEncoder, {"key_mapping": WHISPER_KEYS}),
     "acoustic_encoder": (WavLMModel, {}),
     "language_model": (AutoModelForCausalLM, {}),
 }
-BUILDERS = {
-    "semantic_encoder": lambda config: WhisperEncoder(config.semantic_config),
-    "acoustic_encoder": lambda config: WavLMModel(config.acoustic_config),
-    "language_model": lambda config: AutoModelForCausalLM.from_config(config.text_config),
-}
 
 
-def load_backbone(part: str, path: str, revision: str | None) -> PreTrainedModel:
+def build_part(part: str, config: PreTrainedConfig, trust: bool = False) -> PreTrainedModel:
+    """A backbone of this configuration, at random values."""
+    loader, _ = LOADERS[part]
+    return loader(config) if part in ENCODER_TYPES else loader.from_config(config, trust_remote_code=trust)
+
+
+def load_backbone(part: str, origin: Origin, trust: bool = False) -> PreTrainedModel:
     """One pretrained backbone, complete.
 
+    Args:
+        trust: run code that its files bring along.
+
     Raises:
-        WavLLMError: the path is no such model, or its checkpoint lacks tensors.
+        UsageError: its folder is missing, or its files name code.
+        WavLLMError: the origin is no such model, or its checkpoint lacks tensors.
     """
     loader, options = LOADERS[part]
-    try:
+    name = f"The {part} {origin.path!r}"
+    with explaining(f"{name} cannot be loaded"):
+        config = _config(part, origin, trust)
+        stored = stored_shapes(weight_files(origin, pickled=True))
+        outline = on_meta(lambda: build_part(part, config, trust), [config], stored)
+        require_fit(outline, stored, options.get("key_mapping", {}), hasattr(config, "quantization_config"))
         model, report = loader.from_pretrained(
-            path, revision=revision or "main", output_loading_info=True, dtype="auto", **options
+            origin.path, output_loading_info=True, dtype="auto", trust_remote_code=trust, **origin.where, **options
         )
-    except (OSError, ValueError) as error:
-        raise WavLLMError(f"The {part} {path!r} cannot be loaded: {reason(error)}") from error
     # Fine-tuned checkpoints often drop the vector that only masked pretraining uses.
     missing = [name for name in report["missing_keys"] if name != "masked_spec_embed"]
     if missing:
         raise WavLLMError(
-            f"The {part} {path!r} lacks {len(missing)} of its tensors (first: {missing[0]}); "
-            "it is not a complete checkpoint of its kind."
+            f"{name} lacks {len(missing)} of its tensors (first: {missing[0]}); it is not a complete checkpoint of its "
+            "kind."
         )
     return model
 
 
-def load_backbones(config: PreTrainedConfig, fresh: bool = False) -> dict[str, Tensor]:
+def load_backbones(config: PreTrainedConfig, fresh: bool = False, trust: bool = False) -> dict[str, Tensor]:
     """Every backbone that `config.backbones` refers to, as tensors named as in WavLLM.
 
     Args:
         fresh: the others too, at random values. Their own classes know how; filling them in as tensors that a
             checkpoint lacks would leave Whisper without its sinusoids and WavLM with unwritten memory.
+        trust: run code that their files bring along.
     """
+    parts = {
+        "semantic_encoder": config.semantic_config,
+        "acoustic_encoder": config.acoustic_config,
+        "language_model": config.text_config,
+    }
+    origins = {part: _origin(part, entry, trust) for part, entry in (config.backbones or {}).items() if part in parts}
     state: dict[str, Tensor] = {}
-    for part, build in BUILDERS.items():
-        if part in config.backbones:
-            state |= backbone_tensors(part, config.backbones[part])
+    for part, own in parts.items():
+        if part in origins:
+            state |= _renamed(part, load_backbone(part, origins[part], trust))
         elif fresh:
-            state |= _renamed(part, build(config))
+            state |= _renamed(part, build_part(part, own, trust))
     return state
 
 
-def backbone_tensors(part: str, source: dict[str, str | None]) -> dict[str, Tensor]:
+def backbone_tensors(part: str, entry: Mapping[str, Any], trust: bool = False) -> dict[str, Tensor]:
     """One pretrained backbone (an entry of `config.backbones`) as tensors named as in WavLLM."""
-    path = source["path"]
-    assert path is not None
-    return _renamed(part, load_backbone(part, path, source.get("revision")))
+    return _renamed(part, load_backbone(part, _origin(part, entry, trust), trust))
+
+
+def _origin(part: str, entry: Mapping[str, Any], trust: bool) -> Origin:
+    """Found before anything large is loaded, or refused."""
+    with explaining(f"The {part} {entry.get('path')!r} cannot be loaded"):
+        origin = stored_origin(entry)
+        refuse_code(origin, trust)
+        return origin
 
 
 def _renamed(part: str, model: PreTrainedModel) -> dict[str, Tensor]:
@@ -83,19 +104,17 @@ def _renamed(part: str, model: PreTrainedModel) -> dict[str, Tensor]:
     return {f"{part}.{LORA_HOME.sub(_BASE, name)}": tensor for name, tensor in model.state_dict().items()}
 
 
-def backbone_config(part: str, path: str, revision: str | None) -> PreTrainedConfig:
+def backbone_config(part: str, origin: Origin, trust: bool = False) -> PreTrainedConfig:
     """The configuration of a pretrained backbone, without its weights."""
-    try:
-        return AutoConfig.from_pretrained(path, revision=revision or "main")
-    except (OSError, ValueError) as error:
-        raise WavLLMError(f"The configuration of the {part} {path!r} cannot be read: {reason(error)}") from error
+    with explaining(f"The configuration of the {part} {origin.path!r} cannot be read"):
+        return _config(part, origin, trust)
 
 
-def stored_tensors(path: str | os.PathLike, **hub) -> dict[str, Tensor]:
-    """The tensors in a checkpoint folder or hub repository, mapped from one file or its shards."""
-    index = cached_file(path, SAFE_WEIGHTS_INDEX_NAME, _raise_exceptions_for_missing_entries=False, **hub)
-    shards = json.loads(Path(index).read_text())["weight_map"].values() if index else [SAFE_WEIGHTS_NAME]
-    state: dict[str, Tensor] = {}
-    for shard in dict.fromkeys(shards):
-        state |= load_file(cached_file(path, shard, **hub))
-    return state
+def _config(part: str, origin: Origin, trust: bool) -> PreTrainedConfig:
+    refuse_code(origin, trust)
+    origin.file("config.json", required=True)
+    config = AutoConfig.from_pretrained(origin.path, trust_remote_code=trust, **origin.where)
+    expected = ENCODER_TYPES.get(part)
+    if expected and config.model_type != expected:
+        raise UsageError(f"it is a {config.model_type!r} model, not a {expected!r}.")
+    return config

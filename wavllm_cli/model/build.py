@@ -12,12 +12,14 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from wavllm_cli.errors import RecipeError, WavLLMError, reason
+from wavllm_cli.data.origin import TOKENIZER_FILES, Origin, entry_of, locate, refuse_code
+from wavllm_cli.errors import RecipeError
 from wavllm_cli.model.backbones import backbone_config
 from wavllm_cli.model.configuration_wavllm import BACKBONES, WavLLMConfig
 from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration
 from wavllm_cli.model.part_config import random_part
 from wavllm_cli.model.processing_wavllm import SPEECH_CLOSE, SPEECH_OPEN, WavLLMProcessor
+from wavllm_cli.model.stored import explaining
 from wavllm_cli.recipe import Backbone, Model, PromptAdapter, Recipe
 
 MARKERS = ("[INST]", "[/INST]", SPEECH_OPEN, SPEECH_CLOSE.strip())  # one token each
@@ -30,23 +32,27 @@ PLAIN_CHAT = (
 )
 
 
-def build(recipe: Recipe, texts: Iterable[str]) -> tuple[WavLLMForConditionalGeneration, WavLLMProcessor]:
+def build(
+    recipe: Recipe, texts: Iterable[str], trust: bool = False
+) -> tuple[WavLLMForConditionalGeneration, WavLLMProcessor]:
     """A fresh model and processor.
 
     Args:
         texts: what a tokenizer is trained on, where the recipe asks for one.
+        trust: run code that the backbones' files bring along.
 
     Raises:
         RecipeError: a configuration that transformers rejects.
+        UsageError: the files of a backbone name code, or its folder is missing.
         WavLLMError: a pretrained backbone that cannot be loaded.
     """
-    tokenizer = build_tokenizer(recipe.model, texts)
-    config = build_config(recipe, recipe.stages[0].prompt_adapter, tokenizer)
-    processor = build_processor(recipe.model, config, tokenizer)
+    tokenizer = build_tokenizer(recipe.model, texts, trust)
+    config = build_config(recipe, recipe.stages[0].prompt_adapter, tokenizer, trust=trust)
+    processor = build_processor(recipe.model, config, tokenizer, trust)
     # Pretrained and frozen parts are held in the stage's precision; what is trained is float32 (see training.groups).
     half = recipe.stages[0].precision == "bf16" and config.backbones
     dtype = torch.bfloat16 if half else torch.float32
-    return WavLLMForConditionalGeneration.from_backbones(config, dtype), processor
+    return WavLLMForConditionalGeneration.from_backbones(config, dtype, trust), processor
 
 
 def build_config(
@@ -54,11 +60,13 @@ def build_config(
     prompt_adapter: PromptAdapter | None,
     tokenizer: PreTrainedTokenizerBase,
     vocabulary: int | None = None,
+    trust: bool = False,
 ) -> WavLLMConfig:
     """The configuration of the whole network; the sizes of pretrained backbones come from their own checkpoints.
 
     Args:
         vocabulary: tokens of a tokenizer that is not trained yet; otherwise it is asked.
+        trust: run code that the backbones' files bring along.
 
     Raises:
         RecipeError: a sentence for each key of a `config` that is unknown or has no sensible value.
@@ -71,7 +79,7 @@ def build_config(
     problems: list[str] = []
     for part in BACKBONES:
         try:
-            parts[part] = _part_config(recipe, part, defaults.get(part, {}))
+            parts[part] = _part_config(recipe, part, defaults.get(part, {}), trust)
         except RecipeError as error:
             problems += error.args
     if problems:
@@ -82,11 +90,7 @@ def build_config(
             f"{recipe.key('model', 'language_model', 'config', 'vocab_size')} is {text_config.vocab_size}, but the "
             f"tokenizer has up to {tokens} tokens: leave it out."
         )
-    sources = {
-        part: {"path": source.path, "revision": source.revision}
-        for part in parts
-        if (source := getattr(model, part)).path
-    }
+    sources = {part: entry_of(_origin(source)) for part in parts if (source := getattr(model, part)).path}
     return WavLLMConfig(
         semantic_config=parts["semantic_encoder"],
         acoustic_config=parts["acoustic_encoder"],
@@ -104,23 +108,26 @@ def build_config(
     )
 
 
-def build_processor(model: Model, config: WavLLMConfig, tokenizer: PreTrainedTokenizerBase) -> WavLLMProcessor:
+def build_processor(
+    model: Model, config: WavLLMConfig, tokenizer: PreTrainedTokenizerBase, trust: bool = False
+) -> WavLLMProcessor:
     """The processor; pretrained encoders bring their feature extractors."""
-    semantic, acoustic = (_feature_extractor(encoder) for encoder in (model.semantic_encoder, model.acoustic_encoder))
+    semantic = _feature_extractor("semantic_encoder", model.semantic_encoder, trust)
+    acoustic = _feature_extractor("acoustic_encoder", model.acoustic_encoder, trust)
     return WavLLMProcessor.for_config(config, tokenizer, semantic, acoustic)
 
 
-def build_tokenizer(model: Model, texts: Iterable[str]) -> PreTrainedTokenizerBase:
+def build_tokenizer(model: Model, texts: Iterable[str], trust: bool = False) -> PreTrainedTokenizerBase:
     """The language model's own tokenizer, or one trained on `texts`."""
     source = model.language_model
     if source.tokenizer is not None:
         return train_tokenizer(texts, source.tokenizer.vocab_size)
-    try:
-        return AutoTokenizer.from_pretrained(source.path, revision=source.revision or "main")
-    except (OSError, ValueError) as error:
-        raise WavLLMError(
-            f"The tokenizer of the language_model {source.path!r} cannot be loaded: {reason(error)}"
-        ) from error
+    with explaining(f"The tokenizer of the language_model {source.path!r} cannot be loaded"):
+        origin = _origin(source)
+        refuse_code(origin, trust)
+        for name in TOKENIZER_FILES:
+            origin.file(name)
+        return AutoTokenizer.from_pretrained(origin.path, trust_remote_code=trust, **origin.where)
 
 
 def most_tokens(model: Model, tokenizer: PreTrainedTokenizerBase) -> int:
@@ -152,15 +159,24 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenize
     return tokenizer
 
 
-def _part_config(recipe: Recipe, part: str, defaults: dict[str, Any]) -> PreTrainedConfig:
+def _part_config(recipe: Recipe, part: str, defaults: dict[str, Any], trust: bool) -> PreTrainedConfig:
     source: Backbone = getattr(recipe.model, part)
     if source.path is None:
         return random_part(recipe, part, defaults)
-    return backbone_config(part, source.path, source.revision)
+    return backbone_config(part, _origin(source), trust)
 
 
-def _feature_extractor(encoder: Backbone) -> Any:
+def _feature_extractor(part: str, encoder: Backbone, trust: bool) -> Any:
     """The feature extractor that a pretrained encoder ships with; None for a random one."""
     if encoder.path is None:
         return None
-    return AutoFeatureExtractor.from_pretrained(encoder.path, revision=encoder.revision or "main")
+    with explaining(f"The feature extractor of the {part} {encoder.path!r} cannot be loaded"):
+        origin = _origin(encoder)
+        refuse_code(origin, trust)
+        return AutoFeatureExtractor.from_pretrained(origin.path, trust_remote_code=trust, **origin.where)
+
+
+def _origin(source: Backbone) -> Origin:
+    """Where a pretrained backbone comes from; of a hub's, the commit that its revision means now."""
+    assert source.path is not None
+    return locate(source.path, source.revision).pinned()

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import torch
 
+from wavllm_cli.data.origin import locate, refuse_code
 from wavllm_cli.errors import UsageError, WavLLMError, reason
 from wavllm_cli.model.configuration_wavllm import WavLLMConfig
 from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration
@@ -15,33 +16,41 @@ from wavllm_cli.model.processing_wavllm import WavLLMProcessor
 
 
 def load_model(
-    source: str, dtype: torch.dtype | Literal["auto"] = torch.float32, **config_options: Any
+    source: str,
+    dtype: torch.dtype | Literal["auto"] = torch.float32,
+    trust: bool = False,
+    **config_options: Any,
 ) -> tuple[WavLLMForConditionalGeneration, WavLLMProcessor]:
     """A trained model and its processor, from a folder or a hub id.
 
     Args:
         dtype: of the loaded tensors; `auto` is the checkpoint's own.
+        trust: run code that the files of the model or of its backbones bring along.
         config_options: entries of `WavLLMConfig` to change, such as `prompt_adapter_width` when stage 2 begins.
 
     Raises:
-        UsageError: there is no such model, it is another project's, or an option that it has set already.
-        WavLLMError: its files are damaged or one of its backbones cannot be loaded.
+        UsageError: there is no such model, it is another project's, an option that it has set already, or its files
+            name code.
+        WavLLMError: its files are damaged or do not fit together, or one of its backbones cannot be loaded.
     """
     check_source(source)
     with explaining(source):
-        config = WavLLMConfig.from_pretrained(source)
+        origin = locate(source)
+        refuse_code(origin, trust)
+        config = WavLLMConfig.from_pretrained(origin.path)
         for name, value in config_options.items():
             if getattr(config, name) not in (None, value):
                 raise UsageError(f"The model {source} has {name} {getattr(config, name)}, it cannot become {value}.")
             setattr(config, name, value)
-        model, report = WavLLMForConditionalGeneration.from_pretrained(
-            source, config=config, dtype=dtype, output_loading_info=True
+        # A stage may add a fresh prompt adapter; anything else that is missing would be noise in its place.
+        model = WavLLMForConditionalGeneration.from_pretrained(
+            source,
+            config=config,
+            dtype=dtype,
+            fresh="prompt_adapter." if config_options else "",
+            trust_remote_code=trust,
         )
-        processor = WavLLMProcessor.from_pretrained(source)
-    # A stage may add a fresh prompt adapter; anything else that is missing would be noise in its place.
-    missing = [name for name in report["missing_keys"] if not name.startswith("prompt_adapter.") or not config_options]
-    if missing:
-        raise WavLLMError(f"The model {source} is incomplete: it lacks {len(missing)} tensors (first: {missing[0]}).")
+        processor = WavLLMProcessor.from_pretrained(origin.path, trust_remote_code=trust)
     return model.eval(), processor
 
 

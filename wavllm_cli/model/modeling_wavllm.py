@@ -5,7 +5,8 @@ Shapes: B utterances, L text positions, W windows, M mel bins, S samples, P prom
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -20,15 +21,18 @@ from transformers import (
     PreTrainedModel,
 )
 from transformers import initialization as init
-from transformers.utils import GENERATION_CONFIG_NAME, ModelOutput, cached_file
+from transformers.utils import GENERATION_CONFIG_NAME, ModelOutput
 
+from wavllm_cli.data.files import give_umask_modes
+from wavllm_cli.data.origin import Origin, anchored, locate, refuse_code
 from wavllm_cli.errors import UsageError
 from wavllm_cli.model.adapters import SpeechAdapter
-from wavllm_cli.model.backbones import load_backbones, stored_tensors
+from wavllm_cli.model.backbones import load_backbones
 from wavllm_cli.model.configuration_wavllm import BACKBONES, WavLLMConfig
 from wavllm_cli.model.encoders import AcousticEncoder, SemanticEncoder
 from wavllm_cli.model.processing_wavllm import IGNORE
 from wavllm_cli.model.prompt_lora import LoRALinear, PromptAdapter, add_lora, scale_layout
+from wavllm_cli.model.stored import explaining, on_meta, require_all, stored_shapes, stored_tensors, weight_files
 
 ADAPTERS = ("semantic_adapter", "acoustic_adapter", "fusion")
 GLU_GAIN = 1.8  # a gated linear unit shrinks its input's standard deviation by about this factor
@@ -86,7 +90,7 @@ class WavLLMForConditionalGeneration(WavLLMPreTrainedModel, GenerationMixin):
             )
         width = config.text_config.hidden_size
         self.fusion = nn.Linear(2 * config.adapter_width, width)
-        self.language_model = AutoModelForCausalLM.from_config(config.text_config)
+        self.language_model = AutoModelForCausalLM.from_config(config.text_config, trust_remote_code=False)
         # One object: generate() asks config.text_config which masks and caches the LLM needs.
         config.text_config = self.language_model.config
         self.scale_layout = scale_layout(config.text_config, config.interleaved_scale)
@@ -310,29 +314,44 @@ class WavLLMForConditionalGeneration(WavLLMPreTrainedModel, GenerationMixin):
     # --- files ---
 
     @classmethod
-    def from_pretrained(cls, path: str | os.PathLike, *args, config: WavLLMConfig | None = None, **kwargs):
-        """Load a checkpoint folder or hub id; frozen backbones come from where the checkpoint says they are."""
-        hub = {k: kwargs[k] for k in ("cache_dir", "revision", "token", "local_files_only") if k in kwargs}
-        config = config or WavLLMConfig.from_pretrained(path, **hub)
-        if not config.backbones:
+    def from_pretrained(
+        cls,
+        path: str | os.PathLike | None,
+        *args,
+        config: WavLLMConfig | None = None,
+        fresh: str = "",
+        trust_remote_code: bool | None = False,
+        **kwargs,
+    ):
+        """Load a checkpoint folder or hub id; frozen backbones come from where the checkpoint says they are.
+
+        Args:
+            fresh: prefix of the tensors that may be missing from the checkpoint and then start as in a new model.
+            trust_remote_code: run code that the files of the model or of its backbones bring along.
+
+        Raises:
+            UsageError: the files name code, or a backbone's folder is missing.
+            WavLLMError: the tensors are not those that the configuration describes.
+        """
+        if path is None:
             return super().from_pretrained(path, *args, config=config, **kwargs)
-        for key in hub:
-            kwargs.pop(key)
-        state = load_backbones(config) | stored_tensors(path, **hub)
-        if "generation_config" not in kwargs and cached_file(
-            path, GENERATION_CONFIG_NAME, _raise_exceptions_for_missing_entries=False, **hub
-        ):
-            kwargs["generation_config"] = GenerationConfig.from_pretrained(path, **hub)
-        return super().from_pretrained(None, *args, config=config, state_dict=state, **kwargs)
+        hub = {k: kwargs.pop(k) for k in ("cache_dir", "token", "local_files_only", "revision") if k in kwargs}
+        checkpoint = read_checkpoint(path, config, fresh, bool(trust_remote_code), **hub)
+        origin, config = checkpoint.origin, checkpoint.config
+        if not config.backbones:
+            return super().from_pretrained(origin.path, *args, config=config, **origin.where, **kwargs)
+        if "generation_config" not in kwargs and (file := origin.file(GENERATION_CONFIG_NAME)):
+            kwargs["generation_config"] = GenerationConfig.from_pretrained(file.parent)
+        return super().from_pretrained(None, *args, config=config, state_dict=checkpoint.tensors(), **kwargs)
 
     @classmethod
     def from_backbones(
-        cls, config: WavLLMConfig, dtype: torch.dtype = torch.float32, **kwargs
+        cls, config: WavLLMConfig, dtype: torch.dtype = torch.float32, trust: bool = False, **kwargs
     ) -> "WavLLMForConditionalGeneration":
         """A model to be trained: pretrained backbones where `config.backbones` names them, the rest fresh."""
         if not config.backbones:
             return cls._from_config(config, dtype=dtype, **kwargs).eval()
-        state = load_backbones(config, fresh=True)
+        state = load_backbones(config, fresh=True, trust=trust)
         return super().from_pretrained(None, config=config, state_dict=state, dtype=dtype, **kwargs)
 
     def save_pretrained(
@@ -345,8 +364,11 @@ class WavLLMForConditionalGeneration(WavLLMPreTrainedModel, GenerationMixin):
             self.config.backbones = None
         else:
             state = {k: v for k, v in state.items() if not is_backbone_tensor(k, backbones)}
+            self.config.backbones = anchored(backbones)
         try:
             super().save_pretrained(Path(path), *args, state_dict=state, **kwargs)
+            for file in Path(path).glob("*.safetensors"):  # which the library writes for the owner alone
+                give_umask_modes(file)
         finally:
             self.config.backbones = backbones or None
 
@@ -378,6 +400,52 @@ def group_of(name: str) -> str:
 def is_backbone_tensor(name: str, backbones: Iterable[str] = BACKBONES) -> bool:
     """Does this tensor belong to a pretrained backbone?"""
     return group_of(name) in backbones
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint whose files have been looked at: they name no code, and their tensors are the configuration's.
+
+    Attributes:
+        backbones: the tensors of the frozen backbones that it refers to.
+    """
+
+    origin: Origin
+    config: WavLLMConfig
+    files: list[Path]
+    backbones: dict[str, Tensor]
+
+    def tensors(self) -> dict[str, Tensor]:
+        return self.backbones | stored_tensors(self.files)
+
+
+def read_checkpoint(
+    path: str | os.PathLike,
+    config: WavLLMConfig | None = None,
+    fresh: str = "",
+    trust: bool = False,
+    revision: str | None = None,
+    **hub,
+) -> Checkpoint:
+    """Look at a checkpoint's files before anything of its size is allocated; see `from_pretrained`."""
+    origin = replace(locate(os.fspath(path), revision), options=hub)
+    refuse_code(origin, trust)
+    with explaining(f"The model {path} cannot be loaded"):
+        folder = origin.file("config.json", required=True).parent  # type: ignore[union-attr]
+        config = config or WavLLMConfig.from_pretrained(folder)
+        config.backbones = anchored(config.backbones, folder)
+        referred = config.backbones or {}
+        files = weight_files(origin)
+        stored = stored_shapes(files)
+        parts = (config.semantic_config, config.acoustic_config, config.text_config)
+        outline = on_meta(lambda: WavLLMForConditionalGeneration(deepcopy(config)), parts, stored)
+        require_all(outline, stored, lambda name: not is_backbone_tensor(name, referred), fresh)
+    backbones = load_backbones(config, trust=trust) if referred else {}
+    with explaining(f"The model {path} and the backbones that it refers to do not fit together"):
+        known = outline.state_dict().keys()
+        shapes = {name: tuple(tensor.shape) for name, tensor in backbones.items() if name in known}
+        require_all(outline, shapes, lambda name: is_backbone_tensor(name, referred))
+    return Checkpoint(origin, config, files, backbones)
 
 
 AutoModel.register(WavLLMConfig, WavLLMForConditionalGeneration)

@@ -1,6 +1,7 @@
 """From text and audio to the model's inputs: the only place where token ids and the loss mask are built."""
 
 import functools
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -17,6 +18,7 @@ from transformers import (
 )
 
 from wavllm_cli.data.audio import SAMPLE_RATE
+from wavllm_cli.data.origin import TOKENIZER_FILES, locate, refuse_code
 from wavllm_cli.model.configuration_wavllm import AudioGeometry, WavLLMConfig
 
 IGNORE = -100  # label of positions that are not part of the answer
@@ -90,6 +92,22 @@ class WavLLMProcessor(ProcessorMixin):
         self.template = template or asdict(template_of(tokenizer))
         self.audio_token_id = audio_token_id
         self.acoustic_convs = [list(conv) for conv in acoustic_convs]
+
+    @classmethod
+    def from_pretrained(cls, path: str | os.PathLike, trust_remote_code: bool | None = False, **kwargs):
+        """Load the processor of a checkpoint folder or hub id.
+
+        Args:
+            trust_remote_code: run code that its files bring along.
+
+        Raises:
+            UsageError: the files name code.
+        """
+        origin = locate(os.fspath(path), kwargs.get("revision"))
+        refuse_code(origin, bool(trust_remote_code))
+        for name in TOKENIZER_FILES:
+            origin.file(name)
+        return super().from_pretrained(origin.path, trust_remote_code=bool(trust_remote_code), **kwargs)
 
     @classmethod
     def for_config(

@@ -65,7 +65,7 @@ def _built(recipe: Recipe, config: WavLLMConfig) -> WavLLMForConditionalGenerati
         with one_sentence(recipe.key("model", "acoustic_encoder"), NO_NETWORK):
             AcousticEncoder(config.acoustic_config)
         with one_sentence(recipe.key("model", "language_model"), NO_NETWORK):
-            AutoModelForCausalLM.from_config(config.text_config)
+            AutoModelForCausalLM.from_config(config.text_config, trust_remote_code=False)
         raise
 
 

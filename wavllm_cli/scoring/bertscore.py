@@ -6,7 +6,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wavllm_cli.errors import UsageError, reason
+from wavllm_cli.data.origin import foreign_code, locate
+from wavllm_cli.errors import UsageError, WavLLMError, reason
 from wavllm_cli.scoring.measure import Measure, check_pairs, share
 from wavllm_cli.text.languages import language_code
 
@@ -89,17 +90,28 @@ def _language_with_baseline(name: str, language: str | None) -> str:
 def _scorer(name: str, layer: int, rescale_for: str | None) -> "BERTScorer":
     from bert_score import BERTScorer
 
+    # bert-score's own loaders would ask on stdin whether code may run.
+    try:
+        found = foreign_code(locate(name))
+    except WavLLMError as error:
+        raise _not_loaded(name, error) from error
+    if found:
+        raise UsageError(f"{found}: BERTScore runs no model's own code, choose another one.")
     try:
         scorer = BERTScorer(name, layer, lang=rescale_for, rescale_with_baseline=rescale_for is not None)
     except AssertionError as error:  # bert-score's only check of a layer
         raise UsageError(f"BERTScore cannot read layer {layer} of '{name}': {reason(error)}.") from error
     except (OSError, ValueError) as error:
-        raise UsageError(
-            f"The model '{name}' for BERTScore cannot be loaded: {reason(error).rstrip('.')}. "
-            "Give a name on the Hugging Face hub or the folder of an encoder and its tokenizer."
-        ) from error
+        raise _not_loaded(name, error) from error
     _limit_length(scorer._tokenizer, scorer._model)
     return scorer
+
+
+def _not_loaded(name: str, error: Exception) -> UsageError:
+    return UsageError(
+        f"The model '{name}' for BERTScore cannot be loaded: {reason(error).rstrip('.')}. "
+        "Give a name on the Hugging Face hub or the folder of an encoder and its tokenizer."
+    )
 
 
 def _limit_length(tokenizer: Any, model: Any) -> None:

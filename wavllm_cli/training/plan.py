@@ -56,15 +56,16 @@ class Plan:
             console.error(problem)
 
 
-def check(recipe: Recipe) -> Plan:
+def check(recipe: Recipe, trust: bool = False) -> Plan:
     """Everything that can be found out without training; problems are collected, not raised."""
     problems: list[str] = []
     stages: list[StagePlan] = []
     counts: dict[str, int] = {}
     try:
-        tokenizer = build_tokenizer(recipe.model, ())
+        tokenizer = build_tokenizer(recipe.model, (), trust)
+        tokens = most_tokens(recipe.model, tokenizer)
         for number, stage in enumerate(recipe.stages, 1):
-            config = build_config(recipe, stage.prompt_adapter, tokenizer, most_tokens(recipe.model, tokenizer))
+            config = build_config(recipe, stage.prompt_adapter, tokenizer, tokens, trust)
             counts = count_parameters(blank(recipe, config))
             stages.append(_stage_plan(number, stage, recipe, counts, problems))
     except WavLLMError as error:

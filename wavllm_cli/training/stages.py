@@ -33,7 +33,14 @@ class Summary:
         return asdict(self)
 
 
-def train(recipe: Recipe, stage_number: int, output: Path, start: str | None = None, restart: bool = False) -> Summary:
+def train(
+    recipe: Recipe,
+    stage_number: int,
+    output: Path,
+    start: str | None = None,
+    restart: bool = False,
+    trust: bool = False,
+) -> Summary:
     """Run one stage, or continue it where it was stopped; a finished stage is left as it is.
 
     Args:
@@ -41,6 +48,7 @@ def train(recipe: Recipe, stage_number: int, output: Path, start: str | None = N
         output: the run's folder; the stage's own is `output/stageN`.
         start: checkpoint to start from instead of the previous stage's result.
         restart: forget what an earlier run of this stage left.
+        trust: run code that the files of backbones or of `start` bring along.
 
     Raises:
         UsageError: no such stage, no result of the previous stage, or a run of another recipe in the folder.
@@ -79,9 +87,9 @@ def train(recipe: Recipe, stage_number: int, output: Path, start: str | None = N
     if source:
         options = {"prompt_adapter_width": stage.prompt_adapter.width} if stage.prompt_adapter else {}
         dtype = torch.bfloat16 if stage.precision == "bf16" else torch.float32
-        model, processor = load_model(source, dtype, **options)
+        model, processor = load_model(source, dtype, trust, **options)
     else:
-        model, processor = build(recipe, _texts(recipe))
+        model, processor = build(recipe, _texts(recipe), trust)
     trainer = Trainer(recipe, stage_number, model, processor, folder)
     counts = count_parameters(model)
     trained = sum(p.numel() for p in trainer.trained)

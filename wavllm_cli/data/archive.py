@@ -1,0 +1,54 @@
+"""The archives that `torch.save` writes. PyTorch maps their entries into memory as they lie and checks nothing, so that
+a packed or a damaged entry would become wrong numbers without a word.
+"""
+
+import zipfile
+import zlib
+from pathlib import Path
+
+from wavllm_cli import console
+from wavllm_cli.errors import WavLLMError
+
+BLOCK = 1 << 20  # bytes
+MEMORY_SHARE = 0.5  # of the free memory: the most that an unpacked archive may take
+
+
+def check_archive(path: Path) -> bool:
+    """Compare every entry of an archive with its checksum; whether the entries can be mapped (none is packed).
+
+    Raises:
+        WavLLMError: an entry is damaged or encrypted, or there is too little memory to unpack them.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+            packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in entries)
+            if packed:
+                _require_memory(path, sum(entry.file_size for entry in entries))
+            if not any(entry.CRC for entry in entries):  # torch.serialization.set_crc32_options(False)
+                console.warn(f"{path} was written without checksums: whether its numbers are whole cannot be checked.")
+                return not packed
+            for entry in console.track(entries, f"checking {path.name}"):
+                with archive.open(entry) as file:
+                    while file.read(BLOCK):
+                        pass
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, ValueError) as error:
+        raise WavLLMError(f"{path} is damaged ({error}): copy or download it again.") from error
+    return not packed
+
+
+def _require_memory(path: Path, needed: int) -> None:
+    free = free_memory()
+    if needed > MEMORY_SHARE * free:
+        raise WavLLMError(
+            f"{path} is a compressed archive that needs {needed / 1e9:.1f} GB of memory to unpack, but only "
+            f"{free / 1e9:.1f} GB are free: unpack it and zip the files again without compression (zip -0 -r)."
+        )
+
+
+def free_memory() -> int:
+    """Bytes that can be allocated without swapping."""
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    raise AssertionError("Linux says how much memory is free")

@@ -1,0 +1,244 @@
+"""Where the files of a pretrained model come from, and what they are kept from doing here.
+
+A folder of this machine and a repository of the Hugging Face hub are two kinds of origin: what is local is never asked
+of the hub, and what is fetched is named first. Every file is looked up in `Origin.file`, so that nothing goes past it.
+"""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from wavllm_cli import console
+from wavllm_cli.data.files import digest, is_lfs_pointer
+from wavllm_cli.errors import UsageError, WavLLMError, reason
+
+# Every file in which transformers looks for code to import, or for another model to follow.
+CONFIG_FILES = (
+    "config.json",
+    "tokenizer_config.json",
+    "preprocessor_config.json",
+    "processor_config.json",
+    "generation_config.json",
+    "adapter_config.json",
+)
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json")
+WEIGHTS = "model.safetensors"
+PICKLED_WEIGHTS = "pytorch_model.bin"
+KERNEL_KEYS = re.compile(r"_?(attn|experts)_implementation(_internal)?")
+TRUST = "read it, and give --trust-remote-code (infer, train, check, export) if you trust its author"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A model's folder, or its repository on the hub.
+
+    Attributes:
+        path: the folder, absolute, or the hub id.
+        revision: branch, tag or commit of a repository; None is its main branch.
+        options: of the hub's functions (`cache_dir`, `token`, `local_files_only`).
+    """
+
+    path: str
+    revision: str | None = None
+    local: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+    def __str__(self) -> str:
+        return self.path if self.local or not self.revision else f"{self.path} @ {self.revision}"
+
+    @property
+    def where(self) -> dict[str, Any]:
+        """Keywords for `from_pretrained`."""
+        return {**self.options, "revision": self.revision or "main"}
+
+    def pinned(self) -> "Origin":
+        """The same at the commit that its revision means now; unchanged where that cannot be found out."""
+        if self.local:
+            return self
+        return replace(self, revision=_commit(self.path, self.revision))
+
+    def file(self, name: str, required: bool = False) -> Path | None:
+        """One of its files on this machine, fetched if it has to be; None where there is none.
+
+        Raises:
+            UsageError: its folder is missing.
+            WavLLMError: the file is required and missing, cannot be fetched, or is a pointer of Git LFS.
+        """
+        found = self._in_folder(name) if self.local else self._in_cache(name)
+        if found is None and required:
+            raise WavLLMError(f"{self} has no {name}.")
+        if found is not None and is_lfs_pointer(found):
+            raise WavLLMError(
+                f"{found} is only a Git LFS pointer, not the file itself: run `git lfs pull` in {found.parent}."
+            )
+        return found
+
+    def _in_folder(self, name: str) -> Path | None:
+        folder = Path(self.path)
+        if not folder.is_dir():
+            raise UsageError(f"there is no folder {folder}.")
+        return folder / name if (folder / name).is_file() else None
+
+    def _in_cache(self, name: str) -> Path | None:
+        from huggingface_hub import is_offline_mode, try_to_load_from_cache
+        from transformers.utils import cached_file
+
+        if not (is_offline_mode() or self.options.get("local_files_only")) and (
+            try_to_load_from_cache(self.path, name, self.options.get("cache_dir"), self.revision) is None
+        ):
+            _announce(self.path, self.revision or "main")
+        needed = name == "config.json"  # no model is without it: whatever keeps it away is said
+        try:
+            found = cached_file(self.path, name, _raise_exceptions_for_missing_entries=needed, **self.where)
+        except (OSError, ValueError) as error:
+            raise WavLLMError(f"{self} cannot be fetched: {reason(error)}") from error
+        return found and Path(found)
+
+
+@cache
+def _commit(path: str, revision: str | None) -> str | None:
+    from transformers.utils.hub import resolve_revision
+
+    found = resolve_revision(path, revision)
+    return getattr(found, "resolved", found)
+
+
+@cache
+def _announce(path: str, revision: str) -> None:
+    console.info(f"fetches {path} @ {revision} from the Hugging Face hub")
+
+
+# --- naming an origin ---
+
+
+def locate(name: str, revision: str | None = None) -> Origin:
+    """The origin that a user names: a folder if there is one or if it is written like a path, else a hub id."""
+    if Path(name).expanduser().is_dir() or looks_local(name):
+        return Origin(os.path.abspath(Path(name).expanduser()), local=True)
+    return Origin(name, revision)
+
+
+def looks_local(name: str) -> bool:
+    """Whether a name can only be a path: hub ids are `NAME` or `OWNER/NAME`."""
+    return re.fullmatch(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", name) is None
+
+
+def stored_origin(entry: Mapping[str, Any], folder: str | Path | None = None) -> Origin:
+    """The origin that an entry of `config.backbones` names.
+
+    Entries say which kind they are (`local`); those of older versions, which do not, are read as a user's.
+
+    Args:
+        folder: the checkpoint's, from which a relative local path starts.
+
+    Raises:
+        UsageError: the entry has no path.
+    """
+    path = entry.get("path")
+    if not isinstance(path, str) or not path:
+        raise UsageError(f"a reference to a backbone needs a path, not {path!r}.")
+    if entry.get("local") is None:
+        return locate(path, entry.get("revision"))
+    if not entry["local"]:
+        return Origin(path, entry.get("revision"))
+    return Origin(os.path.abspath(Path(folder or ".", Path(path).expanduser())), local=True)
+
+
+def anchored(backbones: Mapping[str, Any] | None, folder: str | Path | None = None) -> dict[str, Any] | None:
+    """`config.backbones` as it means the same from everywhere: local paths absolute and marked as such."""
+    return {part: entry_of(stored_origin(entry, folder)) for part, entry in (backbones or {}).items()} or None
+
+
+def entry_of(origin: Origin) -> dict[str, Any]:
+    """An origin as an entry of `config.backbones`, which can be taken for no other."""
+    if origin.local:
+        return {"path": origin.path, "local": True}
+    return {"path": origin.path, "revision": origin.revision, "local": False}
+
+
+def identity(entry: Mapping[str, Any], folder: str | Path | None = None) -> dict[str, str | None]:
+    """What a backbone's content is known by: the commit of a repository, or the digest of a folder's files.
+
+    The digest is taken of all weights, and takes as long as reading them.
+    """
+    origin = stored_origin(entry, folder).pinned()
+    if not origin.local:
+        return {"path": origin.path, "revision": origin.revision}
+    files = [file for file in Path(origin.path).glob("*") if file.suffix in (".safetensors", ".bin")]
+    config = origin.file("config.json")
+    names = sorted([*files, *([config] if config else [])])
+    lines = "".join(f"{file.name} {digest(file)}\n" for file in names)
+    return {"path": origin.path, "sha256": hashlib.sha256(lines.encode()).hexdigest()}
+
+
+# --- what its files may not do ---
+
+
+def refuse_code(origin: Origin, trust: bool = False) -> None:
+    """Refuse an origin whose files name code to run or another model to follow, unless the user trusts it.
+
+    Raises:
+        UsageError: names the file and what it asks for.
+        WavLLMError: one of the files is damaged or cannot be fetched.
+    """
+    if not trust and (found := foreign_code(origin)):
+        raise UsageError(f"{found}: {TRUST}.")
+
+
+def foreign_code(origin: Origin) -> str | None:
+    """What an origin's files name that would run on this machine, as the beginning of a sentence; None if nothing."""
+    for name in CONFIG_FILES:
+        file = origin.file(name)
+        if file is None:
+            continue
+        if name == "adapter_config.json":
+            return f"{file} makes it an adapter of another model, which would be followed, with code that it names"
+        content = read_json(file)
+        if classes := [text for _, value in _entries(content, re.compile("auto_map")) for text in _texts(value)]:
+            return f"{file} names Python code of its own ({', '.join(classes[:3])}), which would run on this machine"
+        kernels = [text for _, value in _entries(content, KERNEL_KEYS) for text in _texts(value) if "/" in text]
+        if kernels:
+            return f"{file} names a kernel on the hub ({kernels[0]}), code which would be fetched and run"
+    return None
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """A JSON object out of a file of unknown origin.
+
+    Raises:
+        WavLLMError: it is none.
+    """
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise WavLLMError(f"{file} is not valid JSON: {reason(error)}") from error
+    if not isinstance(content, dict):
+        raise WavLLMError(f"{file} holds no JSON object.")
+    return content
+
+
+def _entries(content: Any, key: re.Pattern[str]) -> Iterator[tuple[str, Any]]:
+    """Every entry of this name, at any depth."""
+    if isinstance(content, dict):
+        for name, value in content.items():
+            if key.fullmatch(name):
+                yield name, value
+            yield from _entries(value, key)
+    elif isinstance(content, list):
+        for value in content:
+            yield from _entries(value, key)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text within a value, each once."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        inner = value.values() if isinstance(value, dict) else value
+        yield from dict.fromkeys(text for part in inner for text in _texts(part))
