@@ -8,12 +8,11 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedConfig, WavLMModel
-from transformers.models.wavlm.modeling_wavlm import WavLMFeatureEncoder
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from wavllm_cli.model.adapters import length_mask
+from wavllm_cli.model.wavlm import ClipwiseFeatureEncoder, adapt_wavlm
 
 
 class SemanticEncoder(nn.Module):
@@ -32,28 +31,13 @@ class SemanticEncoder(nn.Module):
         return self.model(input_features).last_hidden_state
 
 
-class ClipwiseFeatureEncoder(WavLMFeatureEncoder):
-    """WavLM's convolutions on the waveform, given a list of clips instead of a padded batch.
-
-    wavlm-base normalises each channel over the whole clip (group norm), so a padded batch would change a clip's
-    features by as much as half. One clip at a time is exact, and the fastest on a CPU too.
-    """
-
-    def forward(self, clips: Sequence[Tensor]) -> Tensor:
-        """B x (samples,) -> (B, D, longest)."""
-        features = [super(ClipwiseFeatureEncoder, self).forward(clip[None])[0].T for clip in clips]
-        return pad_sequence(features, batch_first=True).transpose(1, 2)
-
-
 class AcousticEncoder(nn.Module):
     """WavLM over the whole clip; the sum of all its hidden states, weighted by a trained softmax."""
 
     def __init__(self, config: PreTrainedConfig):
         super().__init__()
         self.model = WavLMModel(config)
-        self.clipwise = config.feat_extract_norm == "group"
-        if self.clipwise:
-            self.model.feature_extractor = ClipwiseFeatureEncoder(config)
+        adapt_wavlm(self.model)
         self.layer_weights = nn.Parameter(torch.ones(config.num_hidden_layers + 1))
         self.eval()
 
@@ -63,7 +47,17 @@ class AcousticEncoder(nn.Module):
     def forward(self, input_values: Tensor, lengths: Sequence[int]) -> Tensor:
         """(B, samples) right-padded, B lengths in samples -> (B, T, D) at 50 Hz."""
         mask = length_mask(torch.tensor(lengths, device=input_values.device), input_values.shape[1])
-        clips = [clip[:n] for clip, n in zip(input_values, lengths, strict=True)] if self.clipwise else input_values
+        clipwise = isinstance(self.model.feature_extractor, ClipwiseFeatureEncoder)
+        clips = [clip[:n] for clip, n in zip(input_values, lengths, strict=True)] if clipwise else input_values
         states = self.model(clips, attention_mask=mask.long(), output_hidden_states=True).hidden_states
-        weights = self.layer_weights.softmax(0).to(states[0].dtype)
-        return torch.stack(states, dim=-1) @ weights
+        return weighted_sum(states, self.layer_weights)
+
+
+def weighted_sum(states: Sequence[Tensor], layer_weights: Tensor) -> Tensor:
+    """The layers' states by the softmax of their weights, added up in float32 (or above), one layer at a time."""
+    wide = torch.promote_types(states[0].dtype, torch.float32)
+    weights = layer_weights.to(wide).softmax(0)
+    total = torch.zeros_like(states[0], dtype=wide)
+    for state, weight in zip(states, weights, strict=True):
+        total = total + weight * state.to(wide)
+    return total.to(states[0].dtype)
