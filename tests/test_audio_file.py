@@ -1,6 +1,7 @@
 """Opening: every way in which a path or its content can be wrong, in a sentence."""
 
 import os
+import signal
 from io import BytesIO
 
 import pytest
@@ -76,6 +77,16 @@ def test_junk_behind_a_known_header_is_not_called_another_format(tmp_path):
 def test_whatever_goes_wrong_is_about_this_clip(error):
     with pytest.raises(AudioError, match=r"^x\.wav "), opened(BytesIO(b"RIFF" + bytes(100)), "x.wav"):
         raise error
+
+
+def test_ctrl_c_while_a_file_in_memory_is_decoded(clip):
+    class Interrupting(BytesIO):
+        def readinto(self, buffer):
+            signal.raise_signal(signal.SIGINT)
+            return super().readinto(buffer)
+
+    with pytest.raises(KeyboardInterrupt), opened(Interrupting(clip.read_bytes()), "x.wav") as audio:
+        list(audio.blocks(0, None))
 
 
 @pytest.mark.parametrize(("start", "duration"), [(1e308, None), (0.0, 1e308), (0.5, 1e-300), (1e308, 1e308)])

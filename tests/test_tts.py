@@ -1,10 +1,12 @@
 import hashlib
+import signal
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
+from wavllm_cli.data import tts
 from wavllm_cli.data.audio import SAMPLE_RATE, is_silent
 from wavllm_cli.data.tts import VOICES, synthesise
 from wavllm_cli.errors import UsageError, WavLLMError
@@ -40,6 +42,30 @@ def test_rate_and_pitch_do_something():
 
     assert not np.array_equal(synthesise("one", pitch=10), synthesise("one", pitch=90))
     assert crossings(synthesise("one", pitch=99)) > crossings(synthesise("one", pitch=0))
+
+
+def test_ctrl_c_stops_the_synthesis_and_is_not_lost_in_c_code(monkeypatch, capfd):
+    calls = []
+    collect = tts._Spoken.collect
+
+    def interrupted(self, samples, count, events):
+        calls.append(count)
+        signal.raise_signal(signal.SIGINT)
+        return collect(self, samples, count, events)
+
+    monkeypatch.setattr(tts._Spoken, "collect", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        synthesise("one two three four five six seven eight nine", rate=80)
+    assert len(calls) < 3 and not capfd.readouterr().err
+    monkeypatch.undo()
+    assert not is_silent(synthesise("one"))
+
+
+def test_an_error_while_it_speaks_is_raised(monkeypatch, capfd):
+    monkeypatch.setattr(tts.np.ctypeslib, "as_array", lambda *args: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        synthesise("one")
+    assert not capfd.readouterr().err
 
 
 @pytest.mark.parametrize(

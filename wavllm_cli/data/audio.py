@@ -144,7 +144,5 @@ def write_wav(path: str | Path, samples: np.ndarray) -> None:
 
     It may reach the disk later: `os.sync()` before a manifest that names it.
     """
-    wav = BytesIO()
-    soundfile.write(wav, samples, SAMPLE_RATE, format="WAV", subtype="PCM_16")
-    with replacing(Path(path), durable=False) as draft:
-        draft.write_bytes(wav.getbuffer())
+    with replacing(Path(path), durable=False) as draft, draft.open("wb") as file:
+        soundfile.write(file.fileno(), samples, SAMPLE_RATE, format="WAV", subtype="PCM_16", closefd=False)

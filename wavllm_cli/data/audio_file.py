@@ -5,7 +5,7 @@ Every way in which a file can fail ends in a sentence about it.
 
 import io
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,6 +14,7 @@ import soundfile
 
 from wavllm_cli.data.audio_header import Header, inspect
 from wavllm_cli.data.files import LFS_POINTER, shown, why_unreadable
+from wavllm_cli.data.interrupts import interrupts_deferred
 from wavllm_cli.data.quiet import c_stderr_silenced
 from wavllm_cli.errors import AudioError, UsageError, WavLLMError, reason
 
@@ -69,11 +70,18 @@ class AudioFile:
         source = self._header.source
         source.seek(0)
         try:
-            if source is self._file and not isinstance(source, io.BytesIO):
-                return _Forwards(source.fileno(), closefd=False)
-            return _Forwards(source)
+            with self._calling_back():
+                return _Forwards(source if self._is_virtual else source.fileno(), closefd=False)
         except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: .raw, which has no header
             raise AudioError(self._not_opened(error)) from error
+
+    @property
+    def _is_virtual(self) -> bool:
+        """Whether libsndfile must ask Python for each piece of the file."""
+        return self._header.source is not self._file or isinstance(self._file, io.BytesIO)
+
+    def _calling_back(self) -> AbstractContextManager[object]:
+        return interrupts_deferred() if self._is_virtual else nullcontext()
 
     def _not_opened(self, error: Exception) -> str:
         code = getattr(error, "code", UNKNOWN_FORMAT)
@@ -119,7 +127,8 @@ class AudioFile:
         block = np.full((frames, self.channels), np.nan, dtype=np.float32)
         self._fresh = False
         try:
-            return self._sound.read(frames, out=block)
+            with self._calling_back():
+                return self._sound.read(frames, out=block)
         except soundfile.LibsndfileError as error:
             self._failure = _said(error)
             filled = np.flatnonzero(~np.isnan(block).any(axis=1))
@@ -129,7 +138,8 @@ class AudioFile:
         if first > 0 and self.frames is not None and soundfile.SoundFile.seekable(self._sound):
             self._fresh = False
             try:
-                self._sound.seek(first)
+                with self._calling_back():
+                    self._sound.seek(first)
             except soundfile.LibsndfileError as error:
                 since = f"from {first / self.rate:.2f} s on"
                 raise AudioError(f"{self.name} is damaged or cut off: it cannot be read {since}.") from error

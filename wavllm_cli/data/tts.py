@@ -13,6 +13,7 @@ import numpy as np
 import soxr
 
 from wavllm_cli.data.audio import SAMPLE_RATE
+from wavllm_cli.data.interrupts import Deferred, interrupts_deferred
 from wavllm_cli.errors import UsageError, WavLLMError
 
 # English as spoken in several places, by the name of espeak-ng's file (`en-gb` has none; `en` is British), and voices.
@@ -54,23 +55,42 @@ def synthesise(text: str, voice: str = "en-us+m3", rate: int = 160, pitch: int =
     for name, value, (low, high) in (("rate", rate, RATES), ("pitch", pitch, PITCHES)):
         if not low <= value <= high:
             raise UsageError(f"A voice's {name} must be from {low} to {high}, not {value}.")
-    chunks: list[np.ndarray] = []
     encoded = text.encode()
-    with _one_at_a_time, _library(chunks) as (library, espeak_rate):
+    with _one_at_a_time, interrupts_deferred() as deferred, _library(spoken := _Spoken(deferred)) as (library, rate_hz):
         if library.espeak_SetVoiceByName(voice.encode()):
             raise WavLLMError(f"espeak-ng has no voice {voice!r}: install espeakng-loader again.")
         library.espeak_SetParameter(_RATE, rate, 0)
         library.espeak_SetParameter(_PITCH, pitch, 0)
         failed = library.espeak_Synth(encoded, ctypes.c_size_t(len(encoded) + 1), 0, 1, 0, _UTF8, None, None)
-    if failed or not chunks:
+    if spoken.error is not None:
+        raise spoken.error
+    if failed or not spoken.chunks:
         raise WavLLMError(f"espeak-ng could not speak {text!r}.")
-    samples = np.concatenate(chunks).astype(np.float32) / 2**15
-    return soxr.resample(samples, espeak_rate, SAMPLE_RATE, quality="HQ")
+    samples = np.concatenate(spoken.chunks).astype(np.float32) / 2**15
+    return soxr.resample(samples, rate_hz, SAMPLE_RATE, quality="HQ")
+
+
+class _Spoken:
+    """What espeak-ng has spoken so far."""
+
+    def __init__(self, deferred: Deferred):
+        self.chunks: list[np.ndarray] = []
+        self.error: Exception | None = None
+        self.deferred = deferred
+
+    def collect(self, samples, count: int, events) -> int:
+        """Called by C code, which no exception passes: the caller raises it, and Ctrl-C stops the synthesis (1)."""
+        try:
+            if samples and count > 0:
+                self.chunks.append(np.ctypeslib.as_array(samples, (count,)).copy())
+        except Exception as error:
+            self.error = error
+        return 1 if self.error or self.deferred.arrived else 0
 
 
 @contextmanager
-def _library(chunks: list[np.ndarray]) -> Iterator[tuple[ctypes.CDLL, int]]:
-    """espeak-ng freshly loaded, and its sample rate in Hz; what it speaks is appended to `chunks`.
+def _library(spoken: _Spoken) -> Iterator[tuple[ctypes.CDLL, int]]:
+    """espeak-ng freshly loaded, and its sample rate in Hz; it speaks to `spoken`.
 
     Loaded anew for each text (4 ms) because its oscillators go on where the last text left them, and not even its own
     reset puts them back: a clip would depend on what was spoken before it.
@@ -82,12 +102,7 @@ def _library(chunks: list[np.ndarray]) -> Iterator[tuple[ctypes.CDLL, int]]:
     except (ImportError, OSError) as error:
         raise WavLLMError(f"espeak-ng cannot be loaded ({error}): pip install espeakng-loader.") from error
 
-    @_Callback
-    def collect(samples, count: int, events) -> int:
-        if samples and count > 0:
-            chunks.append(np.ctypeslib.as_array(samples, (count,)).copy())
-        return 0
-
+    collect = _Callback(spoken.collect)
     try:
         data = espeakng_loader.get_data_path()
         sample_rate = library.espeak_Initialize(_SYNCHRONOUS, 0, str(data).encode(), _DONT_EXIT)
