@@ -1,4 +1,6 @@
 import copy
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -11,6 +13,7 @@ from wavllm_cli.model.prompt_lora import (
     LoRALinear,
     PromptAdapter,
     add_lora,
+    call,
     half_split,
     interleave,
     scale_layout,
@@ -168,19 +171,51 @@ def test_no_scale_is_left_behind_not_even_by_an_error(with_lora, ids):
     bare, model, width = with_lora()
     model = copy.deepcopy(model)
     model(input_ids=ids, lora_scale=random_scale(2, width))
-    assert all(layer.scale is None for layer in lora_layers(model).values())
+    assert call.scale is None
     with pytest.raises(RuntimeError):
         model(input_ids=ids, lora_scale=random_scale(3, width))
-    assert all(layer.scale is None for layer in lora_layers(model).values())
+    assert call.scale is None
     assert torch.equal(model(input_ids=ids).logits, bare(input_ids=ids).logits)
 
 
-def test_dropout_is_on_the_input_of_a():
-    layer = LoRALinear(nn.Linear(3, 2, bias=False), rank=1, dropout=0.5)
+@torch.no_grad()
+def test_threads_that_share_a_model_keep_their_own_scales(with_lora, ids):
+    """Each projection waits for the other thread once it has begun, so that every call meets another's scale."""
+    _, model, width = with_lora()
+    model = copy.deepcopy(model)
+    scales = [random_scale(2, width), random_scale(2, width).flip(0), None]
+    expected = [model(input_ids=ids, lora_scale=scale).logits for scale in scales]
+    meeting = threading.Barrier(len(scales), timeout=60)
+
+    def meet(*_) -> None:
+        meeting.wait()
+
+    for layer in lora_layers(model).values():
+        layer.base_layer.register_forward_pre_hook(meet)
+    with ThreadPoolExecutor(len(scales)) as pool:
+        found = list(pool.map(lambda scale: model(input_ids=ids, lora_scale=scale).logits, scales))
+    for logits, alone in zip(found, expected, strict=True):
+        assert torch.equal(logits, alone)
+
+
+@pytest.mark.slow
+@torch.no_grad()
+def test_the_llm_compiles_into_one_graph_that_takes_any_scale(with_lora, ids):
+    _, model, width = with_lora()
+    compiled = torch.compile(model, fullgraph=True, backend="eager")
+    for scale in (random_scale(2, width), random_scale(2, width).flip(0)):
+        torch.testing.assert_close(
+            compiled(input_ids=ids, lora_scale=scale).logits, model(input_ids=ids, lora_scale=scale).logits
+        )
+    assert call.scale is None
+
+
+def test_dropout_is_on_the_input_of_a(monkeypatch):
+    layer = LoRALinear(nn.Linear(3, 2, bias=False), rank=1, dropout=0.5, channels=slice(1, 3))
     nn.init.zeros_(layer.base_layer.weight)
     nn.init.ones_(layer.lora_A.weight)
     nn.init.ones_(layer.lora_B.weight)
-    layer.scale = torch.tensor([[1.0, 10.0]])
+    monkeypatch.setattr(call, "scale", torch.tensor([[7.0, 1.0, 10.0]]))
     x = torch.ones(1, 100, 3)
     torch.manual_seed(0)
     y = layer.train()(x)[0]

@@ -10,13 +10,15 @@ For each of q, k, v, o in every layer of the LLM::
                  |                                  |
                  +---------------<------------------+
 
-`s` is data: it enters the LLM as the keyword `lora_scale`, travels down to every attention module and is sliced there
-by a pre-hook. So activation checkpointing recomputes with the right values, beams expand it like any other input, and
-a second forward before `backward()` cannot disturb the first. No `lora_scale` means the bare LLM.
+`s` is data: it enters the LLM as the keyword `lora_scale` and travels down to every attention module, whose hooks show
+it to the projections of that one call, in the thread that makes it. So activation checkpointing recomputes with the
+right values, beams expand it like any other input, a second forward before `backward()` cannot disturb the first, and
+threads that share a model cannot disturb each other. No `lora_scale` means the bare LLM.
 """
 
 import inspect
 import re
+import threading
 from dataclasses import dataclass
 
 import torch
@@ -29,43 +31,48 @@ from wavllm_cli.errors import UsageError
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj")
 
 
-class LoRALinear(nn.Module):
-    """A linear layer, untouched, and beside it a low-rank update. Parameter names follow PEFT."""
+class AttentionCall(threading.local):
+    """The attention call that this thread is in: nothing outlives it, and no module remembers it."""
 
-    def __init__(self, base_layer: nn.Linear, rank: int, dropout: float):
+    scale: Tensor | None = None  # (B, width), laid out as in `ScaleLayout`
+
+
+call = AttentionCall()
+
+
+def enter_call(attention: nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+    """Forward pre-hook of an attention module: takes `lora_scale`, of which transformers knows nothing."""
+    call.scale = kwargs.pop("lora_scale", None)
+    return args, kwargs
+
+
+def leave_call(attention: nn.Module, *_: object) -> None:
+    """Forward hook of an attention module, after an error too."""
+    call.scale = None
+
+
+class LoRALinear(nn.Module):
+    """A linear layer, untouched, and beside it a low-rank update. Parameter names follow PEFT.
+
+    Args:
+        channels: where this projection finds its own in the scale.
+    """
+
+    def __init__(self, base_layer: nn.Linear, rank: int, dropout: float, channels: slice):
         super().__init__()
         self.base_layer = base_layer
         self.lora_A = nn.Linear(base_layer.in_features, rank, bias=False)
         self.lora_B = nn.Linear(rank, base_layer.out_features, bias=False)
         self.lora_dropout = nn.Dropout(dropout)
-        self.scale: Tensor | None = None  # (B, out); set and removed by the attention module's hooks
+        self.channels = channels
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, in) -> (B, T, out)."""
         y = self.base_layer(x)
-        if self.scale is None:
+        if call.scale is None:
             return y
-        return y + self.lora_B(self.lora_A(self.lora_dropout(x))) * self.scale[:, None].to(y.dtype)
-
-
-class ScaleHook:
-    """Hands each projection of one attention module its slice of `lora_scale`, and takes it back afterwards.
-
-    An object with bound methods rather than closures, which `copy.deepcopy` of a model would silently share.
-    """
-
-    def __init__(self, slices: dict[str, slice]):
-        self.slices = slices
-
-    def before(self, attention: nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
-        scale = kwargs.pop("lora_scale", None)
-        for name, part in self.slices.items():
-            getattr(attention, name).scale = None if scale is None else scale[:, part]
-        return args, kwargs
-
-    def after(self, attention: nn.Module, *_: object) -> None:
-        for name in self.slices:
-            getattr(attention, name).scale = None
+        scale = call.scale[:, None, self.channels].to(y.dtype)
+        return y + self.lora_B(self.lora_A(self.lora_dropout(x))) * scale
 
 
 class PromptAdapter(nn.Module):
@@ -178,7 +185,6 @@ def add_lora(language_model: PreTrainedModel, rank: int, dropout: float, layout:
         )
     for attention in attentions:
         for name in PROJECTIONS:
-            setattr(attention, name, LoRALinear(getattr(attention, name), rank, dropout))
-        hook = ScaleHook(layout.slices)
-        attention.register_forward_pre_hook(hook.before, with_kwargs=True)
-        attention.register_forward_hook(hook.after, always_call=True)
+            setattr(attention, name, LoRALinear(getattr(attention, name), rank, dropout, layout.slices[name]))
+        attention.register_forward_pre_hook(enter_call, with_kwargs=True)
+        attention.register_forward_hook(leave_call, always_call=True)
