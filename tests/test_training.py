@@ -72,6 +72,14 @@ def recipe(data):
 
 
 @pytest.fixture(autouse=True)
+def no_check(monkeypatch):
+    """What `check` looks for before every run costs a quarter of a second; test_plan.py is about it."""
+    from wavllm_cli.training import plan
+
+    monkeypatch.setattr(plan, "require_sound", lambda *_: None)
+
+
+@pytest.fixture(autouse=True)
 def fresh_accelerate():
     """Accelerate keeps its precision for the life of a process; a command line has one, a test run has many."""
     yield

@@ -5,7 +5,7 @@ import pytest
 from wavllm_cli import recipe as recipes
 from wavllm_cli.errors import RecipeError, UsageError
 from wavllm_cli.model.build import build_config, build_tokenizer, most_tokens
-from wavllm_cli.model.trial import blank
+from wavllm_cli.model.trial import blank, require_running
 
 PARTS = ("semantic_encoder", "acoustic_encoder", "language_model")
 SEMANTIC, ACOUSTIC, LLM = (f"model.{part}.config" for part in PARTS)
@@ -19,7 +19,9 @@ def tried():
     def make(*overrides: str):
         recipe = recipes.load("tiny", overrides)
         vocabulary = most_tokens(recipe.model, tokenizer)
-        return blank(recipe, build_config(recipe, recipe.stages[-1].prompt_adapter, tokenizer, vocabulary))
+        model = blank(recipe, build_config(recipe, recipe.stages[-1].prompt_adapter, tokenizer, vocabulary))
+        require_running(recipe, model)
+        return model
 
     return make
 

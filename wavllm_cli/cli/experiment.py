@@ -11,6 +11,7 @@ RecipeName = Annotated[str, typer.Option("--recipe", "-r", help="A shipped recip
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one key, e.g. stages.0.steps=500.")
 ]
+RunPath = Annotated[Path | None, typer.Option("--output", "-o", help="The run's folder. [default: runs/RECIPE]")]
 AudioRoot = Annotated[Path | None, typer.Option(help="Folder that relative audio paths start from.")]
 
 
@@ -19,9 +20,7 @@ def train(
     stage: Annotated[int, typer.Option(help="1 or 2; a later stage starts from the one before.")],
     recipe: RecipeName = "wavllm-7b",
     overrides: Overrides = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The run's folder. [default: runs/RECIPE]")
-    ] = None,
+    output: RunPath = None,
     start: Annotated[str | None, typer.Option(help="Checkpoint to start from instead of the previous stage.")] = None,
     restart: Annotated[bool, typer.Option(help="Forget what an earlier run left.")] = False,
     trust_remote_code: Trust = False,
@@ -78,6 +77,7 @@ def infer(
 def check(
     recipe: Annotated[str, typer.Argument(help="A shipped recipe's name, or the path of a YAML file.")],
     overrides: Overrides = None,
+    output: RunPath = None,
     trust_remote_code: Trust = False,
     json: Json = False,
 ) -> None:
@@ -87,7 +87,7 @@ def check(
     loaded = recipes.load(recipe, overrides or ())
     from wavllm_cli.training import plan
 
-    result = plan.check(loaded, trust_remote_code)
+    result = plan.check(loaded, output or Path("runs") / loaded.name, trust=trust_remote_code)
     show(result, json)
     if result.problems:
         raise typer.Exit(1)

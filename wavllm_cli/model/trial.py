@@ -22,20 +22,31 @@ TOKENS = 4  # that the language model is tried with
 
 
 def blank(recipe: Recipe, config: WavLLMConfig) -> WavLLMForConditionalGeneration:
-    """The network on the meta device, once every part that the recipe describes by `config` has run there.
+    """The network on the meta device.
 
     Raises:
-        RecipeError: sizes that do not fit each other; the sentence names the part.
+        RecipeError: sizes that describe no network; the sentence names the part.
         UsageError: an LLM that prompt-aware LoRA cannot work with.
     """
     _require_audible(recipe, config)
     with torch.device("meta"):
-        model = _built(recipe, config)
+        return _built(recipe, config)
+
+
+def require_running(recipe: Recipe, model: WavLLMForConditionalGeneration) -> None:
+    """Run every part that the recipe describes by `config`; pretrained ones have run before.
+
+    Args:
+        model: as `blank` makes it.
+
+    Raises:
+        RecipeError: sizes that do not fit each other; the sentence names the part.
+    """
+    with torch.device("meta"), torch.no_grad():
         for part, run in _runs(model).items():
             if getattr(recipe.model, part).config is not None:
                 with one_sentence(recipe.key("model", part, "config"), "cannot run"):
                     _run(run)
-    return model
 
 
 def _require_audible(recipe: Recipe, config: WavLLMConfig) -> None:

@@ -348,10 +348,11 @@ class Recipe(Section):
         place = self._places.of(location)
         return f"{place}: {'.'.join(map(str, location))}" if place else ".".join(map(str, location))
 
-    def doubts(self) -> list[str]:
-        """A sentence for everything that can be trained, but hardly is what was meant."""
+    def doubts(self, number: int | None = None) -> list[str]:
+        """A sentence for everything of a stage (from 1), or of all, that hardly is what was meant."""
         return [
             f"{self.key('stages', i, *keys)} {sentence}."
             for i, stage in enumerate(self.stages)
+            if number in (None, i + 1)
             for keys, sentence in stage.doubts()
         ]

@@ -1,25 +1,40 @@
-"""What a recipe will cost, found out before it costs anything: parameters, memory, disk, compute."""
+"""What a recipe will cost and what is wrong with it, found out before it costs anything.
 
+`check` asks about every stage, `train` about the one that it begins: by the same function, so that no problem is found
+by one of them alone.
+"""
+
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from wavllm_cli import console
-from wavllm_cli.data.manifest import read_manifest
-from wavllm_cli.errors import WavLLMError
-from wavllm_cli.model.build import build_config, build_tokenizer, most_tokens
-from wavllm_cli.model.configuration_wavllm import BACKBONES
-from wavllm_cli.model.trial import blank
-from wavllm_cli.recipe import Recipe, Stage
+from wavllm_cli.data.audio import SAMPLE_RATE
+from wavllm_cli.data.files import require_space
+from wavllm_cli.errors import UsageError, WavLLMError
+from wavllm_cli.model.build import build_config, build_processor, build_tokenizer, most_tokens
+from wavllm_cli.model.configuration_wavllm import BACKBONES, WavLLMConfig
+from wavllm_cli.model.trial import blank, require_running
+from wavllm_cli.recipe import PromptAdapter, Recipe
 from wavllm_cli.training.groups import count_parameters
+from wavllm_cli.training.inventory import Inventory, take_inventory
+from wavllm_cli.training.machine import memory
 
 BYTES = {"fp32": 4, "bf16": 2}
 TRAINED_BYTES = 16  # float32 weight, gradient and Adam's two moments
 GIB = 2**30
+MOST_GIB = 2**15  # 32 TiB: the largest machines that are sold; a GPU has a hundredth of it
+STATES = 3  # training states on the disk at once: two that are kept and one that is being written
 
 
 @dataclass(frozen=True)
 class StagePlan:
-    """One stage; memory without activations, which depend on the lengths in a batch."""
+    """One stage; memory without activations, which depend on the lengths in a batch.
+
+    `utterances` and `hours` are None where a manifest cannot be read; `hours` are at least so many where the manifests
+    do not say the durations of all clips (`unmeasured`).
+    """
 
     stage: int
     trained_parameters: int
@@ -30,7 +45,16 @@ class StagePlan:
     state_gib: float
     utterances: int | None
     hours: float | None
+    unmeasured: int
     updates: int
+
+    def cells(self) -> dict[str, str]:
+        """The figures as they are shown, by their names."""
+        shown = {name.replace("_", " "): _cell(value) for name, value in asdict(self).items()}
+        if self.unmeasured:
+            least = f"at least {shown['hours']}" if self.hours else "unknown"
+            shown["hours"] = f"{least} ({self.unmeasured:,} rows without duration)"
+        return {name: text for name, text in shown.items() if name not in ("stage", "unmeasured")}
 
 
 @dataclass(frozen=True)
@@ -39,6 +63,7 @@ class Plan:
     parameters: dict[str, int]
     stages: list[StagePlan]
     problems: list[str]
+    warnings: list[str]
 
     def data(self) -> dict[str, Any]:
         return asdict(self)
@@ -49,36 +74,106 @@ class Plan:
             rows.append(("total", f"{sum(self.parameters.values()):,}"))
             console.table(f"{self.recipe}: parameters", ("group", "count"), rows)
         if self.stages:
-            names = list(asdict(self.stages[0]))
-            lines = [(name.replace("_", " "), *(_cell(asdict(s)[name]) for s in self.stages)) for name in names[1:]]
+            cells = [stage.cells() for stage in self.stages]
+            lines = [(name, *(stage[name] for stage in cells)) for name in cells[0]]
             console.table("cost (activations not included)", ["", *(f"stage {s.stage}" for s in self.stages)], lines)
+        for warning in self.warnings:
+            console.warn(warning)
         for problem in self.problems:
             console.error(problem)
 
 
-def check(recipe: Recipe, trust: bool = False) -> Plan:
-    """Everything that can be found out without training; problems are collected, not raised."""
+def check(recipe: Recipe, output: Path, only: int | None = None, network: bool = True, trust: bool = False) -> Plan:
+    """Everything that can be found out without training; problems are collected, not raised.
+
+    Args:
+        output: the run's folder, on whose disk there must be room.
+        only: the stage (from 1) that is about to be trained here: its data alone is looked at, and memory that this
+            machine lacks is a problem. Otherwise it is a warning, since the run may be planned for another machine.
+        network: false for a stage that starts from a checkpoint, which brings its own.
+        trust: run code that the backbones' files bring along.
+    """
+    numbers = [only] if only else list(range(1, len(recipe.stages) + 1))
+    warnings = recipe.doubts(only)
     problems: list[str] = []
-    stages: list[StagePlan] = []
-    counts: dict[str, int] = {}
+    counts: list[dict[str, int]] = []
     try:
-        tokenizer = build_tokenizer(recipe.model, (), trust)
-        tokens = most_tokens(recipe.model, tokenizer)
-        for number, stage in enumerate(recipe.stages, 1):
-            config = build_config(recipe, stage.prompt_adapter, tokenizer, tokens, trust)
-            counts = count_parameters(blank(recipe, config))
-            stages.append(_stage_plan(number, stage, recipe, counts, problems))
+        if network:
+            counts, config = _networks(recipe, trust)
+            warnings += _too_long(recipe, config)
     except WavLLMError as error:
         problems += error.args
-    return Plan(recipe.name, counts, stages, problems)
+    inventory = take_inventory(recipe, numbers)
+    problems += inventory.problems
+    stages = [_stage_plan(number, recipe, counts[number - 1], inventory) for number in numbers if counts]
+    _compare_memory(stages, problems, problems if only else warnings)
+    if not problems:
+        problems += _lack_of_space(stages, output)
+    warnings += [] if only else inventory.left_out()  # training says so itself when it reads them
+    return Plan(recipe.name, counts[-1] if counts else {}, stages, problems, warnings)
 
 
-def _stage_plan(number: int, stage: Stage, recipe: Recipe, counts: dict[str, int], problems: list[str]) -> StagePlan:
+def require_sound(
+    recipe: Recipe, stage_number: int, output: Path, start: str | None = None, trust: bool = False
+) -> None:
+    """Stop before the work if `check` has anything against a stage; say what it doubts.
+
+    Args:
+        start: the checkpoint given to start from; the recipe's own model is not built then.
+        trust: as for `check`.
+
+    Raises:
+        UsageError: every problem.
+    """
+    plan = check(recipe, output, stage_number, network=start is None, trust=trust)
+    for warning in plan.warnings:
+        console.warn(warning)
+    if plan.problems:
+        raise UsageError(*plan.problems)
+
+
+# --- the network ---
+
+
+def _networks(recipe: Recipe, trust: bool) -> tuple[list[dict[str, int]], WavLLMConfig]:
+    """The parameters of every stage's network by group, and the last one's configuration."""
+    counts: dict[PromptAdapter | None, dict[str, int]] = {}
+    tokenizer = build_tokenizer(recipe.model, (), trust)
+    tokens = most_tokens(recipe.model, tokenizer)
+    for stage in recipe.stages:
+        if stage.prompt_adapter not in counts:
+            config = build_config(recipe, stage.prompt_adapter, tokenizer, tokens, trust)
+            model = blank(recipe, config)
+            if not counts:  # the parts that can be tried are the same in all stages
+                require_running(recipe, model)
+            counts[stage.prompt_adapter] = count_parameters(model)
+    build_processor(recipe.model, config, tokenizer, trust)
+    return [counts[stage.prompt_adapter] for stage in recipe.stages], config
+
+
+def _too_long(recipe: Recipe, config: WavLLMConfig) -> list[str]:
+    """Stages whose longest clips are more speech tokens than the language model has positions."""
+    positions = getattr(config.text_config, "max_position_embeddings", None)
+    sentences = []
+    for i, stage in enumerate(recipe.stages):
+        tokens = config.audio_geometry.tokens(round(stage.max_audio_seconds * SAMPLE_RATE))
+        if positions and tokens >= positions:
+            sentences.append(
+                f"{recipe.key('stages', i, 'max_audio_seconds')} is {stage.max_audio_seconds:g}: clips of that length "
+                f"are {tokens:,} speech tokens, but the language model has {positions:,} positions."
+            )
+    return sentences
+
+
+def _stage_plan(number: int, recipe: Recipe, counts: dict[str, int], inventory: Inventory) -> StagePlan:
+    stage = recipe.stages[number - 1]
     trained = sum(count for group, count in counts.items() if group in stage.trainable)
     frozen = sum(counts.values()) - trained
     referenced = {part for part in BACKBONES if getattr(recipe.model, part).path and part not in stage.trainable}
     stored = sum(count for group, count in counts.items() if group not in referenced)
-    utterances, hours = _data(number, stage, recipe, problems)
+    stocks = [inventory.stocks.get((number, recipe.manifest(name))) for name in stage.manifests]
+    known = [stock for stock in stocks if stock]
+    complete = len(known) == len(stocks)
     weights = frozen * BYTES[stage.precision] + trained * 4
     return StagePlan(
         stage=number,
@@ -88,29 +183,46 @@ def _stage_plan(number: int, stage: Stage, recipe: Recipe, counts: dict[str, int
         training_gib=(frozen * BYTES[stage.precision] + trained * TRAINED_BYTES) / GIB,
         checkpoint_gib=stored * BYTES["fp32"] / GIB,
         state_gib=trained * 12 / GIB,  # weight and Adam's two moments
-        utterances=utterances,
-        hours=hours,
+        utterances=sum(stock.utterances for stock in known) if complete else None,
+        hours=sum(stock.hours for stock in known) if complete else None,
+        unmeasured=sum(stock.unmeasured for stock in known) if complete else 0,
         updates=stage.steps,
     )
 
 
-def _data(number: int, stage: Stage, recipe: Recipe, problems: list[str]) -> tuple[int | None, float | None]:
-    """Rows and hours of a stage's manifests; None where one cannot be read."""
-    rows = []
-    complete = True
-    names = list(stage.manifests) + ([stage.validation.manifest] if stage.validation else [])
-    for i, name in enumerate(names):
-        try:
-            found = read_manifest(recipe.manifest(name))
-        except WavLLMError as error:
-            problems.append(f"stage {number}: {error}")
-            complete = False
-            continue
-        rows += found if i < len(stage.manifests) else []
-    return (len(rows), sum(r.duration or 0 for r in rows) / 3600) if complete else (None, None)
+# --- the machine ---
+
+
+def _compare_memory(stages: Sequence[StagePlan], problems: list[str], lacking: list[str]) -> None:
+    """Compare the memory of each stage with what there is, anywhere (`problems`) and here (`lacking`)."""
+    available, where = memory()
+    for stage in stages:
+        need = f"Stage {stage.stage} takes at least {stage.training_gib:,.1f} GiB of memory, activations not included"
+        if stage.training_gib > MOST_GIB:
+            problems.append(f"{need}; no machine has more than {MOST_GIB:,}: look at the sizes under model.")
+        elif stage.training_gib * GIB > available:
+            lacking.append(f"{need}; {where} has {available / GIB:,.1f}.")
+
+
+def _lack_of_space(stages: Sequence[StagePlan], output: Path) -> list[str]:
+    """What the disk lacks for the results and states of stages, those counted that are there already."""
+    needed = 0
+    for stage in stages:
+        whole = round((stage.checkpoint_gib + STATES * stage.state_gib) * GIB)
+        needed += max(0, whole - _size(output / f"stage{stage.stage}"))
+    try:
+        require_space(output, needed)
+    except WavLLMError as error:
+        return list(error.args)
+    return []
+
+
+def _size(folder: Path) -> int:
+    """Bytes of the files in a folder; 0 if there is none."""
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
 def _cell(value: float | int | None) -> str:
     if value is None:
-        return "?"
-    return f"{value:,}" if isinstance(value, int) else f"{value:.2f}"
+        return "unknown"
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"

@@ -12,6 +12,7 @@ from wavllm_cli.errors import UsageError
 from wavllm_cli.prompts import shipped_texts
 from wavllm_cli.recipe import Recipe
 from wavllm_cli.training.checkpoint import RunFolder, complete_lines
+from wavllm_cli.training.inventory import manifests_of, missing_manifests
 from wavllm_cli.training.launch import is_first_process, join
 
 
@@ -66,6 +67,9 @@ def train(
     source = start or _previous_result(output, stage_number)
     require_manifests(recipe, stage_number)
     if is_first_process():
+        from wavllm_cli.training.plan import require_sound
+
+        require_sound(recipe, stage_number, output, start, trust)
         if launcher:
             console.info(f"one of the processes started by {launcher}, which train together")
         if restart:
@@ -110,16 +114,9 @@ def summarise(folder: RunFolder) -> Summary:
 
 
 def require_manifests(recipe: Recipe, stage_number: int) -> None:
-    """All manifests of a stage exist, or one error names all that don't."""
-    stage = recipe.stages[stage_number - 1]
-    names = list(stage.manifests) + ([stage.validation.manifest] if stage.validation else [])
-    missing = [str(path) for name in dict.fromkeys(names) if not (path := recipe.manifest(name)).is_file()]
-    if missing:
-        raise UsageError(
-            f"Stage {stage_number} of recipe {recipe.name} needs {', '.join(missing)}, which "
-            f"{'does' if len(missing) == 1 else 'do'} not exist: make them with `wavllm prep` and `wavllm gen-prompts` "
-            "(the recipe's header says how), or point to your data with --set data=FOLDER."
-        )
+    """All manifests of a stage exist, or one error names all that don't: said at once, before torch is imported."""
+    if problem := missing_manifests(recipe, manifests_of(recipe.stages[stage_number - 1])):
+        raise UsageError(problem)
 
 
 def _previous_result(output: Path, stage_number: int) -> str | None:

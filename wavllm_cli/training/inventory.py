@@ -1,0 +1,123 @@
+"""What the manifests of a recipe hold for its stages, as far as they tell it themselves: no audio is opened."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from wavllm_cli.data.batch import Clip, clips_of
+from wavllm_cli.data.files import why_unreadable
+from wavllm_cli.errors import WavLLMError, shortened
+from wavllm_cli.recipe import Recipe, Stage
+
+
+@dataclass(frozen=True)
+class Stock:
+    """The rows of a manifest that a stage can use.
+
+    Attributes:
+        hours: of those whose duration the manifest says.
+        unmeasured: clips whose duration only their file tells.
+        left_out: why rows cannot be used, how many, and the id of the first.
+    """
+
+    utterances: int
+    hours: float
+    unmeasured: int
+    left_out: dict[str, tuple[int, str]]
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """By stage (from 1) and path of the manifest; one that cannot be read is missing, and a problem says why."""
+
+    stocks: dict[tuple[int, Path], Stock]
+    problems: list[str]
+
+    def left_out(self) -> list[str]:
+        """A sentence for each reason why rows of a manifest cannot be used."""
+        sentences = [
+            f"{path}: {count} utterances will be left out, {reason} (first: {shortened(example)})."
+            for (_, path), stock in self.stocks.items()
+            for reason, (count, example) in stock.left_out.items()
+        ]
+        return list(dict.fromkeys(sentences))
+
+
+def take_inventory(recipe: Recipe, numbers: Iterable[int]) -> Inventory:
+    """Read every manifest of these stages once."""
+    uses: dict[str, list[int]] = {}
+    for number in numbers:
+        for name in manifests_of(recipe.stages[number - 1]):
+            uses.setdefault(name, []).append(number)
+    missing = missing_manifests(recipe, uses)
+    inventory = Inventory({}, [missing] if missing else [])
+    for name, stages in uses.items():
+        path = recipe.manifest(name)
+        if _exists(path):
+            _take(recipe, path, stages, inventory)
+    return inventory
+
+
+def manifests_of(stage: Stage) -> list[str]:
+    """What a stage reads, to train and to validate."""
+    validation = [stage.validation.manifest] if stage.validation else []
+    return list(dict.fromkeys([*stage.manifests, *validation]))
+
+
+def missing_manifests(recipe: Recipe, names: Iterable[str]) -> str | None:
+    """One sentence for all manifests that do not exist."""
+    missing = [str(path) for name in names if not _exists(path := recipe.manifest(name))]
+    if not missing:
+        return None
+    return (
+        f"Recipe {recipe.name} needs {', '.join(missing)}, which {'does' if len(missing) == 1 else 'do'} not exist: "
+        "make them with `wavllm prep` and `wavllm gen-prompts` (the recipe's header says how), or point to your data "
+        "with --set data=FOLDER."
+    )
+
+
+def _exists(path: Path) -> bool:
+    return not (why_unreadable(path) or "").startswith("does not exist")
+
+
+def _take(recipe: Recipe, path: Path, numbers: Sequence[int], inventory: Inventory) -> None:
+    """Add what one manifest holds for each of the stages that use it."""
+    try:
+        clips = clips_of(path)
+    except WavLLMError as error:
+        inventory.problems.extend(error.args)
+        return
+    unreadable = [why_unreadable(clip.path) if clip.path else None for clip in clips]
+    for number in numbers:
+        stock = _stock(clips, unreadable, recipe.stages[number - 1].max_audio_seconds)
+        inventory.stocks[number, path] = stock
+        if not stock.utterances:
+            reasons = ", ".join(f"{count} {reason}" for reason, (count, _) in stock.left_out.items())
+            inventory.problems.append(f"{path} has no utterance that stage {number} can use: {reasons}.")
+
+
+def _stock(clips: Sequence[Clip], unreadable: Sequence[str | None], longest: float) -> Stock:
+    left_out: dict[str, tuple[int, str]] = {}
+    used: list[Clip] = []
+    for clip, problem in zip(clips, unreadable, strict=True):
+        reason = _reason(clip, problem, longest)
+        if reason is None:
+            used.append(clip)
+        else:
+            count, first = left_out.get(reason, (0, clip.row.id))
+            left_out[reason] = (count + 1, first)
+    return Stock(
+        utterances=len(used),
+        hours=sum(clip.row.duration or 0 for clip in used if clip.path) / 3600,
+        unmeasured=sum(clip.path is not None and clip.row.duration is None for clip in used),
+        left_out=left_out,
+    )
+
+
+def _reason(clip: Clip, problem: str | None, longest: float) -> str | None:
+    """Why a row cannot be used, as far as its manifest tells."""
+    if clip.row.target is None:
+        return "no target"
+    if problem:
+        return "audio file missing" if problem == "does not exist" else f"audio file {problem}"
+    return f"longer than {longest:g} s" if (clip.row.duration or 0) > longest else None
