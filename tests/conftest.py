@@ -158,6 +158,49 @@ def collate(tiny_processor):
 
 
 @pytest.fixture(scope="session")
+def answering(tiny_model, tiny_processor, tmp_path_factory):
+    """Folder with a checkpoint `model`, and a manifest of clips of unequal length with a text row between them."""
+    import numpy as np
+
+    from wavllm_cli.data.audio import write_wav
+    from wavllm_cli.data.manifest import Utterance, write_manifest
+
+    folder = tmp_path_factory.mktemp("answering")
+    tiny_model().save_pretrained(folder / "model")
+    tiny_processor.save_pretrained(folder / "model")
+    noise = np.random.default_rng(0)
+    rows = []
+    for i in range(7):
+        seconds = 0.4 + (i * 5 % 7) * 0.5
+        write_wav(folder / f"{i}.wav", noise.normal(0, 0.1, int(16_000 * seconds)))
+        row = {"audio": f"{i}.wav", "task": "asr", "prompt": "hello", "target": "x", "duration": seconds}
+        rows.append(Utterance(id=f"clip{i}", **row))
+    rows.insert(3, Utterance(id="text", audio=None, task="sft", prompt="say something"))
+    write_manifest(folder / "manifest.jsonl", rows)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def engine(answering):
+    """The checkpoint of `answering`, loaded; greedy, six tokens an answer."""
+    from wavllm_cli.inference.decoding import Decoding
+    from wavllm_cli.inference.engine import Engine
+
+    return Engine(str(answering / "model"), device="cpu", decoding=Decoding(max_new_tokens=6, temperature=0))
+
+
+@pytest.fixture
+def decoding(engine, monkeypatch):
+    """Function: change the engine's decoding for one test."""
+    from dataclasses import replace
+
+    def change(**options):
+        monkeypatch.setattr(engine, "decoding", replace(engine.decoding, **options))
+
+    return change
+
+
+@pytest.fixture(scope="session")
 def backbones(tmp_path_factory, tiny_config) -> dict[str, dict]:
     """`config.backbones`: a full tiny Whisper, a WavLM and a LLaMA on disk, as their own libraries save them."""
     import torch

@@ -74,6 +74,27 @@ def write_text(path: Path, text: str, private: bool = False) -> None:
         draft.write_text(text, encoding="utf-8")
 
 
+def append_text(path: Path, text: str) -> None:
+    """Add lines to a text file (UTF-8) and bring them to the disk; on failure none of them stays.
+
+    Raises:
+        WavLLMError: nothing can be written there.
+    """
+    try:
+        with path.open("ab", buffering=0) as file:
+            size = file.seek(0, os.SEEK_END)
+            try:
+                rest = memoryview(text.encode())
+                while rest:
+                    rest = rest[file.write(rest) :]
+                os.fsync(file.fileno())
+            except OSError:
+                file.truncate(size)
+                raise
+    except OSError as error:
+        raise WavLLMError(f"{path} cannot be written: {_why(error, path)}.") from error
+
+
 # --- before the work ---
 
 
