@@ -38,7 +38,7 @@ def test_place_time_and_what_training_leaves_do_not_count(model, tmp_path):
 def test_backbones_count_by_their_content(model, tmp_path):
     (tmp_path / "llm").mkdir()
     (tmp_path / "llm" / "model.safetensors").write_bytes(b"weights")
-    backbones = {"language_model": {"path": str(tmp_path / "llm"), "revision": None}}
+    backbones = {"language_model": {"path": str(tmp_path / "llm"), "local": True}}
     config = json.loads((model / "config.json").read_text()) | {"backbones": backbones}
     (model / "config.json").write_text(json.dumps(config))
     before = model_digest(str(model))

@@ -127,7 +127,7 @@ def test_original_manifests_are_answered_to_the_digit(released, oracle, encode, 
     decoding = {"temperature": 0, "max_new_tokens": 8, "logprobs": True}
     out = tmp_path / "hypotheses.jsonl"
     infer(examples / f"{table}.tsv", "", str(released().folder), out, examples / "audio", 1, "cpu", None, decoding)
-    assert f"{table}.tsv: audio paths have moved" in capsys.readouterr().err
+    assert f"{table}.tsv: the audio of 1 of 1 rows has moved" in capsys.readouterr().err
     (row,) = read_manifest(out, Hypothesis)
     samples = torch.from_numpy(read_audio(resolve_audio(row, examples / f"{table}.tsv", examples / "audio")))
     expected = oracle.greedy(samples, *encode(row.prompt), count=8, eos=EOS)

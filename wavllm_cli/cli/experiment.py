@@ -40,9 +40,11 @@ def infer(
     source: Annotated[Path, typer.Argument(help="An audio file, or a manifest (.jsonl, .jsonl.gz, .parquet, .tsv).")],
     instruction: Annotated[str, typer.Argument(help="What to do with the audio file.", callback=require_utf8)] = "",
     model: Annotated[
-        str | None, typer.Option("--model", "-m", help="Checkpoint folder or hub id. [default: newest in runs/]")
+        str | None, typer.Option("--model", "-m", help="Checkpoint folder or hub id. [default: the only run in runs/]")
     ] = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Hypotheses of a manifest (.jsonl).")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Hypotheses file (.jsonl, .jsonl.gz, .parquet).")
+    ] = None,
     audio_root: AudioRoot = None,
     max_new_tokens: Annotated[int | None, typer.Option(min=1)] = None,
     temperature: Annotated[float | None, typer.Option(min=0, help="0 is greedy.")] = None,

@@ -84,6 +84,7 @@ class Hypothesis(Utterance):
     token_ids: list[int] | None = None
     logprobs: list[float] | None = None
     steps: list[dict[str, Any]] | None = None  # what a system of several steps did on its way
+    warnings: list[str] | None = None  # what to know about the answer, such as that it was cut
 
 
 Row = TypeVar("Row", bound=Utterance)

@@ -1,38 +1,21 @@
-"""Answers for one clip or a whole manifest: batched by length, resumable, never stopped by one bad clip."""
+"""A loaded model that answers: one clip, or a batch of them."""
 
-import os
-import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
+from transformers import GenerationConfig
 
-from wavllm_cli import console
-from wavllm_cli.data.batch import Clip, Collator
-from wavllm_cli.data.manifest import Hypothesis, read_lines, write_manifest
-from wavllm_cli.data.mixture import pack
-from wavllm_cli.errors import AudioError, UsageError, WavLLMError
+from wavllm_cli.errors import UsageError, WavLLMError
+from wavllm_cli.inference.decoding import Decoding
+from wavllm_cli.inference.steps import Steps, row_seed
+from wavllm_cli.model import limits
 from wavllm_cli.model.load import load_model
-from wavllm_cli.recipe import Batch, sampling
 
-
-@dataclass(frozen=True)
-class Decoding:
-    """What a command may change of the model's own generation settings; None leaves the model's."""
-
-    max_new_tokens: int | None = None
-    temperature: float | None = None  # 0 is greedy
-    num_beams: int | None = None
-    seed: int = 0
-    logprobs: bool = False  # also return token ids and their log-probabilities
-
-    def options(self) -> dict[str, Any]:
-        """As keywords of `generate`."""
-        given = {"max_new_tokens": self.max_new_tokens, "num_beams": self.num_beams}
-        options = {name: value for name, value in given.items() if value is not None}
-        return options if self.temperature is None else options | sampling(self.temperature)
+NOT_FINITE = "the network's output is not a number (NaN or infinite)"
 
 
 @dataclass(frozen=True)
@@ -45,33 +28,7 @@ class Generated:
     text: str
     token_ids: list[int] | None = None
     logprobs: list[float] | None = None
-
-
-@dataclass(frozen=True)
-class Report:
-    """What became of a manifest: rows answered now, answered by an earlier run, and skipped (a sentence each)."""
-
-    output: str
-    model: str
-    answered: int
-    earlier: int
-    skipped: list[str]
-    audio_seconds: float
-    seconds: float
-
-    def show(self) -> None:
-        earlier = f" ({self.earlier} earlier)" if self.earlier else ""
-        skipped = f", {len(self.skipped)} skipped" if self.skipped else ""
-        speed = self.audio_seconds / self.seconds if self.seconds else 0
-        console.info(
-            f"{self.answered + self.earlier} answers{earlier}{skipped} → {self.output} "
-            f"({self.audio_seconds:.0f} s of audio in {self.seconds:.0f} s, {speed:.1f} × real time)"
-        )
-        if self.skipped:
-            console.error(f"{len(self.skipped)} utterances could not be answered; the first: {self.skipped[0]}")
-
-    def data(self) -> dict[str, Any]:
-        return asdict(self)
+    warnings: list[str] | None = None  # such as that the answer was cut at its greatest length
 
 
 class Engine:
@@ -81,6 +38,10 @@ class Engine:
         source: checkpoint folder or hub id.
         device, dtype: by default a GPU in bfloat16 where there is one, else the CPU in float32.
         trust: run code that the model's files bring along.
+
+    Raises:
+        UsageError: there is no such model or device, or the model cannot decode so.
+        WavLLMError: the model's files are damaged.
     """
 
     def __init__(
@@ -91,8 +52,8 @@ class Engine:
         decoding: Decoding | None = None,
         trust: bool = False,
     ):
-        self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        self.dtype = getattr(torch, dtype or ("bfloat16" if self.device.startswith("cuda") else "float32"))
+        self.device = usable_device(device or usual_device())
+        self.dtype = usual_dtype(self.device, dtype)
         self.decoding = decoding or Decoding()
         self.source = source
         model, self.processor = load_model(source, self.dtype, trust)
@@ -101,35 +62,104 @@ class Engine:
         except RuntimeError as error:
             raise UsageError(f"The model cannot be moved to device {self.device!r}: {error}") from error
 
-    def answer(self, samples: Any, prompt: str) -> Generated:
-        """The answer to one instruction about one clip, (samples,) float32 at 16 kHz or None for text alone."""
-        return self._generate(self.processor(text=[prompt], audio=[samples]), self.decoding.seed)[0]
+        self._require_positions()
+
+    @property
+    def generation(self) -> GenerationConfig:
+        """The model's generation settings with the command's changes."""
+        config = deepcopy(self.model.generation_config)
+        config.update(**self.decoding.options())
+        return config
+
+    @property
+    def one_by_one(self) -> bool:
+        """Whether rows cannot share a batch: sampled beams are drawn together."""
+        return bool(self.generation.do_sample) and (self.generation.num_beams or 1) > 1
+
+    def answer(self, samples: np.ndarray | None, prompt: str, row_id: str = "") -> Generated:
+        """The answer to one instruction about one clip, (samples,) float32 at 16 kHz or None for text alone.
+
+        Raises:
+            UsageError: the instruction is beyond the model's vocabulary.
+            WavLLMError: clip or instruction are too long for the model or the memory, or the network's output is not a
+                number.
+        """
+        length = 0 if samples is None else len(samples)
+        if problem := self.position_problem(length, prompt) or self.memory_problem(length):
+            raise WavLLMError(f"There is no answer: {problem}.")
+        (answer,) = self.generate(self.processor(text=[prompt], audio=[samples]), [row_id])
+        if answer is None:
+            raise WavLLMError(f"There is no answer: {NOT_FINITE}.")
+        return answer
 
     @torch.inference_mode()
-    def _generate(self, inputs: Any, seed: int) -> list[Generated]:
+    def generate(self, inputs: Any, ids: Sequence[str]) -> list[Generated | None]:
+        """The answers to a batch of the processor's, whose rows have these ids; None where the output was no number.
+
+        A row's answer does not depend on the others, but for rounding.
+        """
         self._require_known(inputs["input_ids"])
         self._require_known(inputs["prompt_ids"])
-        torch.manual_seed(seed)
         inputs = inputs.to(self.device)
+        beams = (self.generation.num_beams or 1) > 1
+        wanted = self.decoding.logprobs
+        ends = self._ends()
+        steps = Steps([row_seed(self.decoding.seed, i) for i in ids], next(iter(ends), None), wanted)
         output = self.model.generate(
-            **inputs, **self.decoding.options(), return_dict_in_generate=True, output_logits=self.decoding.logprobs
+            **inputs,
+            **self.decoding.options(),
+            custom_generate=steps.decode,
+            return_dict_in_generate=True,
+            output_logits=wanted and beams,
         )
+        logprobs = self._beam_logprobs(output) if wanted and beams else steps.logprobs() if wanted else None
         texts = self.processor.answers(output.sequences, inputs)
-        if not self.decoding.logprobs:
-            return [Generated(text) for text in texts]
-        logprobs = self.model.compute_transition_scores(
-            output.sequences, output.logits, output.get("beam_indices"), normalize_logits=True
-        )
         new = output.sequences[:, inputs["input_ids"].shape[1] :].tolist()
-        lengths = [self._length(ids) for ids in new]
-        rows = zip(texts, new, logprobs.tolist(), lengths, strict=True)
-        return [Generated(text, ids[:n], scores[:n]) for text, ids, scores, n in rows]
+        answers: list[Generated | None] = []
+        for row, (text, tokens) in enumerate(zip(texts, new, strict=True)):
+            length = next((n for n, token in enumerate(tokens, 1) if token in ends), None)
+            warnings = None if length else [f"cut at {len(tokens)} tokens"]
+            if logprobs is None:
+                answers.append(Generated(text, warnings=warnings))
+            else:
+                scores = logprobs[row, :length].tolist()
+                answers.append(Generated(text, tokens[:length], scores, warnings))
+        return [None if broken else answer for answer, broken in zip(answers, steps.broken(), strict=True)]
 
-    def _length(self, ids: list[int]) -> int:
-        """Tokens of an answer up to its EOS; what follows is padding."""
+    # --- what fits ---
+
+    def position_problem(self, samples: int, prompt: str) -> str | None:
+        """Why the LLM has no room for a clip, its instruction and an answer, as a sentence; None if it has."""
+        text = len(self.processor.encode(prompt, bool(samples))[0]) - bool(samples)
+        return limits.position_problem(self.model.config, samples, text, self._new_tokens())
+
+    def memory_problem(self, samples: int) -> str | None:
+        """Why a clip cannot be encoded in the memory that is free now, as a sentence; None if it can."""
+        return limits.memory_problem(self.model.config, samples, self.dtype, limits.available_memory(self.device))
+
+    def fits(self, samples: int, clips: int) -> bool:
+        """Whether so many clips, the longest of so many samples, can be encoded together in the memory free now."""
+        needed = limits.encoding_memory(self.model.config, samples, self.dtype, clips)
+        return needed <= limits.available_memory(self.device)
+
+    def _new_tokens(self) -> int:
+        return self.generation.max_new_tokens or 1
+
+    def _require_positions(self) -> None:
+        most, new = limits.positions(self.model.config), self._new_tokens()
+        if most is not None and new >= most:
+            raise UsageError(f"An answer of {new:,} tokens has no room: the language model has {most:,} positions.")
+
+    # --- answers ---
+
+    def _beam_logprobs(self, output: Any) -> torch.Tensor:
+        return self.model.compute_transition_scores(
+            output.sequences, output.logits, output.beam_indices, normalize_logits=True
+        )
+
+    def _ends(self) -> list[int]:
         ends = self.model.generation_config.eos_token_id
-        ends = ends if isinstance(ends, list) else [ends]
-        return next((n for n, token in enumerate(ids, 1) if token in ends), len(ids))
+        return ends if isinstance(ends, list) else [] if ends is None else [ends]
 
     def _require_known(self, ids: torch.Tensor) -> None:
         """A token that the LLM cannot embed would end in a crash deep inside it."""
@@ -141,87 +171,27 @@ class Engine:
                 "its tokenizer was made for another LLM."
             )
 
-    def run(self, clips: Sequence[Clip], output: Path, limits: Batch) -> Report:
-        """Answer every row of a manifest; rows answered by an earlier, interrupted run are kept.
 
-        Answers are appended to a `.partial` file beside `output` and put into the manifest's order under the final
-        name at the end. Batches are cut the same way in every run, so that even sampled answers do not depend on
-        where a run was interrupted.
-
-        Raises:
-            UsageError: the partial file comes from another model or manifest.
-            WavLLMError: not one row could be answered.
-        """
-        partial = output.with_name(output.name + ".partial")
-        done = self._earlier_answers(partial, {clip.row.id for clip in clips})
-        earlier, started = len(done), time.perf_counter()
-        skipped: list[str] = []
-        seconds = [_seconds(clip) for clip in clips]
-        output.parent.mkdir(parents=True, exist_ok=True)
-        with console.progress_bar() as bar, partial.open("a", encoding="utf-8") as file:
-            task = bar.add_task("answering", total=len(clips), completed=earlier, note="")
-            for number, indices in enumerate(pack(seconds, limits)):
-                if all(clips[i].row.id in done for i in indices):
-                    continue
-                for hypothesis in self._answer_batch([clips[i] for i in indices], number, skipped):
-                    if hypothesis.id not in done:
-                        file.write(hypothesis.json_line() + "\n")
-                    done[hypothesis.id] = hypothesis
-                file.flush()
-                bar.update(task, completed=len(done) + len(skipped))
-        if not done:
-            raise WavLLMError(f"No utterance of {len(clips)} could be answered; the first: {skipped[0]}")
-        write_manifest(output, [done[clip.row.id] for clip in clips if clip.row.id in done])
-        os.remove(partial)
-        return Report(
-            output=str(output),
-            model=self.source,
-            answered=len(done) - earlier,
-            earlier=earlier,
-            skipped=skipped,
-            audio_seconds=sum(s for s, clip in zip(seconds, clips, strict=True) if clip.row.id in done),
-            seconds=time.perf_counter() - started,
-        )
-
-    def _answer_batch(self, clips: list[Clip], number: int, skipped: list[str]) -> Iterator[Hypothesis]:
-        batch = Collator(self.processor, with_targets=False)(clips)
-        for sentence in batch.skipped:
-            console.warn(f"skipped {sentence}")
-        for name in batch.silent:
-            console.warn(f"{name}: silent clip")
-        skipped += batch.skipped
-        if batch.inputs is not None:
-            answers = self._generate(batch.inputs, self.decoding.seed + number)
-            for row, answer in zip(batch.rows, answers, strict=True):
-                yield Hypothesis(**row.model_dump(), **vars(answer), system=self.source)
-
-    def _earlier_answers(self, partial: Path, ids: set[str]) -> dict[str, Hypothesis]:
-        if not partial.is_file():
-            return {}
-        _drop_half_line(partial)
-        done = {row.id: row for row in read_lines(partial, Hypothesis)}
-        if any(row.system != self.source for row in done.values()) or not done.keys() <= ids:
-            raise UsageError(
-                f"{partial} holds answers of another model or manifest: delete it, or choose another --output."
-            )
-        if any((row.logprobs is None) == self.decoding.logprobs for row in done.values()):
-            raise UsageError(
-                f"{partial} was begun {'without' if self.decoding.logprobs else 'with'} --logprobs: continue it that "
-                "way, delete it, or choose another --output."
-            )
-        return done
+def usual_device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def _drop_half_line(path: Path) -> None:
-    """Cut off the line that a kill left unfinished, or the next one would be glued to it."""
-    content = path.read_bytes()
-    if not content.endswith(b"\n"):
-        os.truncate(path, content.rfind(b"\n") + 1)
+def usual_dtype(device: str, name: str | None = None) -> torch.dtype:
+    """The dtype of this name; without one bfloat16 on a GPU, else float32."""
+    return getattr(torch, name or ("bfloat16" if device.startswith("cuda") else "float32"))
 
 
-def _seconds(clip: Clip) -> float:
-    """Duration for batching; 0 for clips that will be skipped anyway."""
+def usable_device(name: str) -> str:
+    """A device's name, if it is one that can hold a model.
+
+    Raises:
+        UsageError: torch knows no such device, or nothing can be computed on it.
+    """
     try:
-        return clip.seconds()
-    except (AudioError, UsageError):
-        return 0.0
+        device = torch.device(name)
+        if device.type == "meta":
+            raise UsageError("Device 'meta' holds no numbers: give cpu, cuda, or another device that computes.")
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:  # each build has its own for a device it lacks
+        raise UsageError(f"Device {name!r} cannot be used: {str(error).splitlines()[0]}") from error
+    return name

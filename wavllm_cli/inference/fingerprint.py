@@ -6,16 +6,15 @@ was trained anew into the same folder is another one.
 
 import hashlib
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from transformers import GenerationConfig
-from transformers.utils import cached_file
 
 from wavllm_cli import __version__
 from wavllm_cli.data.files import digest
+from wavllm_cli.data.origin import identity, locate, read_json
 
 MODEL_FILES = (".safetensors", ".json", ".jinja", ".model", ".txt", ".py")  # what a checkpoint is loaded from
 DECODING = ("max_new_tokens", "num_beams", "do_sample")
@@ -59,19 +58,16 @@ def settings_of(generation: GenerationConfig, seed: int, **others: Any) -> dict[
 
 def model_digest(source: str) -> str:
     """SHA-256 over the files of a checkpoint folder or hub id, and of the backbones that it refers to."""
-    folder = Path(source) if Path(source).is_dir() else Path(cached_file(source, "config.json")).parent
-    backbones = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("backbones") or {}
-    lines = list(_files(folder))
-    for part, entry in sorted(backbones.items()):
-        path = Path(entry["path"])
-        lines += [part, *(_files(path) if path.is_dir() else (str(entry),))]
+    config = locate(source).file("config.json", required=True)
+    assert config is not None
+    lines = [f"{file.name} {digest(file)}" for file in sorted(config.parent.iterdir()) if _is_model_file(file)]
+    for part, entry in sorted((read_json(config).get("backbones") or {}).items()):
+        lines.append(f"{part} {identity(entry, config.parent)}")
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def _files(folder: Path) -> Iterator[str]:
-    for file in sorted(folder.iterdir()):
-        if file.name.endswith(MODEL_FILES) and file.is_file():
-            yield f"{file.name} {digest(file)}"
+def _is_model_file(file: Path) -> bool:
+    return file.name.endswith(MODEL_FILES) and file.is_file()
 
 
 def _shown(value: Any) -> str:

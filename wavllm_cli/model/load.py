@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import torch
 
+from wavllm_cli import console
 from wavllm_cli.data.origin import locate, refuse_code
 from wavllm_cli.errors import UsageError, WavLLMError, reason
 from wavllm_cli.model.configuration_wavllm import WavLLMConfig
@@ -33,11 +34,8 @@ def load_model(
             name code.
         WavLLMError: its files are damaged or do not fit together, or one of its backbones cannot be loaded.
     """
-    check_source(source)
+    config = load_config(source, trust)
     with explaining(source):
-        origin = locate(source)
-        refuse_code(origin, trust)
-        config = WavLLMConfig.from_pretrained(origin.path)
         for name, value in config_options.items():
             if getattr(config, name) not in (None, value):
                 raise UsageError(f"The model {source} has {name} {getattr(config, name)}, it cannot become {value}.")
@@ -50,8 +48,21 @@ def load_model(
             fresh="prompt_adapter." if config_options else "",
             trust_remote_code=trust,
         )
-        processor = WavLLMProcessor.from_pretrained(origin.path, trust_remote_code=trust)
+        processor = WavLLMProcessor.from_pretrained(locate(source).path, trust_remote_code=trust)
     return model.eval(), processor
+
+
+def load_config(source: str, trust: bool = False) -> WavLLMConfig:
+    """A model's sizes, without its weights.
+
+    Raises:
+        UsageError, WavLLMError: as of `load_model`.
+    """
+    check_source(source)
+    with explaining(source):
+        origin = locate(source)
+        refuse_code(origin, trust)
+        return WavLLMConfig.from_pretrained(origin.path)
 
 
 @contextmanager
@@ -84,13 +95,39 @@ def check_source(source: str) -> None:
         raise UsageError(f"{source} holds a {model_type!r} model, not a WavLLM.")
 
 
-def newest_run(runs: Path) -> Path:
-    """The stage that finished last under `runs/`, for commands given no model.
+def only_run(runs: Path) -> Path:
+    """The last finished stage of the only run under a folder, for commands given no model; says which it is.
 
     Raises:
-        UsageError: nothing has been trained yet.
+        UsageError: nothing has been trained yet, or there is a choice to be made.
     """
-    finished = [file.parent for file in runs.glob("*/stage*/model.safetensors")]
+    finished: dict[Path, list[Path]] = {}
+    unfinished: list[Path] = []
+    for stage in sorted(runs.glob("*/stage*"), key=lambda folder: (folder.parent, _stage_number(folder))):
+        if (stage / "model.safetensors").is_file():
+            finished.setdefault(stage.parent, []).append(stage)
+        elif stage.is_dir():
+            unfinished.append(stage)
+    notes = f" (unfinished: {', '.join(map(str, unfinished))})" if unfinished else ""
     if not finished:
-        raise UsageError(f"No trained model is in {runs}/: give one with --model FOLDER, or run `wavllm train` first.")
-    return max(finished, key=lambda folder: (folder / "model.safetensors").stat().st_mtime)
+        raise UsageError(
+            f"No trained model is in {runs}/{notes}: give one with --model FOLDER, or run `wavllm train` first."
+        )
+    if len(finished) > 1:
+        newest = sorted((stages[-1] for stages in finished.values()), key=_finished_at, reverse=True)
+        raise UsageError(
+            f"{runs}/ holds {len(newest)} runs{notes}: choose one with --model. From the newest on: "
+            f"{', '.join(map(str, newest))}."
+        )
+    (stages,) = finished.values()
+    console.info(f"model: {stages[-1]}{notes}")
+    return stages[-1]
+
+
+def _stage_number(folder: Path) -> int:
+    number = folder.name.removeprefix("stage")
+    return int(number) if number.isdecimal() else 0
+
+
+def _finished_at(stage: Path) -> float:
+    return (stage / "model.safetensors").stat().st_mtime

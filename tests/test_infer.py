@@ -1,0 +1,223 @@
+"""`wavllm infer` as a user meets it: outputs found wrong before the work, the model chosen, two processes at once."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+
+from wavllm_cli.data.audio import write_wav
+from wavllm_cli.data.files import owned
+from wavllm_cli.data.manifest import Hypothesis, Utterance, read_manifest, resolve_audio, write_manifest
+from wavllm_cli.errors import UsageError
+from wavllm_cli.model.load import only_run
+
+QUICK = ("--max-new-tokens", "2")
+
+
+@pytest.fixture
+def infer(wavllm, answering, tmp_path, monkeypatch):
+    """Function: `wavllm infer` with the checkpoint, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    return lambda *args: wavllm("infer", *QUICK, "--model", answering / "model", *args)
+
+
+@pytest.fixture
+def unloaded(monkeypatch):
+    """Loading a model is a mistake here: what is wrong shows before."""
+    from wavllm_cli.inference import engine
+
+    def load(*_):
+        raise AssertionError("the model was loaded")
+
+    monkeypatch.setattr(engine, "load_model", load)
+
+
+def test_a_manifest_becomes_hypotheses(infer, answering):
+    code, out, err = infer(answering / "manifest.jsonl", "--output", "h.jsonl")
+    assert (code, out) == (0, "")
+    assert "8 answers → h.jsonl" in err
+    assert len(read_manifest("h.jsonl", Hypothesis)) == 8
+    assert os.listdir() == ["h.jsonl"]
+    code, out, _ = infer(answering / "manifest.jsonl", "--output", "h.jsonl", "--json")
+    assert json.loads(out)["answered"] == 8
+
+
+def test_the_answer_about_a_clip_is_kept_where_the_user_says(infer, answering, tmp_path):
+    code, out, _ = infer(answering / "3.wav", "hello", "--output", "new/h.jsonl")
+    (row,) = read_manifest("new/h.jsonl", Hypothesis)
+    assert code == 0 and out.strip() == row.text
+    assert (row.id, row.task, row.prompt, row.system) == ("3", "sqa", "hello", str(answering / "model"))
+    assert resolve_audio(row, tmp_path / "new" / "h.jsonl").samefile(answering / "3.wav")
+    code, out, _ = infer(answering / "3.wav", "hello", "--output", "new/h.jsonl", "--json", "--logprobs")
+    assert json.loads(out)["output"] == "new/h.jsonl"
+    assert len(read_manifest("new/h.jsonl", Hypothesis)[0].logprobs) == 2
+
+
+@pytest.fixture
+def taken(tmp_path, answering):
+    """Files that are there already."""
+    (tmp_path / "folder.jsonl").mkdir()
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "notes.jsonl").write_text("mine\n")
+    (tmp_path / "manifest.jsonl").write_text((answering / "manifest.jsonl").read_text())
+    write_manifest(tmp_path / "manifest.parquet", [Utterance(id="a", audio=None, task="sft", prompt="x")])
+    os.link(tmp_path / "manifest.jsonl", tmp_path / "again.jsonl")
+    return tmp_path
+
+
+OUTPUTS = [
+    ("h.txt", "its name must end in .jsonl, .jsonl.gz, .parquet"),
+    ("h.tsv", "its name must end in"),
+    ("folder.jsonl", "is a folder"),
+    ("", "is a folder"),
+    ("file/h.jsonl", "file is a file, not a folder"),
+    ("manifest.jsonl", "is an input"),
+    ("again.jsonl", "is an input"),
+    ("notes.jsonl", "exists and holds no hypotheses"),
+    ("manifest.parquet", "exists and holds no hypotheses"),
+    ("x" * 300 + ".jsonl", "File name too long"),
+]
+
+
+@pytest.mark.parametrize(("output", "sentence"), OUTPUTS, ids=[output[:20] for output, _ in OUTPUTS])
+def test_outputs_are_found_wrong_before_the_model_is_loaded(infer, unloaded, taken, output, sentence):
+    def content():
+        return {path: path.read_bytes() for path in taken.rglob("*") if path.is_file()}
+
+    before = content()
+    code, out, err = infer("manifest.jsonl", "--output", output)
+    assert (code, out) == (2, "")
+    assert sentence in err
+    assert len(err.splitlines()) == 1
+    assert content() == before
+
+
+def test_hypotheses_are_answered_again(infer, answering, tmp_path):
+    old = [Hypothesis(id="a", audio=None, task="sft", prompt="x", text="y")]
+    for name in ("h.jsonl", "h.jsonl.gz", "h.parquet"):
+        write_manifest(tmp_path / name, old)
+        code, _, err = infer(answering / "3.wav", "hello", "--output", name)
+        assert code == 0, err
+        assert read_manifest(tmp_path / name, Hypothesis)[0].id == "3"
+
+
+def test_one_process_writes_an_output(infer, unloaded, answering, tmp_path):
+    """The lock is another process's: one's own would be given again."""
+    process = os.fork()
+    if not process:
+        with owned(tmp_path / "h.jsonl"):
+            (tmp_path / "held").write_text("")
+            while not (tmp_path / "stop").exists():
+                pass
+        os._exit(0)
+    while not (tmp_path / "held").exists():
+        pass
+    code, _, err = infer(answering / "manifest.jsonl", "--output", "h.jsonl")
+    (tmp_path / "stop").write_text("")
+    os.waitpid(process, 0)
+    assert code == 1
+    assert f"h.jsonl is being written by process {process} on " in err
+
+
+def test_audio_that_is_not_there_is_one_warning(infer, answering, tmp_path):
+    rows = list(read_manifest(answering / "manifest.jsonl"))[3:4]
+    rows += [Utterance(id=f"gone{i}", audio=f"{i}.wav", task="asr", prompt="x") for i in range(20)]
+    rows.append(Utterance(id="long", audio="x" * 5000 + ".wav", task="asr", prompt="x"))
+    write_manifest(tmp_path / "m.jsonl", rows)
+    code, out, err = infer("m.jsonl", "--output", "h.jsonl", "--json")
+    assert code == 1
+    warnings = [line for line in err.splitlines() if line.startswith("warning")]
+    assert warnings == [
+        "warning: 21 of 22 utterances are without their audio (gone0, gone1, gone2, …); the first: audio file 0.wav "
+        "does not exist."
+    ]
+    data = json.loads(out)
+    assert data["answered"] == 1
+    assert [sentence.split(":")[0] for sentence in data["skipped"]] == [*(f"gone{i}" for i in range(20)), "long"]
+    assert data["skipped"][-1].endswith("cannot be found: File name too long.")
+
+
+def test_without_any_audio_no_model_is_loaded(infer, unloaded, tmp_path):
+    write_manifest(tmp_path / "m.jsonl", [Utterance(id="a", audio="gone.wav", task="asr", prompt="x")])
+    code, _, err = infer("m.jsonl", "--output", "h.jsonl")
+    assert (code, err) == (
+        1,
+        "error: No utterance of 1 could be answered; the first: a: audio file gone.wav does not exist.\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "sentence"),
+    [
+        ("--temperature", "1e-300", "The temperature cannot be 1e-300"),
+        ("--max-new-tokens", "1" + "0" * 20, "new tokens are too many"),
+        ("--device", "meta", "holds no numbers"),
+        ("--device", "gpu", "cannot be used"),
+        ("--num-beams", "1000000", "beams are too many"),
+    ],
+)
+def test_options_out_of_range_are_sentences(infer, unloaded, answering, option, value, sentence):
+    code, out, err = infer(answering / "3.wav", "hello", option, value)
+    assert (code, out) == (2, "")
+    assert sentence in err
+    assert len(err.splitlines()) == 1
+
+
+def test_any_seed_will_do(infer, answering):
+    for seed in ("0", str(2**63 - 1)):
+        assert infer(answering / "3.wav", "hello", "--temperature", "1", "--seed", seed)[0] == 0
+
+
+def test_a_clip_too_long_for_the_model_is_refused_before_its_weights_are_loaded(infer, unloaded, tmp_path):
+    write_wav(tmp_path / "five-minutes.wav", np.full(16_000 * 300, 0.1, np.float32))
+    code, out, err = infer("five-minutes.wav", "hello")
+    assert (code, out) == (1, "")
+    assert err.startswith("error: five-minutes.wav cannot be answered: 300 s of audio (3,750 tokens)")
+    assert len(err.splitlines()) == 1
+
+
+# --- the model, where none is named ---
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """Function: make stages, finished (with a time) or not."""
+
+    def make(**stages):
+        for name, time in stages.items():
+            folder = tmp_path / "runs" / name.replace("_", "/")
+            folder.mkdir(parents=True)
+            if time:
+                (folder / "model.safetensors").write_bytes(b"")
+                os.utime(folder / "model.safetensors", (time, time))
+        return tmp_path / "runs"
+
+    return make
+
+
+def test_the_last_stage_of_the_only_run(runs, capsys):
+    folder = runs(tiny_stage1=9, tiny_stage2=5, tiny_stage10=7)
+    assert only_run(folder) == folder / "tiny" / "stage10"
+    assert capsys.readouterr().err == f"model: {folder}/tiny/stage10\n"
+
+
+def test_unfinished_stages_are_named(runs, capsys):
+    folder = runs(tiny_stage1=9, tiny_stage2=0, other_stage1=0)
+    assert only_run(folder) == folder / "tiny" / "stage1"
+    assert f"(unfinished: {folder}/other/stage1, {folder}/tiny/stage2)" in capsys.readouterr().err
+
+
+def test_of_several_runs_the_user_chooses(runs):
+    folder = runs(a_stage1=1, a_stage2=5, b_stage1=9, c_stage1=3)
+    newest = ", ".join(f"{folder}/{name}" for name in ("b/stage1", "a/stage2", "c/stage1"))
+    with pytest.raises(UsageError, match=f"holds 3 runs: choose one with --model. From the newest on: {newest}."):
+        only_run(folder)
+
+
+def test_without_a_finished_run_there_is_no_model(runs, tmp_path):
+    with pytest.raises(UsageError, match=r"No trained model is in .*/runs/: give one with --model"):
+        only_run(tmp_path / "runs")
+    folder = runs(a_stage1=0)
+    with pytest.raises(UsageError, match=r"No trained model is in .*/runs/ \(unfinished: .*a/stage1\): give one"):
+        only_run(folder)
