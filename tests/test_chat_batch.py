@@ -64,8 +64,8 @@ def start(tmp_path):
     """Function: a server -> a chat by batches, as a new process would make it."""
 
     def make(server, **more) -> Chat:
-        usual = {"cache": tmp_path / "cache", "patience": 0.001, "batch": True}
-        return Chat(Settings(base_url=server.url, **(usual | more)), tmp_path / "out.jsonl")
+        usual = {"base_url": server.url, "cache": tmp_path / "cache", "patience": 0.001, "batch": True}
+        return Chat(Settings(**(usual | more)), tmp_path / "out.jsonl")
 
     return make
 
@@ -156,8 +156,8 @@ def test_a_line_that_failed_for_now_is_asked_again(start):
 @pytest.mark.parametrize(
     ("trouble", "reason", "batches"),
     [
-        (Status(400, "Too long."), "not answered in its batch (400: Too long.)", 1),
-        (Status(500, "Oh no."), "not answered in its batch (500: Oh no.)", 4),
+        (Status(400, "Too long."), "not answered in its batch (400: Too long)", 1),
+        (Status(500, "Oh no."), "not answered in its batch (500: Oh no)", 4),
         (Raw(b"Bad gateway", code=502), "not answered in its batch (502: Bad gateway)", 4),
         (Raw(b"<html>"), "the server's answer is not a chat completion", 4),
         (Refusal("I won't."), "refused: I won't.", 1),
@@ -414,3 +414,23 @@ def test_a_batch_holds_what_can_be_afforded(start):
         none = start(server, max_usd=0.0)
         assert none.ask(requests(12, 10), "s") == [None, None]
         assert set(reasons(none).values()) == {NOT_AFFORDED}
+
+
+def test_a_line_of_a_batch_that_is_no_answer_costs_no_other(start, job_file, capsys):
+    with ChatServer(answer) as server:
+        chat = start(server)
+    lines = [b"[" * 3000, b"7", b'{"custom_id": 3}', b'{"custom_id": "x", "response": "none"}', b"\xff"]
+    run = batch._Run({}, chat.settings, chat.cache, chat.budget, chat.tally, job_file)
+    run.client.files.content = lambda file: SimpleNamespace(content=b"\n".join([*lines, b'{"custom_id": "y"}']))
+    assert [line.custom_id for line in run._download("file")] == ["y"]
+    assert capsys.readouterr().err.count("of a batch's answers cannot be used") == 5
+
+
+def test_a_job_file_holds_no_password_and_is_the_owners_alone(start, job_file):
+    with ChatServer(answer) as server:
+        address = server.url.replace("//", "//user:pass@")
+        with pytest.raises(StillRunning):
+            start(server, wait=False, base_url=address).ask(requests(3), "s")
+        assert "pass" not in job_file.read_text() and server.url in job_file.read_text()
+        assert job_file.stat().st_mode & 0o777 == 0o600
+        assert start(server).ask(requests(3), "s") == words(3)

@@ -3,7 +3,7 @@ import pytest
 from wavllm_cli.chat.budget import Budget
 from wavllm_cli.chat.prices import Price
 from wavllm_cli.chat.request import Reply
-from wavllm_cli.errors import WavLLMError
+from wavllm_cli.errors import UsageError, WavLLMError
 
 PRICE = Price(input=1.0, output=4.0)
 
@@ -91,3 +91,22 @@ def test_the_ledgers_folder_is_made_and_a_ledger_that_cannot_be_written_is_said(
     (tmp_path / "file").touch()
     with pytest.raises(WavLLMError, match="cannot be written"):
         Budget(1.0, PRICE, tmp_path / "file" / "ledger").begin("a", [body()], batch=False)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"charge": "a"}',
+        '{"usd": 1}',
+        '{"charge": "a", "usd": NaN}',
+        '{"charge": "a", "usd": -8.0}',
+        '{"charge": "a", "usd": "much"}',
+        '{"charge": 7, "usd": 1}',
+        "[1]",
+        "7",
+    ],
+)
+def test_a_line_that_is_no_charge_is_named(start, tmp_path, line):
+    (tmp_path / "out.jsonl.costs.jsonl").write_text(f'\n{{"charge": "x", "usd": 0.5}}\n{line}')
+    with pytest.raises(UsageError, match=r"out\.jsonl\.costs\.jsonl, line 3 is no charge \("):
+        start(1.0)

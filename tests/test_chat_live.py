@@ -154,6 +154,8 @@ def test_a_request_that_is_always_turned_away_is_set_aside(tmp_path):
         (Raw(b"<html>Log in"), 1),
         (Raw(b'{"id": "chatcmpl', "application/json"), 1),
         (Raw(b'{"choices": [{}]}', "application/json"), 1),
+        (Raw(b"[" * 100_000, "application/json"), 1),
+        (Raw(b'{"error": ' + b"[" * 100_000, "application/json", 500), 0),
     ],
 )
 def test_every_request_meets_trouble_once(tmp_path, trouble, lost):
@@ -293,7 +295,7 @@ def test_a_cache_that_cannot_be_written_ends_the_run(tmp_path):
     """Those who wait for money, too."""
     for i in range(256):
         (tmp_path / "cache").mkdir(exist_ok=True)
-        (tmp_path / "cache" / f"{i:02x}").symlink_to("/nowhere/at/all")
+        (tmp_path / "cache" / f"{i:02x}").symlink_to("/proc/nowhere")
     with ChatServer(answer) as server, pytest.raises(WavLLMError, match="cannot be written"):
         chat_of(server.url, tmp_path, max_usd=1.5 * dearest()).ask(requests(20), "s")
     assert len(server.requests) == 1
@@ -324,13 +326,13 @@ def test_the_key_is_written_nowhere(tmp_path, capfd, code):
 # --- an end that somebody else chose ---
 
 
-def interrupt_at(moment, times=1):
-    """Answers; the one of that number with Ctrl-C under way, `times` times."""
+def interrupt_at(moment, times=1, sign=signal.SIGINT):
+    """Answers; the one of that number with Ctrl-C or another signal under way, `times` times."""
 
     def answers(body):
         if number(body) == moment:
             for _ in range(times):
-                os.kill(os.getpid(), signal.SIGINT)
+                os.kill(os.getpid(), sign)
                 time.sleep(0.1)
             return Slow(0.1, answer(body))
         return answer(body)
@@ -338,8 +340,10 @@ def interrupt_at(moment, times=1):
     return answers
 
 
-def test_interrupt_waits_for_what_is_paid(tmp_path):
-    with ChatServer(interrupt_at(10)) as server:
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_interrupt_waits_for_what_is_paid(tmp_path, sign):
+    before = signal.getsignal(sign)
+    with ChatServer(interrupt_at(10, sign=sign)) as server:
         with pytest.raises(KeyboardInterrupt):
             chat_of(server.url, tmp_path).ask(requests(200), "s")
         paid = server.answered.total()
@@ -347,7 +351,7 @@ def test_interrupt_waits_for_what_is_paid(tmp_path):
         server.answer = answer
         assert chat_of(server.url, tmp_path).ask(requests(200), "s") == words(200)
     assert server.answered.total() == 200 and not server.paid_twice()
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(sign) is before
 
 
 def test_second_interrupt_does_not_wait(tmp_path):

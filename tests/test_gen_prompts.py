@@ -180,6 +180,87 @@ def test_chains_with_summaries_of_a_model(gen, server):
 def test_when_no_answer_can_be_used_the_account_says_why(gen, server, tmp_path):
     server.answer = lambda body: Refusal("No.")
     code, out, err = gen("multi clips.jsonl --kind cot --n 8 --model m --out cot.jsonl")
-    assert code == 0
-    assert "refused: No." in out and "Nothing to write" in err
+    assert code == 1
+    assert "refused: No." in out and "error: There is nothing to write to cot.jsonl." in err
     assert not (tmp_path / "cot.jsonl").exists()
+
+
+# --- outputs ---
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "attach clips.jsonl --out clips.jsonl",
+        "attach clips.jsonl --out ./here/../clips.jsonl",
+        "attach clips.jsonl --out linked.jsonl",
+        "attach clips.jsonl --pool pool.jsonl --out pool.jsonl",
+        "multi clips.jsonl --out clips.jsonl",
+        "multi clips.jsonl --kind cot --model m --out clips.jsonl",
+        "questions clips.jsonl --out clips.jsonl",
+    ],
+)
+def test_an_output_that_is_an_input_is_refused_before_the_work(gen, server, tmp_path, line):
+    (tmp_path / "here").mkdir()
+    (tmp_path / "linked.jsonl").symlink_to("clips.jsonl")
+    (tmp_path / "pool.jsonl").write_text('{"task": "asr", "text": "Write it down."}\n')
+    before = (tmp_path / "clips.jsonl").read_bytes()
+    code, _, err = gen(line)
+    assert code == 2 and "is an input: writing the output there would destroy it." in err
+    assert (tmp_path / "clips.jsonl").read_bytes() == before and not server.requests
+
+
+@pytest.mark.parametrize("out", ["o.txt", "clips.jsonl/o.jsonl", "folder.jsonl"])
+@pytest.mark.parametrize("line", ["attach clips.jsonl", "multi clips.jsonl", "questions clips.jsonl"])
+def test_a_wrong_output_is_found_before_the_work(gen, server, tmp_path, line, out):
+    (tmp_path / "folder.jsonl").mkdir()
+    assert gen(f"{line} --out {out}")[0] == 2
+    assert not server.requests
+
+
+def test_an_older_output_is_not_taken_for_the_result_of_a_run_that_made_nothing(gen, server, tmp_path):
+    (tmp_path / "cot.jsonl").write_text("older\n")
+    server.answer = lambda body: Refusal("No.")
+    code, _, err = gen("multi clips.jsonl --kind cot --n 8 --model m --out cot.jsonl")
+    assert code == 1
+    assert "error: There is nothing to write to cot.jsonl: the file of that name is of an earlier run." in err
+    assert (tmp_path / "cot.jsonl").read_text() == "older\n"
+
+
+def test_columns_that_are_not_carried_are_named_once(gen, tmp_path):
+    rows = [{"id": i, "audio": "x.wav", "task": "asr", "prompt": "p", "target": "t", "snr": 1} for i in "ab"]
+    rows[1]["my_note"] = "lost"
+    (tmp_path / "own.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    code, _, err = gen("attach own.jsonl --out o.jsonl")
+    assert code == 0
+    assert "warning: 2 columns of your own are not carried into o.jsonl: snr, my_note." in err
+    assert "warning" not in gen("attach o.jsonl --out p.jsonl")[2]
+
+
+@pytest.mark.parametrize(
+    "line", ["attach clips.jsonl", "questions clips.jsonl", "multi clips.jsonl --n 2 --kind cot -m m"]
+)
+def test_of_two_processes_on_one_output_one_is_told_who_holds_it(gen, server, tmp_path, line):
+    code = "import sys; from pathlib import Path; from wavllm_cli.data.files import owned\n"
+    code += "with owned(Path('o.jsonl')): print(flush=True); sys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        holder.stdout.readline()
+        returned, _, err = gen(f"{line} --out o.jsonl")
+        holder.stdin.close()
+    assert returned == 1 and f"o.jsonl is being written by process {holder.pid}" in err
+    assert not server.requests and not (tmp_path / "o.jsonl").exists()
+
+
+# --- secrets ---
+
+
+def test_a_password_in_the_servers_address_is_shown_nowhere(gen, server):
+    address = server.url.replace("//", "//user:hunter2@")
+    shown = gen(f"questions clips.jsonl --out sqa.jsonl --dry-run --base-url {address}")
+    assert "hunter2" not in "".join(map(str, shown)) and server.url in shown[1]
+    wrong = gen("questions clips.jsonl --out sqa.jsonl --base-url https://user:hunter2@host:99999/v1")
+    assert wrong[0] == 2 and "hunter2" not in wrong[2] and "https://host:99999/v1' is no address" in wrong[2]
+
+
+def test_amounts_that_are_no_numbers_are_refused(gen):
+    assert "--max-usd inf is no amount" in gen("questions clips.jsonl --out sqa.jsonl --max-usd inf")[2]

@@ -12,6 +12,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import jiter
 from pydantic import BaseModel, ValidationError
 
 from wavllm_cli import console
@@ -19,9 +20,9 @@ from wavllm_cli.chat.budget import Budget
 from wavllm_cli.chat.cache import Cache
 from wavllm_cli.chat.live import NOT_AFFORDED, Tally
 from wavllm_cli.chat.request import Body, Reply, read_completion
-from wavllm_cli.chat.settings import Settings, hopeless, may_pass, message_of, unreachable
+from wavllm_cli.chat.settings import Settings, hopeless, may_pass, message_of, quoted, unreachable
 from wavllm_cli.data.files import write_text
-from wavllm_cli.errors import UsageError, WavLLMError
+from wavllm_cli.errors import UsageError, WavLLMError, reason
 
 if TYPE_CHECKING:
     from openai.types import Batch
@@ -44,7 +45,20 @@ class Job(BaseModel):
     batch: str | None = None
 
     def write(self, path: Path) -> None:
-        write_text(path, self.model_dump_json(indent=2) + "\n")
+        write_text(path, self.model_dump_json(indent=2) + "\n", private=True)
+
+
+class Response(BaseModel):
+    status_code: int = 0
+    body: Any = None
+
+
+class Line(BaseModel):
+    """One line of a batch's results."""
+
+    custom_id: str
+    response: Response | None = None
+    error: Any = None
 
 
 class StillRunning(Exception):
@@ -68,7 +82,7 @@ def fetch(
     except openai.APIConnectionError as error:
         raise unreachable(error, settings) from None
     except openai.APIError as error:
-        raise hopeless(error, settings) or WavLLMError(f"{settings.url}: {message_of(error)}.") from None
+        raise hopeless(error, settings) or WavLLMError(f"{settings.address}: {message_of(error)}.") from None
 
 
 class _Run:
@@ -106,12 +120,12 @@ class _Run:
         return {key: self.reasons.get(key, "no batch answered it") for key in self.rejected | missing.keys()}
 
     def _missing(self, bodies: Mapping[str, Body]) -> dict[str, Body]:
-        return {k: body for k, body in bodies.items() if k not in self.rejected and self.cache.get(k) is None}
+        return {k: body for k, body in bodies.items() if k not in self.rejected and self.cache.get(k, body) is None}
 
     def _submit(self, bodies: Mapping[str, Body]) -> Job:
         import openai
 
-        job = Job(base_url=self.settings.url, label=uuid.uuid4().hex, requests=len(bodies))
+        job = Job(base_url=self.settings.address, label=uuid.uuid4().hex, requests=len(bodies))
         uploaded = self.client.files.create(file=(f"{job.label}.jsonl", _lines(bodies)), purpose="batch")
         job.write(self.job_file)
         self.budget.begin(job.label, bodies.values(), batch=True)
@@ -196,7 +210,7 @@ class _Run:
                 batch = self.client.batches.retrieve(batch.id)
         return batch
 
-    def _download(self, file: str) -> Iterator[dict[str, Any]]:
+    def _download(self, file: str) -> Iterator["Line"]:
         import openai
 
         try:
@@ -206,12 +220,17 @@ class _Run:
                 f"The answers of the batch in {self.job_file} are no longer on the server: delete that file, and the "
                 "same command asks again."
             ) from None
-        yield from (json.loads(line) for line in content.content.splitlines() if line.strip())
+        for number, line in enumerate(content.content.split(b"\n"), 1):
+            if line.strip():
+                try:
+                    yield Line.model_validate(jiter.from_json(line))
+                except ValueError as error:  # as pydantic's are
+                    console.warn(f"line {number} of a batch's answers cannot be used: {quoted(reason(error))}.")
 
-    def _keep(self, line: dict[str, Any]) -> Reply | None:
+    def _keep(self, line: "Line") -> Reply | None:
         """Take one line of a batch's results into the cache; returns it if it is a reply."""
-        key, response = line["custom_id"], line.get("response") or {}
-        body, status, content = self.bodies.get(key), response.get("status_code", 0), response.get("body") or {}
+        key, body = line.custom_id, self.bodies.get(line.custom_id)
+        status, content = (line.response.status_code, line.response.body or {}) if line.response else (0, {})
         if status == 200:
             try:
                 reply = read_completion(content, body or {}, batch=True)
@@ -220,9 +239,9 @@ class _Run:
                 return None
             self.cache.put(key, body, reply)
             return reply
-        error = line.get("error") or (content.get("error") if isinstance(content, dict) else None) or content
+        error = line.error or (content.get("error") if isinstance(content, dict) else None) or content
         code, said = (error.get("code"), error.get("message")) if isinstance(error, dict) else (None, error)
-        self.reasons[key] = f"not answered in its batch ({status or code}: {said})"
+        self.reasons[key] = f"not answered in its batch ({status or code}: {quoted(said)})"
         if status >= 400 and not may_pass(status) and key in self.bodies:
             self.rejected.add(key)
         return None
@@ -232,10 +251,10 @@ class _Run:
         problems = (batch.errors and batch.errors.data) or []
         if requests > 1 and any(problem.code == "token_limit_exceeded" for problem in problems):
             self.largest = requests // 2
-            console.warn(f"{self.settings.url} takes fewer requests at once: {self.largest} are tried.")
+            console.warn(f"{self.settings.address} takes fewer requests at once: {self.largest} are tried.")
             return
-        said = "; ".join(f"{problem.message}".rstrip(".") for problem in problems[:3]) or "no reason was given"
-        raise WavLLMError(f"{self.settings.url} did not accept batch {batch.id}: {said}.")
+        said = "; ".join(quoted(problem.message) for problem in problems[:3]) or "no reason was given"
+        raise WavLLMError(f"{self.settings.address} did not accept batch {batch.id}: {said}.")
 
 
 def _lines(bodies: Mapping[str, Body]) -> bytes:
@@ -264,8 +283,8 @@ def _read_job(path: Path, settings: Settings) -> Job:
         job = Job.model_validate_json(path.read_bytes())
     except ValidationError as error:
         raise UsageError(f"{path} is not a job file of wavllm: delete it to ask everything again.") from error
-    if job.base_url != settings.url:
+    if job.base_url != settings.address:
         raise UsageError(
-            f"{path} belongs to a batch at {job.base_url}, not {settings.url}: give --base-url accordingly."
+            f"{path} belongs to a batch at {job.base_url}, not {settings.address}: give --base-url accordingly."
         )
     return job

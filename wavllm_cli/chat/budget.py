@@ -3,12 +3,20 @@
 import json
 import math
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from pathlib import Path
+
+import jiter
+from pydantic import BaseModel, Field, ValidationError
 
 from wavllm_cli.chat.prices import Price
 from wavllm_cli.chat.request import Body, Reply
-from wavllm_cli.errors import WavLLMError
+from wavllm_cli.data.manifest import problems_in
+from wavllm_cli.errors import UsageError, WavLLMError
+
+
+class _Charge(BaseModel):
+    charge: str
+    usd: float = Field(ge=0, allow_inf_nan=False)
 
 
 class Budget:
@@ -68,7 +76,9 @@ class Budget:
         return not self._under_way
 
     def _record(self, charge: str, usd: float) -> None:
-        line = "\n" + json.dumps({"charge": charge, "usd": usd})  # a line that a kill cuts off spoils no other
+        line = "\n" + json.dumps(
+            {"charge": charge, "usd": usd}, allow_nan=False
+        )  # a line that a kill cuts off spoils no other
         try:
             self.ledger.parent.mkdir(parents=True, exist_ok=True)
             with self.ledger.open("a", encoding="utf-8") as file:
@@ -80,10 +90,23 @@ class Budget:
 
 
 def _read(path: Path) -> dict[str, float]:
-    """The charges of a ledger; a line that was cut off is of a request that was not sent, or stays at its most."""
+    """The charges of a ledger; a line that was cut off is of a request that was not sent, or stays at its most.
+
+    Raises:
+        UsageError: a line that is whole but no charge: what the output has cost cannot be told.
+    """
     charges: dict[str, float] = {}
-    for line in path.read_bytes().splitlines() if path.exists() else ():
-        with suppress(ValueError):
-            row = json.loads(line)
-            charges[row["charge"]] = row["usd"]
+    for number, line in enumerate(path.read_bytes().split(b"\n") if path.exists() else (), 1):
+        try:
+            row = jiter.from_json(line)
+        except ValueError:
+            continue
+        try:
+            charge = _Charge.model_validate(row)
+        except ValidationError as error:
+            raise UsageError(
+                f"{path}, line {number} is no charge ({problems_in(error)[0]}): put it right, or delete it if nothing "
+                "was paid."
+            ) from None
+        charges[charge.charge] = charge.usd
     return charges

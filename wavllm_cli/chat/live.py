@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Literal
 
+import jiter
+
 from wavllm_cli import console
 from wavllm_cli.chat.budget import Budget
 from wavllm_cli.chat.cache import Cache
@@ -138,7 +140,7 @@ class _Run:
                     return self._give_up(trouble, met[trouble.kind])
                 await self._sleep(pause)
             else:
-                self.cache.put(key, body, reply)
+                await asyncio.to_thread(self.cache.put, key, body, reply)  # a disk takes its time to confirm
                 self.tally.answered += 1
                 self.budget.end(charge, self.budget.cost(reply))
                 self._settle()
@@ -153,7 +155,7 @@ class _Run:
         try:
             async with asyncio.timeout(self.settings.timeout):
                 response = await client.chat.completions.with_raw_response.create(**body)
-            return read_completion(response.http_response.json(), body)
+            return read_completion(jiter.from_json(response.http_response.content), body)
         except openai.APIStatusError as error:
             raise self._refused(error) from None
         except TimeoutError:
@@ -175,7 +177,7 @@ class _Run:
         if pause is not None and pause > MAX_PAUSE:
             wait = f"{pause / 60:.0f} minutes"
             self._stop(
-                WavLLMError(f"{self.settings.url} asks to wait {wait}: {said}; the same command continues then.")
+                WavLLMError(f"{self.settings.address} asks to wait {wait}: {said}; the same command continues then.")
             )
         if status == 429 or pause is not None:
             return _Trouble("busy", f"turned away for now ({status}: {said})", pause=pause)
@@ -193,7 +195,7 @@ class _Run:
         self.given_up += 1
         if self.given_up >= GIVEN_UP and not (self.tally.answered or self.tally.known):
             self._stop(
-                WavLLMError(f"{self.settings.url} answered none of the first {self.given_up} requests: {reason}.")
+                WavLLMError(f"{self.settings.address} answered none of the first {self.given_up} requests: {reason}.")
             )
         return reason
 
@@ -240,7 +242,7 @@ class _Run:
 
     @contextmanager
     def _orderly_interrupt(self) -> Iterator[None]:
-        """Ctrl-C lets paid answers arrive; a second one does not."""
+        """Ctrl-C or SIGTERM lets paid answers arrive; a second one does not."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -253,11 +255,15 @@ class _Run:
                 console.info("Waiting for the answers under way, which are paid; Ctrl-C again gives them up.")
                 self._stop(KeyboardInterrupt())
 
-        loop.add_signal_handler(signal.SIGINT, interrupt)
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        for number in before:
+            loop.add_signal_handler(number, interrupt)
         try:
             yield
         finally:
-            loop.remove_signal_handler(signal.SIGINT)
+            for number, handler in before.items():
+                loop.remove_signal_handler(number)
+                signal.signal(number, handler)
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:

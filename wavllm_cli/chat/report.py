@@ -1,12 +1,11 @@
 """What became of the requests, what they would cost, and that they are under way."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from wavllm_cli import console
+from wavllm_cli import console, strict_json
 from wavllm_cli.chat.live import Tally
 from wavllm_cli.chat.prices import Price, expected_usage
 from wavllm_cli.chat.request import Body, Request, size
@@ -62,13 +61,18 @@ class Report:
         """Whether the same command would find nothing left to ask."""
         return not any(item.unanswered for item in self.set_aside)
 
+    @property
+    def successful(self) -> bool:
+        """Whether there are rows and nothing is left to ask."""
+        return self.complete and self.rows > 0
+
     def write_set_aside(self) -> Path | None:
         """Leave the items that were set aside beside the output, a JSON object a line; no file where there are none."""
         path = self.output.with_name(f"{self.output.name}.set-aside.jsonl")
         if not self.set_aside:
             path.unlink(missing_ok=True)
             return None
-        write_text(path, "".join(json.dumps(asdict(item), ensure_ascii=False) + "\n" for item in self.set_aside))
+        write_text(path, "".join(strict_json.dumps(asdict(item)) + "\n" for item in self.set_aside))
         return path
 
     def show(self) -> None:
@@ -83,7 +87,11 @@ class Report:
         lost = f"; {self.tally.lost} answers did not arrive and may have been charged" if self.tally.lost else ""
         cost = "price unknown" if self.usd is None else f"${self.usd:.4f} for the whole output"
         console.info(f"{sent}{lost}; {cost}.")
-        console.info(f"{self.rows} rows → {self.output}" if self.rows else f"Nothing to write to {self.output}.")
+        if self.rows:
+            console.info(f"{self.rows} rows → {self.output}")
+        else:
+            older = ": the file of that name is of an earlier run" if self.output.exists() else ""
+            console.error(f"There is nothing to write to {self.output}{older}.")
         if not self.complete:
             console.info("Some requests have no answer yet: the same command asks for them again.")
 
@@ -119,6 +127,7 @@ class Estimate:
     batch: bool
     sample: Body | None
     complete: ClassVar = True
+    successful: ClassVar = True
 
     def show(self) -> None:
         if self.sample:
@@ -162,6 +171,7 @@ class Waiting:
 
     message: str
     complete: ClassVar = True
+    successful: ClassVar = True
 
     def show(self) -> None:
         console.info(f"{self.message} The same command collects it.")

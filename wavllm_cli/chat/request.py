@@ -11,9 +11,13 @@ from functools import cache
 from hashlib import sha256
 from typing import Any, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from wavllm_cli.chat.masking import without_key
 
 Body = dict[str, Any]  # the JSON of a chat completion request
+
+MOST_TOKENS = 10**9  # of one request, in the account of a server that can be believed
 
 FORM = """
 
@@ -78,8 +82,8 @@ class Reply(BaseModel):
     text: str | None
     refusal: str | None = None
     finish_reason: str | None = None
-    prompt_tokens: int
-    completion_tokens: int
+    prompt_tokens: int = Field(ge=0)
+    completion_tokens: int = Field(ge=0)
     batch: bool = False  # came by the Batch API, at its price
 
 
@@ -101,32 +105,38 @@ class Problem:
 
 
 def read_completion(completion: Any, body: Body, batch: bool = False) -> Reply:
-    """Read a chat completion, given as its JSON.
+    """Read a chat completion, given as its JSON; numbers of tokens that cannot be are estimated.
 
     Raises:
         ValueError: it is none.
     """
     try:
         choice = completion["choices"][0]
-        usage = completion.get("usage") or {}
         message = choice["message"]
         text = message.get("content")
         return Reply(
             text=text,
             refusal=message.get("refusal"),
             finish_reason=choice.get("finish_reason"),
-            prompt_tokens=usage.get("prompt_tokens", expected_tokens(size(body))),
-            completion_tokens=usage.get("completion_tokens", expected_tokens(len((text or "").encode()))),
+            prompt_tokens=_counted(completion, "prompt_tokens", size(body)),
+            completion_tokens=_counted(completion, "completion_tokens", len((text or "").encode())),
             batch=batch,
         )
     except (AttributeError, KeyError, IndexError, TypeError, ValidationError):
         raise ValueError("the server's answer is not a chat completion") from None
 
 
+def _counted(completion: Any, name: str, byte_count: int) -> int:
+    """A number of tokens by the server's account; by ours where it has none, or one that would earn money."""
+    usage = completion.get("usage")
+    count = usage.get(name) if isinstance(usage, dict) else None
+    return count if isinstance(count, int) and 0 <= count <= MOST_TOKENS else expected_tokens(byte_count)
+
+
 def judge(request: Request[A], reply: Reply) -> A | Problem:
     """Take the answer out of a reply, or say why there is none."""
     if reply.refusal:
-        return Problem(f"refused: {reply.refusal[:80]}")
+        return Problem(f"refused: {without_key(reply.refusal)[:80]}")
     if reply.finish_reason == "content_filter":
         return Problem("stopped by the server's content filter")
     if reply.finish_reason == "length":

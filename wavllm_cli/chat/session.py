@@ -8,6 +8,7 @@ from wavllm_cli.chat import batch, live
 from wavllm_cli.chat.budget import Budget
 from wavllm_cli.chat.cache import Cache
 from wavllm_cli.chat.live import Tally
+from wavllm_cli.chat.masking import without_user
 from wavllm_cli.chat.prices import find_price
 from wavllm_cli.chat.report import Estimate, Report, SetAside, Stage
 from wavllm_cli.chat.request import A, Body, Problem, Request, judge, key, repaired
@@ -87,15 +88,16 @@ class Chat:
     def estimate(self) -> Estimate:
         """What a dry run found."""
         return Estimate(
-            self.settings.model, self.settings.url, self.stages, self.price, self.settings.batch, self.sample
+            self.settings.model, self.settings.address, self.stages, self.price, self.settings.batch, self.sample
         )
 
     def _verdicts(self, requests: Sequence[Request[A]], bodies: Sequence[Body], stage: str) -> list[A | Problem]:
-        keys = [key(self.settings.url, body) for body in bodies]
+        keys = [key(without_user(self.settings.url), body) for body in bodies]
+        asked = dict(zip(keys, bodies, strict=True))
         counts = self.stages.setdefault(stage, Stage())
-        replies = {k: reply for k in dict.fromkeys(keys) if (reply := self.cache.get(k))}
+        replies = {k: reply for k, body in asked.items() if (reply := self.cache.get(k, body))}
         self.tally.known += len(replies)
-        missing = {k: body for k, body in zip(keys, bodies, strict=True) if k not in replies}
+        missing = {k: body for k, body in asked.items() if k not in replies}
         counts.requests += len(replies) + len(missing)
         counts.known += len(replies)
         if self.settings.dry_run:
@@ -106,7 +108,7 @@ class Chat:
                     self.sample = self.sample or body
             return [judge(r, replies[k]) if k in replies else r.example for r, k in zip(requests, keys, strict=True)]
         reasons = self._fetch(missing)
-        replies |= {k: reply for k in missing if (reply := self.cache.get(k))}
+        replies |= {k: reply for k, body in missing.items() if (reply := self.cache.get(k, body))}
         return [
             judge(request, replies[k]) if k in replies else Problem(reasons.get(k, "no reply"), unanswered=True)
             for request, k in zip(requests, keys, strict=True)

@@ -1,15 +1,16 @@
 """Which server and model are asked, how fast, and for how much; and what may go wrong between here and there."""
 
+import math
 import os
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from wavllm_cli.errors import UsageError, WavLLMError, reason
+from wavllm_cli.chat.masking import KEY_VARIABLE, without_key, without_password
+from wavllm_cli.errors import UsageError, WavLLMError, reason, shortened
 
-KEY_VARIABLE = "OPENAI_API_KEY"
+LONGEST_SAYING = 200  # characters of a server that are shown
 
 
 def default_cache() -> Path:
@@ -55,11 +56,19 @@ class Settings:
         except ValueError:  # a port that is no number, or too large
             usable = False
         if not usable:
-            raise UsageError(f"'{self.url}' is no address of a server: it looks like https://api.openai.com/v1.")
+            raise UsageError(f"'{self.address}' is no address of a server: it looks like https://api.openai.com/v1.")
+        for flag, number in (("--max-usd", self.max_usd), ("--timeout", self.timeout)):
+            if number is not None and not math.isfinite(number):
+                raise UsageError(f"{flag} {number} is no amount: give a number.")
 
     @property
     def url(self) -> str:
         return (self.base_url or os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1").rstrip("/")
+
+    @property
+    def address(self) -> str:
+        """The server for everything that is shown or kept: without a password, should the URL hold one."""
+        return without_password(self.url)
 
     def api_key(self) -> str:
         """Raises UsageError where the environment has none."""
@@ -78,11 +87,12 @@ def message_of(error: Exception) -> str:
     """What a server said about a request, in one line and without any key that it quotes."""
     body: Any = getattr(error, "body", None)
     said = body.get("message") if isinstance(body, dict) else None
-    text = reason(Exception(said)) if isinstance(said, str) and said else reason(error)
-    key = os.environ.get(KEY_VARIABLE, "").strip()
-    text = text.replace(key, "(the key)") if key else text
-    text = re.sub(r"\bsk-[\w*.-]+", "(the key)", text)
-    return (text if len(text) <= 200 else text[:200] + "…").rstrip(".")
+    return quoted(reason(Exception(said)) if isinstance(said, str) and said else reason(error))
+
+
+def quoted(said: object) -> str:
+    """Words of a server or a model for a message of ours."""
+    return shortened(without_key(" ".join(str(said)[:5000].split())), LONGEST_SAYING).rstrip(".")
 
 
 def hopeless(error: Exception, settings: Settings) -> WavLLMError | None:
@@ -91,21 +101,21 @@ def hopeless(error: Exception, settings: Settings) -> WavLLMError | None:
     code = getattr(error, "code", None)
     said = message_of(error)
     if status == 401:
-        return UsageError(f"{settings.url} does not accept the key in {KEY_VARIABLE}: {said}.")
+        return UsageError(f"{settings.address} does not accept the key in {KEY_VARIABLE}: {said}.")
     if status == 403:
-        return WavLLMError(f"{settings.url} does not allow this key to use {settings.model}: {said}.")
+        return WavLLMError(f"{settings.address} does not allow this key to use {settings.model}: {said}.")
     if status == 404:
-        return UsageError(f"{settings.url} knows no model '{settings.model}', or is no such server: {said}.")
+        return UsageError(f"{settings.address} knows no model '{settings.model}', or is no such server: {said}.")
     if code == "insufficient_quota":
-        return WavLLMError(f"The account at {settings.url} has no money or quota left: {said}.")
+        return WavLLMError(f"The account at {settings.address} has no money or quota left: {said}.")
     return None
 
 
 def unreachable(error: BaseException | None, settings: Settings) -> WavLLMError:
     """The sentence for a connection error of openai, whose cause knows more than it."""
-    why = f" ({reason(error.__cause__ or error)})" if error else ""
+    why = f" ({quoted(reason(error.__cause__ or error))})" if error else ""
     return WavLLMError(
-        f"{settings.url} cannot be reached{why}: check the network, or --base-url; the same command continues."
+        f"{settings.address} cannot be reached{why}: check the network, or --base-url; the same command continues."
     )
 
 

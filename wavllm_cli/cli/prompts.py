@@ -103,5 +103,5 @@ def multi(
 
 def _finish(result: Any, json: bool) -> None:
     show(result, json)
-    if not result.complete:
+    if not result.successful:
         raise typer.Exit(1)

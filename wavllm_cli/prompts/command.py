@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -10,8 +11,9 @@ from wavllm_cli.chat.batch import StillRunning
 from wavllm_cli.chat.report import Estimate, Report, Waiting
 from wavllm_cli.chat.session import Chat
 from wavllm_cli.chat.settings import Settings
+from wavllm_cli.data.files import owned, require_output
 from wavllm_cli.data.manifest import Utterance, read_manifest, relocated, require_writable, write_manifest
-from wavllm_cli.errors import UsageError
+from wavllm_cli.errors import UsageError, shortened
 from wavllm_cli.prompts.clauses import Kind
 from wavllm_cli.prompts.multitask import compose
 from wavllm_cli.prompts.paraphrases import generate
@@ -22,6 +24,8 @@ from wavllm_cli.prompts.summaries import write as write_summaries
 
 T = TypeVar("T")
 
+MAX_NAMED = 10  # columns in a warning
+
 
 @dataclass(frozen=True)
 class Written:
@@ -29,7 +33,7 @@ class Written:
 
     rows: int
     out: str
-    complete: ClassVar = True
+    successful: ClassVar = True
 
     def show(self) -> None:
         console.info(f"{self.rows} rows → {self.out}")
@@ -50,16 +54,19 @@ def attach(
     """
     own = read_pools(pools)
     tasks = tasks or [*POOL_TASKS, *(task for task in own if task in ATTACH_TASKS and task not in POOL_TASKS)]
+    _require_output(out, [manifest], pools)
     unused = [task for task in own if task not in tasks]
     if unused:
         console.warn(f"wordings for {', '.join(unused)} are not used: only {', '.join(tasks)} rows are given one.")
-    return _write(out, attach_wordings(_rows([manifest], out), seed, split, own, tasks))
+    with owned(out):
+        return _write(out, attach_wordings(_rows([manifest], out), seed, split, own, tasks))
 
 
 def paraphrase(task: str, out: Path, n: int, languages: Sequence[str], seed: int, settings: Settings) -> Result:
     """Fill a pool with wordings by a chat model."""
     if out.suffix != ".jsonl":
         raise UsageError(f"{out} cannot be written: a pool's name ends in .jsonl.")
+    require_output(out)
     chat = Chat(settings, out)
     return _ask(chat, lambda: generate(task, n, chat, languages, seed), write_pool)
 
@@ -68,7 +75,7 @@ def questions(
     manifest: Path, out: Path, per_clip: int, free: int, verify: bool, seed: int, settings: Settings
 ) -> Result:
     """Write questions about a manifest's clips by a chat model."""
-    require_writable(out)
+    _require_output(out, [manifest])
     chat, rows = Chat(settings, out), _rows([manifest], out)
     return _ask(chat, lambda: write_questions(rows, chat, per_clip, free, seed, verify), write_manifest)
 
@@ -86,10 +93,11 @@ def multi(
     settings: Settings | None,
 ) -> Result:
     """Compose multi-task rows from the rows of several manifests, and from what a chat model adds to them."""
-    require_writable(out)
+    _require_output(out, manifests, pools)
     rows, own = _rows(manifests, out), read_pools(pools)
     if settings is None:
-        return _write(out, compose(rows, kind, n, seed, split, own))
+        with owned(out):
+            return _write(out, compose(rows, kind, n, seed, split, own))
     chat = Chat(settings, out)
 
     def make() -> list[Utterance]:
@@ -104,9 +112,23 @@ def multi(
     return _ask(chat, make, write_manifest)
 
 
+def _require_output(out: Path, manifests: Sequence[Path], pools: Sequence[str] = ()) -> None:
+    """Find out before the work that a manifest cannot be written there, or would replace what is read."""
+    require_writable(out)
+    files = (pool if pool.endswith(".jsonl") else pool.partition("=")[2] for pool in pools)
+    require_output(out, [*manifests, *map(Path, files)])
+
+
 def _rows(manifests: Sequence[Path], out: Path) -> list[Utterance]:
     """All rows, their audio paths as seen from the new manifest: rows about one clip have one path there."""
-    return [row for manifest in manifests for row in relocated(read_manifest(manifest), manifest, out)]
+    foreign: dict[str, None] = {}
+    read = ((read_manifest(manifest, foreign=foreign), manifest) for manifest in manifests)
+    rows = [row for of_one, manifest in read for row in relocated(of_one, manifest, out)]
+    if foreign:
+        columns = "columns of your own are" if len(foreign) > 1 else "column of your own is"
+        named = ", ".join([*map(shortened, islice(foreign, MAX_NAMED)), *["…"] * (len(foreign) > MAX_NAMED)])
+        console.warn(f"{len(foreign)} {columns} not carried into {out}: {named}.")
+    return rows
 
 
 def _write(out: Path, rows: list[Utterance]) -> Written:
@@ -116,14 +138,16 @@ def _write(out: Path, rows: list[Utterance]) -> Written:
 
 def _ask(chat: Chat, make: Callable[[], list[T]], write: Callable[[Path, list[T]], None]) -> Result:
     """Make rows by asking, write them, and give the account; nothing is written in a dry run or while a batch runs."""
-    try:
-        rows = make()
-    except StillRunning as running:
-        return Waiting(str(running))
     if chat.settings.dry_run:
+        make()
         return chat.estimate()
-    if rows:
-        write(chat.output, rows)
-    report = chat.report(len(rows))
-    report.write_set_aside()
-    return report
+    with owned(chat.output):
+        try:
+            rows = make()
+        except StillRunning as running:
+            return Waiting(str(running))
+        if rows:
+            write(chat.output, rows)
+        report = chat.report(len(rows))
+        report.write_set_aside()
+        return report
