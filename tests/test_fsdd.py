@@ -1,17 +1,19 @@
+import os
+import re
 from collections import Counter
 from random import Random
-from zipfile import ZipFile
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
 import pytest
 import soundfile
 
-from wavllm_cli.corpora import prepare
+from wavllm_cli.corpora import fsdd, prepare
 from wavllm_cli.corpora.digits import SPLITS
 from wavllm_cli.corpora.fsdd import Recording, _draw
 from wavllm_cli.data.audio import read_audio
 from wavllm_cli.data.manifest import read_manifest, resolve_audio
-from wavllm_cli.errors import UsageError
+from wavllm_cli.errors import UsageError, WavLLMError
 
 SPEAKERS = {"george": 0.1, "lucas": 0.4}  # and the level that tells them apart
 INDICES = range(10)
@@ -116,6 +118,56 @@ def test_unusable_recordings_are_skipped_in_every_manifest(root, tmp_path, capsy
     assert "3_george_0.wav" in capsys.readouterr().err
     asked = {r.audio for r in read_manifest(tmp_path / "out" / "test-sqa.jsonl")}
     assert asked == {r.audio for r in read(tmp_path / "out")["test"]}
+
+
+def test_what_cannot_be_unpacked_is_one_items(root, tmp_path, monkeypatch):
+    """A wrong checksum, another method, a password, more than a recording can be, and a folder."""
+    monkeypatch.setattr(fsdd, "MOST_BYTES", 1 << 20)
+    path = tmp_path / "odd.zip"
+    with ZipFile(path, "w") as file:
+        for digit in range(5):
+            file.write(root / "recordings" / "7_george_9.wav", f"recordings/{digit}_george_9.wav")
+        file.writestr("recordings/5_george_9.wav", bytes(fsdd.MOST_BYTES + 1), ZIP_DEFLATED)
+        file.mkdir("recordings/6_george_9.wav")
+        file.write(root / "recordings" / "7_george_9.wav", "recordings/7_george_9.wav")
+    content = bytearray(path.read_bytes())
+    entries = [at.start() for at in re.finditer(rb"PK\x01\x02", content)]
+    content[entries[0] + 16] ^= 1  # CRC
+    content[entries[1] + 8] |= 1  # encrypted
+    content[entries[2] + 10] = 97  # WavPack
+    path.write_bytes(bytes(content))
+    recordings, skipped = fsdd._load(path)
+    assert [r.name for r in recordings] == ["3_george_9", "4_george_9", "7_george_9"]
+    assert [str(one) for one in skipped["train"]] == [
+        "0_george_9.wav (0_george_9.wav is damaged in the archive: Bad CRC-32 for file 'recordings/0_george_9.wav')",
+        "1_george_9.wav (1_george_9.wav is encrypted: unpack the archive first, and give its folder)",
+        "2_george_9.wav (2_george_9.wav is packed in a way that cannot be read (That compression method is not "
+        "supported))",
+        "5_george_9.wav (5_george_9.wav is larger than 1 MB unpacked: no recording of a digit is)",
+        "6_george_9.wav (6_george_9.wav is empty (0 bytes))",
+    ]
+
+
+def test_odd_files_in_the_folder_are_one_items(root):
+    folder = root / "recordings"
+    for clip in folder.glob("*_lucas_*.wav"):
+        clip.unlink()
+    os.mkfifo(folder / "1_lucas_9.wav")
+    (folder / "2_lucas_9.wav").mkdir()
+    (folder / "3_lucas_9.wav").symlink_to("gone.wav")
+    recordings, skipped = fsdd._load(root)
+    assert len(recordings) == 100
+    reasons = " ".join(one.reason for one in skipped["train"])
+    assert len(skipped["train"]) == 3
+    assert "is a named pipe" in reasons and "is a folder" in reasons and "leads nowhere" in reasons
+
+
+def test_nothing_is_written_if_all_recordings_are_broken(root, tmp_path):
+    for clip in root.rglob("*.wav"):
+        clip.write_text("broken")
+    with pytest.raises(WavLLMError, match=r"has no usable recording: 200 were skipped; the first: 0_george_0\.wav"):
+        prepare("fsdd", root, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_count_without_lengths(root, tmp_path):

@@ -1,10 +1,12 @@
+import os
+
 import pytest
 import soundfile
 
 from wavllm_cli.corpora import prepare
 from wavllm_cli.data.audio import read_audio
 from wavllm_cli.data.manifest import read_manifest, resolve_audio
-from wavllm_cli.errors import UsageError
+from wavllm_cli.errors import UsageError, WavLLMError
 
 
 @pytest.fixture
@@ -67,6 +69,68 @@ def test_audio_under_out_gets_a_relative_path(root):
     rows = read_manifest(root / "dev-other.jsonl")
     assert rows[0].audio == "LibriSpeech/dev-other/116/288017/116-288017-0001.flac"
     assert resolve_audio(rows[0], root / "dev-other.jsonl").is_file()
+
+
+def test_what_cannot_be_read_is_one_items(root, tmp_path, noise, capsys):
+    split = root / "LibriSpeech" / "train-clean-100"
+    chapter = split / "19" / "198"
+    (chapter / "19-198-0007.flac").symlink_to("gone.flac")
+    (chapter / "19-198-0008.flac").mkdir()
+    os.mkfifo(chapter / "19-198-0009.flac")
+    half = (chapter / "19-198-0001.flac").read_bytes()
+    (chapter / "19-198-0010.flac").write_bytes(half[: len(half) // 2])
+    soundfile.write(chapter / "19-198-0011.flac", noise(), 16_000)
+    (chapter / "._19-198-0000.flac").write_bytes(b"Mac OS X")
+    (chapter / "._19-198.trans.txt").write_bytes(b"\xff\xfeMac OS X")
+    lines = b"".join(b"19-198-%04d CAF\n" % i for i in (7, 8, 9, 10)) + b"19-198-0011 CAF\xc9\n"
+    with (chapter / "19-198.trans.txt").open("ab") as file:
+        file.write(lines)
+    other = split / "20" / "205"
+    other.mkdir(parents=True)
+    soundfile.write(other / "20-205-0000.flac", noise(), 16_000)
+    os.mkfifo(other / "20-205.trans.txt")
+    bad = root / os.fsdecode(b"LibriSpeech/train-clean-100/21/\xe9")
+    bad.mkdir(parents=True)
+    (bad / "21-1-0000.flac").write_bytes((split / "19/198/19-198-0000.flac").read_bytes())
+    (bad / "21-1.trans.txt").write_text("21-1-0000 NAME\n")
+    summary = prepare("librispeech", root, tmp_path / "out")
+    assert len(read_manifest(tmp_path / "out" / "train-clean-100.jsonl")) == 3
+    lost = dict(line.split(" (", 1) for line in summary.skipped)
+    folder = str(chapter.resolve())
+    assert f"{folder}/19-198.trans.txt, line 8 is not UTF-8" in lost["19-198-0011"]
+    assert "is a link that leads nowhere" in lost["19-198-0007"] and "is a folder" in lost["19-198-0008"]
+    assert "is a named pipe" in lost["19-198-0009"] and "damaged or cut off after" in lost["19-198-0010"]
+    assert "is a named pipe" in lost[f"{other.resolve()}/20-205.trans.txt"]
+    assert "its path is not UTF-8" in lost["21-1-0000"] and "no transcript" in lost["20-205-0000"]
+    assert "train-clean-100.jsonl: 9 clips skipped" in capsys.readouterr().err
+    summary.show()
+    assert "11 items could not be used; the first: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("locked", ["dev-other", "dev-other/116", "dev-other/116/288017"])
+def test_folders_that_may_not_be_read_are_counted_and_named(root, tmp_path, monkeypatch, locked):
+    listdir = os.listdir
+
+    def refused(path):
+        if str(path).endswith(locked):
+            raise PermissionError(13, "Permission denied")
+        return listdir(path)
+
+    monkeypatch.setattr(os, "listdir", refused)
+    summary = prepare("librispeech", root, tmp_path / "out")
+    assert [m.utterances for m in summary.manifests] == [3]
+    assert f"{root.resolve()}/LibriSpeech/{locked} (may not be read: permission denied)" in summary.skipped
+    with pytest.raises(WavLLMError, match=r"Nothing of .* can be read: .* may not be read: permission denied"):
+        prepare("librispeech", root / "LibriSpeech" / "dev-other", tmp_path / "dev")
+
+
+def test_a_corpus_with_lost_clips_ends_with_1(root, tmp_path, wavllm):
+    code, out, err = wavllm("prep", "librispeech", root, "--out", tmp_path / "out")
+    assert code == 1 and "train-clean-100.jsonl" in out and "items could not be used; the first: " in err
+    for clip in root.rglob("*.flac"):
+        clip.write_text("broken")
+    code, out, err = wavllm("prep", "librispeech", root, "--out", tmp_path / "none")
+    assert code == 1 and "has no usable clip: 7 were skipped; the first: " in err
 
 
 def test_not_librispeech(tmp_path):

@@ -53,7 +53,10 @@ def spoken_digits(
 def _prepare(corpus: str, out: Path, json: bool, **options: Any) -> None:
     from wavllm_cli import corpora
 
-    show(corpora.prepare(corpus, out=out, **{k: v for k, v in options.items() if v is not None}), json)
+    summary = corpora.prepare(corpus, out=out, **{k: v for k, v in options.items() if v is not None})
+    show(summary, json)
+    if summary.skipped:
+        raise typer.Exit(1)
 
 
 def _range(text: str | None) -> tuple[int, int] | None:

@@ -45,10 +45,13 @@ CORPORA = {
 
 @dataclass(frozen=True)
 class Skipped:
-    """A clip that cannot be used; a corpus yields it in the place of its utterance."""
+    """A clip, or a folder of them, that cannot be used; a corpus yields it in the place of its utterances."""
 
     name: str
     reason: str
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.reason})"
 
 
 @dataclass(frozen=True)
@@ -76,11 +79,14 @@ class Summary:
 
     corpus: str
     manifests: list[Written]
+    skipped: list[str]  # clips, and folders of them, that are in no manifest, with the reason
 
     def show(self) -> None:
         rows = [(Path(m.path).name, f"{m.utterances:,}", f"{m.hours:.2f}", m.skipped) for m in self.manifests]
         console.table(self.corpus, ["manifest", "utterances", "hours", "skipped"], rows)
         console.info(f"manifests → {Path(self.manifests[0].path).parent}")
+        if self.skipped:
+            console.error(f"{len(self.skipped)} items could not be used; the first: {self.skipped[0]}")
 
     def data(self) -> dict[str, Any]:
         return asdict(self)
@@ -109,13 +115,15 @@ def prepare(name: str, root: str | Path | None = None, out: str | Path | None = 
     out = Path(out or corpus.out)
     module = import_module(f"{__name__}.{corpus.module}")
     drafts: Iterator[Draft] = module.manifests(*([Path(root)] if root is not None else []), out=out, **options)
-    written = [_write(draft, out) for draft in drafts]
+    lost: list[str] = []
+    written = [_write(draft, out, lost) for draft in drafts]
     if not any(m.utterances for m in written):
-        raise WavLLMError(f"{root or name} has no usable clip: {sum(m.skipped for m in written)} were skipped.")
-    return Summary(name, [m for m in written if m.utterances])
+        first = f"; the first: {lost[0]}" if lost else ""
+        raise WavLLMError(f"{root or name} has no usable clip: {len(lost)} were skipped{first}.")
+    return Summary(name, [m for m in written if m.utterances], lost)
 
 
-def _write(draft: Draft, out: Path) -> Written:
+def _write(draft: Draft, out: Path, lost: list[str]) -> Written:
     from wavllm_cli.data.manifest import write_manifest
 
     rows: list[Utterance] = []
@@ -125,8 +133,9 @@ def _write(draft: Draft, out: Path) -> Written:
             skipped.append(row)
         else:
             rows.append(row)
+    lost += map(str, skipped)
     if skipped:
-        names = "; ".join(f"{s.name} ({s.reason})" for s in skipped[:NAMED])
+        names = "; ".join(map(str, skipped[:NAMED]))
         more = f"; and {len(skipped) - NAMED} more" if len(skipped) > NAMED else ""
         console.warn(f"{draft.name}: {len(skipped)} clips skipped: {names}{more}.")
     path = out / draft.name

@@ -4,12 +4,17 @@ Six people say ten digits fifty times each: `{digit}_{speaker}_{index}.wav`, 8 k
 4; dev, index 5 and 6, is our choice; train is the rest. All six speakers are in every split.
 """
 
+import lzma
+import os
 import re
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
-from zipfile import BadZipFile, ZipFile
+from zipfile import BadZipFile, ZipFile, ZipInfo
 
 import numpy as np
 
@@ -28,13 +33,16 @@ from wavllm_cli.corpora.digits import (
     is_taken,
     quiet,
 )
-from wavllm_cli.data.audio import SAMPLE_RATE, decode_audio, write_wav
+from wavllm_cli.data.audio import SAMPLE_RATE, decode_audio, read_audio, write_wav
+from wavllm_cli.data.files import shown, why_unreadable
 from wavllm_cli.data.manifest import Utterance
-from wavllm_cli.errors import AudioError, UsageError
+from wavllm_cli.errors import AudioError, UsageError, WavLLMError, reason
 
 NAME = re.compile(r"(\d)_([A-Za-z]+)_(\d+)\.wav")
 PAUSE = (0.05, 0.25)  # seconds between two joined recordings
 TRIES = 100  # to find a string that is in no other split
+ENCRYPTED = 1  # flag of a zip archive's member
+MOST_BYTES = 1 << 26  # of a recording
 USES = 2  # of each recording in the dev and test strings
 
 
@@ -86,39 +94,93 @@ def manifests(
 
 
 def _load(root: Path) -> tuple[list[Recording], dict[str, list[Skipped]]]:
-    """All recordings in the order of their names, and by split those that cannot be used."""
+    """All recordings in the order of their names, and by split those that cannot be used.
+
+    Raises:
+        UsageError: there are none.
+        WavLLMError: none can be used.
+    """
     recordings, skipped = [], {split: [] for split in SPLITS}  # type: tuple[list[Recording], dict[str, list[Skipped]]]
-    files = dict(_files(root))
-    if not files:
-        raise UsageError(f"{root} is not FSDD: there is no recording named DIGIT_SPEAKER_INDEX.wav in it.")
-    for name in console.track(sorted(files), "reading recordings"):
-        digit, speaker, index = NAME.fullmatch(name).groups()  # type: ignore[union-attr]
-        split = "test" if int(index) < 5 else "dev" if int(index) < 7 else "train"
-        try:
-            samples = decode_audio(files[name], name)
-        except AudioError as error:
-            skipped[split].append(Skipped(name, str(error).rstrip(".")))
-            continue
-        recordings.append(Recording(name.removesuffix(".wav"), int(digit), speaker.lower(), split, samples))
+    with _opened(root) as (files, unreadable):
+        skipped["train"] += unreadable
+        if not files and not unreadable:
+            raise UsageError(f"{shown(root)} is not FSDD: there is no recording named DIGIT_SPEAKER_INDEX.wav in it.")
+        for name in console.track(sorted(files), "reading recordings"):
+            digit, speaker, index = NAME.fullmatch(name).groups()  # type: ignore[union-attr]
+            split = "test" if int(index) < 5 else "dev" if int(index) < 7 else "train"
+            try:
+                samples = files[name]()
+            except WavLLMError as error:
+                skipped[split].append(Skipped(name, str(error).rstrip(".")))
+                continue
+            recordings.append(Recording(name.removesuffix(".wav"), int(digit), speaker.lower(), split, samples))
+    if not recordings:
+        lost = [one for some in skipped.values() for one in some]
+        raise WavLLMError(f"{shown(root)} has no usable recording: {len(lost)} were skipped; the first: {lost[0]}.")
     return recordings, skipped
 
 
-def _files(root: Path) -> Iterator[tuple[str, bytes]]:
-    """(file name, content) of every recording in a folder or archive."""
-    if root.is_dir():
-        for path in root.rglob("*.wav"):
-            if NAME.fullmatch(path.name):
-                yield path.name, path.read_bytes()
+Files = dict[str, Callable[[], np.ndarray]]  # what reads a recording, by its file name
+
+
+@contextmanager
+def _opened(root: Path) -> Iterator[tuple[Files, list[Skipped]]]:
+    """The recordings of a folder or an archive, and what of it cannot be read."""
+    problem = why_unreadable(root)
+    if problem == "is a folder":
+        yield _in_folder(root)
         return
-    if not root.is_file():
-        raise UsageError(f"There is no folder or archive {root}.")
+    if problem == "does not exist":
+        raise UsageError(f"There is no folder or archive {shown(root)}.")
+    if problem:
+        error = WavLLMError if problem.startswith("may not be read") else UsageError
+        raise error(f"{shown(root)} {problem}.")
     try:
-        with ZipFile(root) as archive:
-            for member in archive.namelist():
-                if NAME.fullmatch(Path(member).name):
-                    yield Path(member).name, archive.read(member)
-    except BadZipFile as error:
-        raise UsageError(f"{root} is not a folder and not a readable zip archive: {error}.") from error
+        archive = ZipFile(root)
+    except (BadZipFile, OSError, NotImplementedError, ValueError) as error:
+        raise UsageError(f"{shown(root)} is not a folder and not a readable zip archive: {error}.") from error
+    with archive:
+        yield (
+            {
+                Path(member.filename).name: partial(_unpacked, archive, member)
+                for member in archive.infolist()
+                if NAME.fullmatch(Path(member.filename).name)
+            },
+            [],
+        )
+
+
+def _in_folder(root: Path) -> tuple[Files, list[Skipped]]:
+    files: Files = {}
+    unreadable: list[Skipped] = []
+
+    def note(error: OSError) -> None:
+        unreadable.append(Skipped(shown(error.filename), f"may not be read: {(error.strerror or str(error)).lower()}"))
+
+    for folder, folders, names in os.walk(root, onerror=note):
+        files |= {name: partial(read_audio, Path(folder, name)) for name in (*names, *folders) if NAME.fullmatch(name)}
+    return files, unreadable
+
+
+def _unpacked(archive: ZipFile, member: ZipInfo) -> np.ndarray:
+    """The samples of a member.
+
+    Raises:
+        AudioError: it cannot be unpacked, or is not audio.
+    """
+    name = Path(member.filename).name
+    if member.flag_bits & ENCRYPTED:
+        raise AudioError(f"{name} is encrypted: unpack the archive first, and give its folder.")
+    try:
+        with archive.open(member) as file:
+            content = file.read(MOST_BYTES + 1)
+    except NotImplementedError as error:
+        raise AudioError(f"{name} is packed in a way that cannot be read ({reason(error)}).") from error
+    except (BadZipFile, OSError, EOFError, RuntimeError, ValueError, zlib.error, lzma.LZMAError) as error:
+        raise AudioError(f"{name} is damaged in the archive: {reason(error).rstrip('.')}.") from error
+    if len(content) > MOST_BYTES:
+        raise AudioError(f"{name} is larger than {MOST_BYTES // 2**20} MB unpacked: no recording of a digit is.")
+    return decode_audio(content, name)
 
 
 def _draw(

@@ -1,17 +1,30 @@
 """LibriSpeech (openslr.org/12): SPLIT/SPEAKER/CHAPTER/*.flac and *.trans.txt. The audio stays where it is."""
 
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from wavllm_cli.corpora import TRANSCRIBE, Draft, Skipped
 from wavllm_cli.data.audio import audio_info
+from wavllm_cli.data.files import is_text, shown, why_unreadable
 from wavllm_cli.data.manifest import Utterance
-from wavllm_cli.errors import AudioError, UsageError
+from wavllm_cli.errors import UsageError, WavLLMError
 
-TRANSCRIPTS = "*/*/*.trans.txt"  # within a split
+TRANSCRIPTS = ".trans.txt"
 HEADER_READERS = 8  # threads: reading 28,000 headers is waiting for the disk
+
+
+@dataclass
+class _Split:
+    """What a folder SPLIT/SPEAKER/CHAPTER/ holds, and what of it cannot be read."""
+
+    folder: Path
+    clips: list[Path] = field(default_factory=list)
+    transcripts: list[Path] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
 
 
 def manifests(root: Path, out: Path) -> Iterator[Draft]:
@@ -21,40 +34,97 @@ def manifests(root: Path, out: Path) -> Iterator[Draft]:
         root: `LibriSpeech/`, its parent, or one split.
     """
     for split in _splits(root):
-        found, skipped = _transcripts(split)
-        yield Draft(f"{split.name}.jsonl", _rows(split, out, found, skipped), len(found) + len(skipped))
+        found, skipped = _pairs(split)
+        yield Draft(f"{split.folder.name}.jsonl", _rows(split.folder, out, found, skipped), len(found) + len(skipped))
 
 
-def _splits(root: Path) -> list[Path]:
-    if not root.is_dir():
-        raise UsageError(f"There is no folder {root}.")
+def _splits(root: Path) -> list[_Split]:
+    """The splits in a folder; those of which nothing can be read are among them, with the reason."""
+    problem = why_unreadable(root)
+    if problem != "is a folder":
+        if problem and problem.startswith("may not"):
+            raise WavLLMError(f"{shown(root)} {problem}.")
+        raise UsageError(f"There is no folder {shown(root)}.")
     root = root.resolve()
-    if any(root.glob(TRANSCRIPTS)):
-        return [root]
-    parent = root / "LibriSpeech" if (root / "LibriSpeech").is_dir() else root
-    splits = [folder for folder in sorted(parent.iterdir()) if folder.is_dir() and any(folder.glob(TRANSCRIPTS))]
-    if not splits:
-        raise UsageError(f"{root} is not LibriSpeech: there is no SPLIT/SPEAKER/CHAPTER/*.trans.txt in it.")
-    return splits
+    if (own := _scan(root)).transcripts:
+        return [own]
+    folder = root / "LibriSpeech" if os.path.isdir(root / "LibriSpeech") else root
+    folders, unreadable = _listed(folder)
+    scanned = [_scan(path) for path in folders if os.path.isdir(path)]
+    splits = [split for split in scanned if split.transcripts or split.skipped]
+    if any(split.transcripts for split in splits):
+        return splits
+    for skipped in [*unreadable, *(skipped for split in splits for skipped in split.skipped)]:
+        raise WavLLMError(f"Nothing of {shown(root)} can be read: {skipped.name} {skipped.reason}.")
+    raise UsageError(f"{shown(root)} is not LibriSpeech: there is no SPLIT/SPEAKER/CHAPTER/*{TRANSCRIPTS} in it.")
 
 
-def _transcripts(split: Path) -> tuple[list[tuple[Path, str]], list[Skipped]]:
-    """(flac, transcript) of a split, by speaker, chapter and number; and what lacks its other half."""
-    found, skipped = [], []
-    for chapter in sorted(split.glob("*/*/")):
-        texts: dict[str, str] = {}
-        for file in sorted(chapter.glob("*.trans.txt")):
-            lines = (line.partition(" ") for line in file.read_text(encoding="utf-8").splitlines() if line.strip())
-            texts |= {name: text.strip() for name, _, text in lines}
-        clips = {path.stem: path for path in chapter.glob("*.flac")}
-        for name in sorted(texts.keys() | clips.keys()):
-            if name not in clips:
-                skipped.append(Skipped(name, "no flac"))
-            elif not texts.get(name):
-                skipped.append(Skipped(name, "no transcript"))
-            else:
-                found.append((clips[name], texts[name].lower()))
+def _scan(folder: Path) -> _Split:
+    split = _Split(folder)
+    speakers, split.skipped = _listed(folder)
+    for speaker in filter(os.path.isdir, speakers):
+        chapters, unreadable = _listed(speaker)
+        split.skipped += unreadable
+        for chapter in filter(os.path.isdir, chapters):
+            files, unreadable = _listed(chapter)
+            split.skipped += unreadable
+            split.clips += [file for file in files if file.suffix == ".flac"]
+            split.transcripts += [file for file in files if file.name.endswith(TRANSCRIPTS)]
+    return split
+
+
+def _listed(folder: Path) -> tuple[list[Path], list[Skipped]]:
+    """What is in a folder, sorted, without hidden files (macOS leaves `._` ones); or why it cannot be read."""
+    try:
+        return sorted(folder / name for name in os.listdir(folder) if not name.startswith(".")), []
+    except OSError as error:
+        return [], [Skipped(shown(folder), f"may not be read: {(error.strerror or str(error)).lower()}")]
+
+
+def _pairs(split: _Split) -> tuple[list[tuple[Path, str]], list[Skipped]]:
+    """(flac, transcript) by speaker, chapter and number; and what lacks its other half."""
+    found, skipped = [], list(split.skipped)
+    texts: dict[str, str | None] = {}
+    for file in split.transcripts:
+        more, unreadable = _transcripts(file)
+        texts |= more
+        skipped += unreadable
+    clips: dict[str, Path] = {}
+    for path in split.clips:
+        if path.stem in clips:
+            skipped.append(Skipped(shown(path), f"its name is taken by {shown(clips[path.stem])}"))
+        clips.setdefault(path.stem, path)
+    for name in sorted(texts.keys() - clips.keys()):
+        skipped.append(Skipped(name, "no flac"))
+    for name, path in clips.items():
+        text = texts.get(name, "")
+        if text:
+            found.append((path, text.lower()))
+        elif text is not None:  # None: named already, with its line
+            skipped.append(Skipped(shown(name), "no transcript"))
     return found, skipped
+
+
+def _transcripts(file: Path) -> tuple[dict[str, str | None], list[Skipped]]:
+    """Texts by name, None for those in another encoding than UTF-8; and what could not be read."""
+    texts: dict[str, str | None] = {}
+    skipped = []
+    try:
+        if problem := why_unreadable(file):
+            return {}, [Skipped(shown(file), problem)]
+        lines = file.read_bytes().removeprefix(b"\xef\xbb\xbf").splitlines()
+    except OSError as error:
+        return {}, [Skipped(shown(file), f"cannot be read: {error.strerror or error}")]
+    for number, line in enumerate(lines, 1):
+        name, _, text = line.strip().partition(b" ")
+        key = name.decode("ascii", "backslashreplace")
+        try:
+            texts[key] = text.decode("utf-8").strip()
+        except UnicodeDecodeError:
+            texts[key] = None
+            skipped.append(Skipped(key, f"{shown(file)}, line {number} is not UTF-8"))
+    texts.pop("", None)
+    return texts, skipped
 
 
 def _rows(
@@ -69,13 +139,14 @@ def _row(split: str, out: Path, clip: tuple[Path, str]) -> Utterance | Skipped:
     path, transcript = clip
     try:
         duration = audio_info(path).duration
-    except AudioError as error:
-        return Skipped(path.stem, str(error).rstrip("."))
-    if not duration:
-        return Skipped(path.stem, "zero samples")
+    except WavLLMError as error:
+        return Skipped(shown(path.stem), str(error).rstrip("."))
+    audio = str(path.relative_to(out) if path.is_relative_to(out) else path)
+    if not is_text(audio):
+        return Skipped(shown(path.stem), "its path is not UTF-8, which a manifest is: rename it")
     return Utterance(
         id=path.stem,
-        audio=str(path.relative_to(out) if path.is_relative_to(out) else path),
+        audio=audio,
         duration=duration,
         task="asr",
         prompt=TRANSCRIBE,

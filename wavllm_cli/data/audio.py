@@ -14,6 +14,7 @@ import soxr
 from wavllm_cli import console
 from wavllm_cli.data.audio_file import AudioFile, opened, opened_path
 from wavllm_cli.data.files import replacing
+from wavllm_cli.data.interrupts import interrupts_deferred
 from wavllm_cli.data.levels import Levels, is_silent
 from wavllm_cli.errors import AudioError
 
@@ -144,5 +145,8 @@ def write_wav(path: str | Path, samples: np.ndarray) -> None:
 
     It may reach the disk later: `os.sync()` before a manifest that names it.
     """
-    with replacing(Path(path), durable=False) as draft, draft.open("wb") as file:
-        soundfile.write(file.fileno(), samples, SAMPLE_RATE, format="WAV", subtype="PCM_16", closefd=False)
+    wav = BytesIO()  # soundfile would bring each file to the disk by itself
+    with interrupts_deferred():
+        soundfile.write(wav, samples, SAMPLE_RATE, format="WAV", subtype="PCM_16")
+    with replacing(Path(path), durable=False) as draft:
+        draft.write_bytes(wav.getbuffer())

@@ -211,6 +211,11 @@ def shown(path: Path | str) -> str:
     return name if len(name) <= 200 else f"{name[:200]}…"
 
 
+def is_text(path: Path | str) -> bool:
+    """Whether a path is UTF-8, so that JSON can hold it."""
+    return not any("\ud800" <= character <= "\udfff" for character in str(path))
+
+
 def why_unreadable(path: Path) -> str | None:
     """What is wrong with the path of a file that is to be read, to stand behind its name; None if nothing is.
 
