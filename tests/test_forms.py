@@ -1,9 +1,17 @@
-"""What an instruction asks for, and which texts fit and follow it."""
+"""What an instruction asks for, and which texts follow it."""
 
 import pytest
 
 from wavllm_cli.data.manifest import Hypothesis, Part
-from wavllm_cli.scoring.forms import FOLLOWED, MIN_PRECISION, MIN_RECALL, NO_FIT, Instruction, instruction
+from wavllm_cli.scoring.following.forms import (
+    MIN_PRECISION,
+    MIN_RECALL,
+    NO_ANSWER,
+    Instruction,
+    Reading,
+    instruction,
+)
+from wavllm_cli.text.lead_ins import LEAD_INS
 
 HEARD = "the last bus left at ten and we had to walk all the way home in the rain because nobody had a car"
 GERMAN = "Der letzte Bus fuhr um zehn Uhr ab und wir mussten im Regen den ganzen Weg nach Hause laufen."
@@ -124,8 +132,16 @@ def test_labels_speak_of_their_own_instruction():
         "Number of speakers": SPEAKERS,
         "Emotion": EMOTION,
     }.items():
-        assert max(asks, key=lambda ask: ask.labelled(label)) is owner, label
-    assert not any(ask.labelled(label) for ask in asks for label in ("Doctor", "P.S.", ""))
+        assert max(asks, key=lambda ask: ask.named_by(label)) is owner, label
+    assert not any(ask.named_by(label) for ask in asks for label in ("Doctor", "P.S.", ""))
+
+
+def test_our_own_lead_ins_name_their_task_and_no_other():
+    asks = [TRANSCRIBE, TRANSLATE, SPEAKERS, EMOTION, CHOOSE, ANSWER]
+    for task, lead_in in LEAD_INS.items():
+        label = lead_in.format(language="German").strip(" :")
+        named = [ask.task for ask in asks if ask.named_by(label)]
+        assert named == [{"about-clip": "sft", "summary": "sft", "summary-st": "st"}.get(task, task)]
 
 
 # --- what fits and what follows ---
@@ -157,9 +173,8 @@ FOLLOWING = {
 @pytest.mark.parametrize("name", FOLLOWING)
 def test_what_has_the_asked_form_follows_right_or_wrong(name):
     ask, text = FOLLOWING[name]
-    fit = ask.fit(text)
-    assert fit.reason == FOLLOWED
-    assert fit.score > NO_FIT.score
+    assert ask.read(text).followed
+    assert ask.read(text).reason == ""
 
 
 FAILING = {
@@ -187,53 +202,65 @@ FAILING = {
 @pytest.mark.parametrize("name", FAILING)
 def test_what_has_another_form_does_not_follow_and_says_why(name):
     ask, text, why = FAILING[name]
-    assert why in ask.fit(text).reason
+    assert ask.read(text).followed is False
+    assert why in ask.read(text).reason
 
 
 @pytest.mark.parametrize("ask", [CHOOSE, SPEAKERS, EMOTION])
 def test_what_commits_to_nothing_is_no_brief_answer(ask):
-    assert ask.fit("Wellington is a windy place") is NO_FIT
+    assert ask.read("Wellington is a windy place") is NO_ANSWER
 
 
 @pytest.mark.parametrize("ask", [TRANSCRIBE, TRANSLATE, SUMMARISE, CHOOSE, SPEAKERS, EMOTION, ANSWER])
-def test_what_has_no_words_fits_nothing(ask):
-    assert ask.fit("") is ask.fit(" … !?") is NO_FIT
+def test_what_has_no_words_answers_nothing(ask):
+    assert ask.read("") is ask.read(" … !?") is NO_ANSWER
 
 
 def test_a_transcription_needs_half_of_the_words_and_few_others():
     words = [f"word{i}" for i in range(20)]
     ask = asked("asr", "Transcribe", transcript=" ".join(words))
     enough = int(MIN_RECALL * 20)
-    assert ask.fit(" ".join(words[:enough])).reason == FOLLOWED
-    assert ask.fit(" ".join(words[: enough - 1])).reason != FOLLOWED
+    assert ask.read(" ".join(words[:enough])).followed
+    assert not ask.read(" ".join(words[: enough - 1])).followed
     others = [f"other{i}" for i in range(round(20 / MIN_PRECISION) - 20)]
-    assert ask.fit(" ".join([*words, *others])).reason == FOLLOWED
-    assert ask.fit(" ".join([*words, *others, "more"])).reason != FOLLOWED
+    assert ask.read(" ".join([*words, *others])).followed
+    assert not ask.read(" ".join([*words, *others, "more"])).followed
 
 
-def test_the_transcript_is_an_answer_to_no_other_instruction():
-    assert TRANSCRIBE.fit(HEARD).score > 0.9
-    for ask in (TRANSLATE, SUMMARISE, ANSWER):
-        assert ask.fit(HEARD).score < 0.3
+@pytest.mark.parametrize(
+    ("ask", "text", "why"),
+    [
+        (ANSWER, "Bananas ripen slowly", "unclear whether it is an answer"),
+        (
+            asked("sft", "Sum it up", "A walk home", chained=True),
+            "Bananas ripen slowly",
+            "unclear whether it is a summary",
+        ),
+        (
+            asked("st", "Translate it into English", HEARD),
+            "Bananas ripen slowly in a bowl",
+            "unclear whether it is a translation",
+        ),
+    ],
+)
+def test_what_shares_no_word_is_an_answer_only_where_its_place_says_so(ask, text, why):
+    assert ask.read(text, placed=False) == Reading(None, why, shows=False)
+    assert ask.read(text, placed=True) == Reading(True, shows=False)
 
 
-def test_each_text_fits_its_own_instruction_best():
+def test_without_a_transcript_there_is_no_telling_what_transcribes_it():
+    ask = asked("asr", "Transcribe", transcript=None)
+    assert ask.read("The last bus left at ten").followed is None
+
+
+def test_the_words_of_an_answer_show_which_instruction_it_is_for():
     texts = {
         TRANSCRIBE.kind: HEARD,
         TRANSLATE.kind: GERMAN,
-        SUMMARISE.kind: "They walked home in the rain.",
-        CHOOSE.kind: "B. On foot",
         SPEAKERS.kind: "Yes, only one speaker",
         EMOTION.kind: "The speaker feels sad",
         ANSWER.kind: "Wellington is the capital of New Zealand",
     }
-    asks = [TRANSCRIBE, TRANSLATE, SUMMARISE, CHOOSE, SPEAKERS, EMOTION, ANSWER]
+    asks = [TRANSCRIBE, TRANSLATE, SPEAKERS, EMOTION, ANSWER]
     for kind, text in texts.items():
-        assert max(asks, key=lambda ask: ask.fit(text).score).kind == kind, text
-
-
-@pytest.mark.parametrize("name", FOLLOWING)
-def test_scores_lie_between_0_and_1(name):
-    ask, text = FOLLOWING[name]
-    for part in (text, text[: len(text) // 2], text * 5):
-        assert 0 <= ask.fit(part).score <= 1
+        assert [ask.kind for ask in asks if ask.read(text, placed=False).shows] == [kind], text

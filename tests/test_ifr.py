@@ -3,17 +3,16 @@
 import json
 import random
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
+from agreement import Verdicts, golden, is_decided, shares, table, verdict_of_rules
 from stopwatch import seconds
 
 from wavllm_cli.data.manifest import Hypothesis, Part
-from wavllm_cli.scoring.choice import parse_choices, read_letter
-from wavllm_cli.scoring.forms import Instruction
-from wavllm_cli.scoring.ifr import Verdict, judge, measures
-from wavllm_cli.scoring.yes_no import read_yes_no
+from wavllm_cli.scoring.following.forms import Instruction
+from wavllm_cli.scoring.following.verdicts import Verdict, judge
+from wavllm_cli.scoring.ifr import measures
 
 HEARD = "the last bus left at ten and we had to walk all the way home in the rain because nobody had a car"
 GERMAN = "Der letzte Bus fuhr um zehn Uhr ab und wir mussten im Regen den ganzen Weg nach Hause laufen."
@@ -244,8 +243,8 @@ def test_long_answers_are_judged_in_a_moment(name):
 @pytest.mark.parametrize("name", ["5,000 words in lines", "60 sentences", "2,000 lines", "5,000 words in sentences"])
 def test_the_work_on_an_answer_is_bounded(name, monkeypatch):
     """Without a bound, 2,000 lines are two million stretches for each instruction."""
-    fit, characters = Instruction.fit, []
-    monkeypatch.setattr(Instruction, "fit", lambda ask, text, *a: characters.append(len(text)) or fit(ask, text, *a))
+    read, characters = Instruction.read, []
+    monkeypatch.setattr(Instruction, "read", lambda ask, text, *a: characters.append(len(text)) or read(ask, text, *a))
     verdicts(LONG[name])
     assert len(characters) < 8000 and sum(characters) < 4_000_000
 
@@ -265,8 +264,8 @@ def test_the_rate_counts_rows_that_follow_all_and_the_share_of_instructions():
     assert (share.metric, share.value) == ("instructions", 4 / 6)
     np.testing.assert_array_equal(rate.rows, [1, 0, 1])
     np.testing.assert_allclose(share.rows, [1, 1 / 3, 1])
-    assert rate.counts == {"followed": 2, "unusable": 0}
-    assert share.counts == {"followed": 4, "instructions": 6, "unusable": 0}
+    assert rate.counts == {"followed": 2, "undecided": 0, "unusable": 0}
+    assert share.counts == {"followed": 4, "instructions": 6, "undecided": 0, "unusable": 0}
     assert rate.signature.startswith("ifr|judge:rules|") and share.signature.startswith("instructions|judge:rules|")
     assert not rate.lower_is_better and not share.lower_is_better
 
@@ -277,46 +276,81 @@ def test_rows_whose_verdicts_are_unusable_are_in_neither_figure_but_counted():
     assert all(measure.counts["unusable"] == 2 and len(measure.statistics) == 4 for measure in with_none)
 
 
-def test_no_rows_give_no_figure_and_no_error():
-    for given in ([], [None]):
+def test_a_row_with_something_undecided_and_nothing_failed_is_in_neither_figure_but_counted():
+    rate, share = measures([[True, None], [False, None, True], [True], [None]], "rules")
+    assert (rate.value, share.value) == (1 / 2, 2 / 3)
+    assert rate.counts == {"followed": 1, "undecided": 2, "unusable": 0}
+    assert share.counts == {"followed": 2, "instructions": 3, "undecided": 3, "unusable": 0}
+    np.testing.assert_array_equal(rate.rows, [np.nan, 0, 1, np.nan])
+    assert "|undecided:left out|" in rate.signature
+
+
+def test_where_nothing_is_known_the_rate_is_unknown():
+    for given in ([], [None], [[True, None]]):
         for measure in measures(given, "rules"):
             assert measure.statistics.shape == (len(given), 2)
-            assert measure.value == 0.0
+            assert np.isnan(measure.value) and np.isnan(measure.interval()).all()
+
+
+# --- undecided ---
+
+
+def test_an_unrelated_sentence_within_a_line_may_be_an_answer_or_babble():
+    found = verdicts(f"{HEARD}. Bananas ripen slowly.", [TRANSCRIBE, CAPITAL])
+    assert [verdict.followed for verdict in found] == [True, None]
+    assert found[1].reason == "unclear whether it is an answer" and found[1].text == "Bananas ripen slowly."
+
+
+def test_in_a_line_of_its_own_it_is_an_answer():
+    assert followed(f"{HEARD}\nBananas ripen slowly.", [TRANSCRIBE, CAPITAL]) == [True, True]
+
+
+def test_without_a_transcript_a_transcription_is_undecided():
+    found = verdicts(
+        f"They all went home\n{SAID[SPEAKERS]}", [Part(task="asr", prompt="transcribe it"), SPEAKERS], transcript=None
+    )
+    assert [verdict.followed for verdict in found] == [None, True]
+    assert found[0].reason == "no transcript to compare it with"
+
+
+def test_what_may_be_cut_in_several_ways_with_different_verdicts_is_undecided():
+    poem = Part(task="sft", prompt="write a line about the sea", target="the sea is wide")
+    tale = Part(task="sft", prompt="write a line about a hill", target="a green hill")
+    found = verdicts("Grey gulls. Old stones.", [poem, tale, SPEAKERS])
+    assert [verdict.followed for verdict in found] == [None, None, False]
 
 
 # --- the verdicts of careful readers ---
 
-GOLDEN = Path(__file__).parent / "golden" / "instruction_following.jsonl"
-
 # Rows on which the rules and the readers disagree. One that is no longer wrong must go, so that the list stays true.
 DISAGREEMENTS = {
-    *("a-ii-other-04", "a-ii-merged-04", "b-ii-merged-02", "b-ii-merged-03", "b-cot-refusal-02"),
-    *("b-sqa-other-01", "b-sqa-other-03", "b-sqa-right-content-wrong-02", "b-sqa-wrong-language-01"),
-    *("b-sqa-right-05", "b-sqa-wrong-language-02", "c-ii-story-43", "c-sqa-bare-08"),
-    *("c-sqa-para-13", "c-sv-asr-08", "d-ii-merged-03", "d-sqa-text-05", "d-sqa-neg-12", "d-sqa-french-21"),
-    *("e-ii-partial-02", "e-ii-right-11", "e-cot-merged-01", "e-sqa-14", "e-sqa-15", "e-sqa-17"),
-    *("e-ii-merged-03", "f-ii-merge-01", "f-sqa-partial-01", "f-sqa-other-10", "f-sqa-wrong-language-01"),
-    *("f-sqa-other-17", "f-sv-other-07", "f-sv-other-08"),
+    *("b-ii-merged-03", "b-cot-refusal-02", "b-sqa-other-01", "b-sqa-other-03", "b-sqa-right-content-wrong-02"),
+    *("b-sqa-wrong-language-01", "b-sqa-right-05", "b-sqa-wrong-language-02", "c-ii-story-43", "c-cot-rep-25"),
+    *("c-sqa-bare-08", "c-sqa-para-13", "c-sv-asr-08", "d-ii-merged-03", "d-ii-leadins-24", "d-cot-right-11"),
+    *("d-sqa-text-05", "d-sqa-neg-12", "d-sqa-french-21", "e-ii-partial-02", "e-ii-partial-05"),
+    *("e-cot-merged-01", "e-sqa-14", "e-sqa-15", "e-sqa-17", "f-cot-flood-03", "f-sqa-partial-01"),
+    *("f-sqa-other-10", "f-sqa-wrong-language-01", "f-sqa-other-17", "f-sv-other-07", "f-sv-other-08"),
+}
+# Rows of which the rules leave something undecided.
+UNDECIDED = {
+    *("a-ii-other-04", "a-ii-merged-04", "a-cot-repetition-01", "a-cot-right-05", "b-ii-merged-01"),
+    *("b-ii-right-content-wrong-02", "b-ii-merged-02", "b-ii-echo-04", "c-ii-merged-41", "d-ii-leadins-25"),
+    *("d-ii-merged-29", "d-ii-oneword-41", "e-ii-merged-01", "e-ii-right-11", "e-ii-right-13", "e-ii-merged-02"),
+    *("e-ii-merged-03", "e-cot-merged-02", "f-ii-merge-01", "f-cot-cellar-01"),
 }
 
 
-def golden() -> list[dict]:
-    return [json.loads(line) for line in GOLDEN.read_text(encoding="utf-8").splitlines()]
+@pytest.fixture(scope="session")
+def rows() -> list[dict]:
+    return golden()
 
 
-def verdict_of_rules(row: dict) -> list[bool] | str:
-    given = {key: value for key, value in row.items() if key in Hypothesis.model_fields and value is not None}
-    hypothesis = Hypothesis.model_validate({"audio": None, "target": None} | given)
-    if row["task"] == "sqa":
-        choices = hypothesis.choices or parse_choices(hypothesis.prompt)
-        return read_letter(hypothesis.text, choices, hypothesis.prompt)
-    if row["task"] == "sv":
-        return read_yes_no(hypothesis.text, hypothesis.prompt)
-    return [verdict.followed for verdict in judge(hypothesis)]
+@pytest.fixture(scope="session")
+def by_rules(rows) -> dict[str, Verdicts]:
+    return {row["id"]: verdict_of_rules(row) for row in rows}
 
 
-def test_the_golden_answers_are_many_and_of_every_kind():
-    rows = golden()
+def test_the_golden_answers_are_many_and_of_every_kind(rows):
     kinds = Counter(row["kind"] for row in rows)
     assert len(rows) == len({row["id"] for row in rows}) >= 120
     assert min(kinds.values()) >= 5
@@ -328,9 +362,20 @@ def test_the_golden_answers_are_many_and_of_every_kind():
     assert all(len(row["verdict"]) == len(row["parts"]) for row in rows if row["task"] in ("ii", "cot"))
 
 
-def test_the_rules_agree_with_careful_readers():
-    rows = golden()
-    wrong = {row["id"] for row in rows if verdict_of_rules(row) != row["verdict"]}
-    assert len(wrong) <= 0.05 * len(rows)
+def test_the_rules_agree_with_careful_readers_where_they_decide(rows, by_rules):
+    decided = [row for row in rows if is_decided(by_rules[row["id"]])]
+    wrong = {row["id"] for row in decided if by_rules[row["id"]] != row["verdict"]}
     assert wrong - DISAGREEMENTS == set(), "these were right before"
     assert DISAGREEMENTS - wrong == set(), "these are right now: take them off the list"
+    undecided = {row["id"] for row in rows} - {row["id"] for row in decided}
+    assert undecided - UNDECIDED == set(), "these were decided before"
+    assert UNDECIDED - undecided == set(), "these are decided now: take them off the list"
+
+
+def test_most_is_decided_and_nearly_all_of_that_agrees_in_every_set(rows, by_rules):
+    for line in table(rows, by_rules):
+        print(line)
+    for name in "abcdef":
+        several = [row for row in rows if row["id"][0] == name and row["task"] in ("ii", "cot")]
+        _, decided, agreeing = shares(several, by_rules)
+        assert decided >= 0.85 and agreeing >= 0.95, name

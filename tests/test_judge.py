@@ -325,6 +325,11 @@ def test_agreement_counts_instructions_names_rows_and_leaves_out_what_is_unusabl
     assert json.loads(json.dumps(asdict(found)))["unusable"] == 3
 
 
+def test_what_a_judge_leaves_undecided_is_not_compared():
+    found = agreement([[True, None], [None]], [[True, False], [True]], ["one", "two"])
+    assert found == Agreement(instructions=1, equal=1.0, kappa=None, differing=[], unusable=0)
+
+
 def test_verdicts_on_other_rows_or_instructions_are_not_compared():
     for a, b, ids in (([[True]], [[True]], []), ([[True]], [], ["r"]), ([[True]], [[True, False]], ["r"])):
         with pytest.raises(ValueError):

@@ -9,7 +9,7 @@ from wavllm_cli.errors import UsageError
 from wavllm_cli.prompts.clauses import LEAD_INS, Step
 from wavllm_cli.prompts.multitask import CHAINS, compose
 from wavllm_cli.prompts.pools import load_pool, load_roles, split_pool
-from wavllm_cli.scoring.ifr import judge
+from wavllm_cli.scoring.following.verdicts import judge
 
 
 def clip(i, *tasks):

@@ -421,6 +421,21 @@ def test_a_judge_stands_beside_the_rules(scored, judges, folder):
     assert INSTRUCTIONS.splitlines()[0] in (folder / "scores.html").read_text()
 
 
+def test_what_the_rules_leave_undecided_is_in_no_rate_and_handed_to_the_judge(scored, judges, folder):
+    """Whether they transcribe it is not to be told from the words of a clip without transcript."""
+    parts = [{"task": "asr", "prompt": "Transcribe it."}, {"task": "sv", "prompt": "Is there only one speaker?"}]
+    row = {"audio": "a.wav", "task": "ii", "prompt": "Do both.", "target": None, "parts": parts}
+    write(folder / "ours.jsonl", [row | {"id": "r", "text": "The cat sat.\nYes."}])
+    _, options = judges()
+    scores = scored("ours.jsonl", *options)
+    rates = {"ifr": None, "ifr/tiny": 1, "ifr/rules+tiny": 1}
+    assert metrics(scores, "ii") == rates | {name.replace("ifr", "instructions"): v for name, v in rates.items()}
+    assert scores["tasks"]["ii"]["metrics"]["ifr"]["counts"] == {"followed": 0, "undecided": 1, "unusable": 0}
+    assert scores["tasks"]["ii"]["failures"]["undecided"]["ids"] == ["r"]
+    assert scores["judges"][0]["agreement"]["rules"]["instructions"] == 1
+    assert "undecided" in (folder / "scores.md").read_text()
+
+
 def test_two_judges_are_compared_with_the_rules_and_with_each_other(wavllm, judges, folder):
     write(folder / "ours.jsonl", ROWS[-2:])
     _, options = judges(lambda body: careful(body) if body["model"] == "tiny" else strict(body))

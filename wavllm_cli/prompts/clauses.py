@@ -8,21 +8,10 @@ from typing import Literal, NamedTuple, cast
 
 from wavllm_cli.data.manifest import Part, PartTask, Utterance
 from wavllm_cli.prompts.pools import POOL_TASKS, Split, by_role, fill, load_pool, load_roles, split_pool
+from wavllm_cli.text.lead_ins import LEAD_INS
 
 Kind = Literal["ii", "cot"]
 
-# What stands before each step's answer in the combined target. Rows of a task that is not here cannot be steps.
-LEAD_INS = {
-    "asr": "The transcription is: ",
-    "st": "The {language} translation is: ",
-    "sv": "The answer about the speaker is: ",
-    "er": "The emotion of the speaker is: ",
-    "sqa": "The answer to the question about the audio is: ",
-    "sft": "The answer to the text instruction is: ",
-    "about-clip": "The answer to the instruction about the audio is: ",
-    "summary": "The summary is: ",
-    "summary-st": "The {language} translation is: ",
-}
 BETWEEN_ANSWERS = "\n"
 
 # The steps that a chain words in its own way, as roles of the cot pool, and those that lean on its text alone.

@@ -14,6 +14,7 @@ from wavllm_cli.data.manifest import Hypothesis, Task
 from wavllm_cli.errors import UsageError
 from wavllm_cli.scoring import ifr, judge, latex_table, markdown_report, terminal
 from wavllm_cli.scoring.evaluate import evaluate
+from wavllm_cli.scoring.following.verdicts import Verdict
 from wavllm_cli.scoring.inputs import System, read_systems
 from wavllm_cli.scoring.report import Judging, Scores
 from wavllm_cli.scoring.significance import Comparison, compare
@@ -109,8 +110,9 @@ def score(
     judgings = _judge(groups, judges, output)
     if isinstance(judgings, Unjudged):
         return judgings
-    usable = _judged_everywhere(judgings.values())
-    groups = {name: [_with_verdicts(g, judgings[name], usable, options) for g in own] for name, own in groups.items()}
+    said = _said(groups, judgings)
+    usable = _judged_everywhere(said.values())
+    groups = {name: [_with_rates(group, said[name], usable, options) for group in own] for name, own in groups.items()}
     home = reference or first.path or STDIN
     scores = [
         replace(evaluate(name, own, options.normalizer, seed, home), judging=judgings[name])
@@ -197,13 +199,13 @@ def _judge(
 
 
 def _judging(
-    judged: judge.Judged, rows: Sequence[tuple[Hypothesis, Sequence[ifr.Verdict]]], before: Sequence[Judging]
+    judged: judge.Judged, rows: Sequence[tuple[Hypothesis, Sequence[Verdict]]], before: Sequence[Judging]
 ) -> Judging:
     """What a model's verdicts are worth: how many are unusable, and how far they agree with the rules (whose verdicts
     come with the rows) and the models before it."""
     ids = [row.id for row, _ in rows]
     own = [judged.verdicts.get(id) for id in ids]
-    others: dict[str, list[list[bool] | None]] = {"rules": [[v.followed for v in verdicts] for _, verdicts in rows]}
+    others: dict[str, list[Sequence[bool | None] | None]] = {"rules": [ifr.followed(verdicts) for _, verdicts in rows]}
     others |= {judging.judge: [judging.verdicts.get(id) for id in ids] for judging in before}
     return Judging(
         judge=judged.model,
@@ -215,27 +217,60 @@ def _judging(
     )
 
 
-def _judged_everywhere(judgings: Iterable[Sequence[Judging]]) -> dict[str, set[str]]:
-    """By judge, the rows on which it has a verdict for every system: only these compare them fairly."""
+Verdicts = dict[str, Sequence[bool | None]]  # by row
+
+
+def _said(
+    groups: Mapping[str, Sequence[Group]], judgings: Mapping[str, Sequence[Judging]]
+) -> dict[str, dict[str, Verdicts]]:
+    """By system and judge the verdicts on its rows: the rules', each model's, and where the rules leave something
+    undecided, theirs with that handed to the model."""
+    said: dict[str, dict[str, Verdicts]] = {}
+    for name, own in groups.items():
+        rows = [pair for group in own for pair in zip(group.scored, group.verdicts, strict=False)]
+        said[name] = {"rules": {row.id: ifr.followed(verdicts) for row, verdicts in rows}}
+    handed = any(None in given for of_system in said.values() for given in of_system["rules"].values())
+    for name, of_system in said.items():
+        for judging in judgings[name]:
+            of_system[judging.judge] = dict(judging.verdicts)
+            if handed:
+                of_system[f"rules+{judging.judge}"] = _handed(of_system["rules"], judging.verdicts)
+    return said
+
+
+def _handed(rules: Verdicts, model: Mapping[str, Sequence[bool]]) -> Verdicts:
+    """The rules' verdicts, and a model's where they have none."""
+    return {
+        row: [b if a is None else a for a, b in zip(given, model.get(row, given), strict=True)]
+        for row, given in rules.items()
+    }
+
+
+def _judged_everywhere(said: Iterable[Mapping[str, Verdicts]]) -> dict[str, set[str]]:
+    """By judge, the rows that it has decided on for every system: only these compare them fairly."""
     usable: dict[str, set[str]] = {}
-    for judging in (judging for of_system in judgings for judging in of_system):
-        ids = set(judging.verdicts)
-        usable[judging.judge] = usable.get(judging.judge, ids) & ids
+    for of_system in said:
+        for judge_name, verdicts in of_system.items():
+            decided = {row for row, given in verdicts.items() if not ifr.undecided(given)}
+            usable[judge_name] = usable.get(judge_name, decided) & decided
     return usable
 
 
-def _with_verdicts(
-    group: Group, judgings: Sequence[Judging], usable: Mapping[str, set[str]], options: Options
-) -> Group:
-    """A group of multi-task rows with the rates by models' verdicts beside those by rules; any other as it is."""
+def _with_rates(group: Group, said: Mapping[str, Verdicts], usable: Mapping[str, set[str]], options: Options) -> Group:
+    """A group of multi-task rows with the rates by each judge; any other as it is."""
     if not group.verdicts:
         return group
-    by_models = []
-    for judging in judgings:
-        verdicts = [judging.verdicts[row.id] if row.id in usable[judging.judge] else None for row in group.scored]
-        chosen = [m for m in ifr.measures(verdicts, judging.judge) if m.metric in options.chosen(MULTI_METRICS)]
-        by_models += [replace(m, metric=f"{m.metric}/{judging.judge}") for m in chosen]
-    return replace(group, measures=[*group.measures, *by_models])
+    measures = []
+    for name, verdicts in said.items():
+        rows = [verdicts[row.id] if row.id in usable[name] else _unknown(verdicts.get(row.id)) for row in group.scored]
+        chosen = [m for m in ifr.measures(rows, name) if m.metric in options.chosen(MULTI_METRICS)]
+        measures += [m if name == "rules" else replace(m, metric=f"{m.metric}/{name}") for m in chosen]
+    return replace(group, measures=measures)
+
+
+def _unknown(given: Sequence[bool | None] | None) -> Sequence[bool | None] | None:
+    """The verdicts on a row that is in no rate: such that count it as undecided if they are, else none."""
+    return given if given is not None and ifr.undecided(given) else None
 
 
 # --- reports ---

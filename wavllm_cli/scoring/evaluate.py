@@ -55,7 +55,7 @@ def _worst(group: Group, home: Path) -> list[Item]:
     figures = measure.rows
     perfect = 0.0 if measure.lower_is_better else 1.0 if measure.unit == "fraction" else 100.0
     order = (-figures if measure.lower_is_better else figures).argsort(kind="stable")[:MAX_WORST]
-    worst = [int(i) for i in order if not math.isclose(figures[i], perfect)]
+    worst = [int(i) for i in order if not math.isnan(figures[i]) and not math.isclose(figures[i], perfect)]
     audio = audio_paths(group.scored, home) if worst else []
     return [_item(group, i, float(figures[i]), audio[i]) for i in worst]
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from wavllm_cli.data.manifest import Hypothesis
 from wavllm_cli.scoring import ifr
 from wavllm_cli.scoring.commitment import NO_MENTION, SEVERAL
+from wavllm_cli.scoring.following.verdicts import OUT_OF_PLACE
 from wavllm_cli.scoring.nonanswers import is_echo, loops, refuses
 from wavllm_cli.scoring.report import Failure
 from wavllm_cli.scoring.tasks import Group
@@ -96,11 +97,14 @@ def _unfollowed(group: Group) -> Iterator[Failure]:
     rows: dict[str, dict[str, None]] = {"missing_part": {}, "out_of_order": {}, "wrong_form": {}}
     reasons: Counter[str] = Counter()
     for row, verdicts in zip(group.scored, group.verdicts, strict=True):
-        for verdict in (verdict for verdict in verdicts if not verdict.followed):
-            misplaced = verdict.reason == ifr.OUT_OF_PLACE
+        for verdict in (verdict for verdict in verdicts if verdict.followed is False):
+            misplaced = verdict.reason == OUT_OF_PLACE
             kind = "out_of_order" if misplaced else "wrong_form" if verdict.text else "missing_part"
             rows[kind][row.id] = None
             reasons[re.sub(r"\d+", "…", verdict.reason)] += kind == "wrong_form"
     commonest = ", ".join(f"{reason} ({count})" for reason, count in reasons.most_common(3) if count)
     for kind, ids in rows.items():
         yield Failure(kind, list(ids), len(group.scored), commonest if kind == "wrong_form" else "")
+    judged = zip(group.scored, group.verdicts, strict=True)
+    unknown = [row.id for row, verdicts in judged if ifr.undecided(ifr.followed(verdicts))]
+    yield Failure("undecided", unknown, len(group.scored), "in no rate")

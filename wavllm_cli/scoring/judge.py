@@ -1,6 +1,7 @@
 """Instruction following as a chat model judges it, with evidence, and how far two judges agree.
 
-The rules of `ifr` decide on the same without a network. `INSTRUCTIONS` is what a model is told; reports print it.
+The rules of `following` decide on most of it without a network. `INSTRUCTIONS` is what a model is told; reports print
+it.
 """
 
 from collections.abc import Sequence
@@ -223,7 +224,7 @@ class Agreement:
     """How far two judges give the same verdicts.
 
     Attributes:
-        instructions: compared, those of all rows that both have judged.
+        instructions: compared, those that both have decided.
         equal: the share of these with the same verdict; None where there are none.
         kappa: Cohen's: the agreement beyond chance, at most 1. None where chance alone would make them agree on
             everything, since both give one and the same verdict throughout, or where nothing was compared.
@@ -238,11 +239,13 @@ class Agreement:
     unusable: int
 
 
-def agreement(a: Sequence[Sequence[bool] | None], b: Sequence[Sequence[bool] | None], ids: Sequence[str]) -> Agreement:
-    """Compare two judges instruction by instruction.
+def agreement(
+    a: Sequence[Sequence[bool | None] | None], b: Sequence[Sequence[bool | None] | None], ids: Sequence[str]
+) -> Agreement:
+    """Compare two judges instruction by instruction, in what both have decided.
 
     Args:
-        a: one judge's verdicts, a list for each row; None: unusable.
+        a: one judge's verdicts, a list for each row, None where undecided; None: unusable.
         b: the other's, on the same rows.
         ids: of the rows.
 
@@ -250,14 +253,15 @@ def agreement(a: Sequence[Sequence[bool] | None], b: Sequence[Sequence[bool] | N
         ValueError: unequal numbers of rows, or of verdicts on one row.
     """
     rows = [(row, x, y) for row, x, y in zip(ids, a, b, strict=True) if x is not None and y is not None]
-    pairs = [pair for _, x, y in rows for pair in zip(x, y, strict=True)]
+    decided = [(row, [p for p in zip(x, y, strict=True) if None not in p]) for row, x, y in rows]
+    pairs = [pair for _, of_row in decided for pair in of_row]
     n, same = len(pairs), sum(x == y for x, y in pairs)
-    of_a, of_b = sum(x for x, _ in pairs), sum(y for _, y in pairs)
+    of_a, of_b = sum(x is True for x, _ in pairs), sum(y is True for _, y in pairs)
     chance = of_a * of_b + (n - of_a) * (n - of_b)  # n² times the share of equal verdicts that chance would give
     return Agreement(
         instructions=n,
         equal=same / n if n else None,
         kappa=(n * same - chance) / (n * n - chance) if chance < n * n else None,
-        differing=[row for row, x, y in rows if list(x) != list(y)],
+        differing=[row for row, of_row in decided if any(x != y for x, y in of_row)],
         unusable=len(ids) - len(rows),
     )

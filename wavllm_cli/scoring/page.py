@@ -181,7 +181,7 @@ def histogram(values: Sequence[float], unit: str) -> list[Bar]:
 
 def is_plain(values: Sequence[float]) -> bool:
     """Whether rows are only right or wrong, so that a histogram says no more than their mean."""
-    return len(set(values)) <= 2
+    return len({value for value in values if not math.isnan(value)}) <= 2
 
 
 def sort_key(value: float) -> str:

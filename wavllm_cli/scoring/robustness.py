@@ -1,5 +1,6 @@
 """How much a system depends on the wording of its instruction: the same items under several wordings."""
 
+import math
 from collections.abc import Hashable
 from dataclasses import replace
 
@@ -12,14 +13,16 @@ from wavllm_cli.scoring.tasks import Group
 
 def robustness(group: Group) -> Robustness | None:
     """The first metric of a group with each item's best and worst wording; None where no item has two wordings."""
-    items: dict[Hashable, list[int]] = {}
-    for index, row in enumerate(group.scored):
-        if (key := _item(row)) is not None:
-            items.setdefault(key, []).append(index)
-    several = [rows for rows in items.values() if len({group.scored[i].prompt for i in rows}) > 1]
-    if not several or not group.measures:
+    if not group.measures:
         return None
     measure = group.measures[0]
+    items: dict[Hashable, list[int]] = {}
+    for index, row in enumerate(group.scored):
+        if (key := _item(row)) is not None and not math.isnan(measure.rows[index]):
+            items.setdefault(key, []).append(index)
+    several = [rows for rows in items.values() if len({group.scored[i].prompt for i in rows}) > 1]
+    if not several:
+        return None
     all_rows = [i for rows in several for i in rows]
     best, worst = _chosen(measure, several, best=True), _chosen(measure, several, best=False)
     return Robustness(

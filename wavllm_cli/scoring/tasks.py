@@ -13,6 +13,7 @@ from wavllm_cli.scoring import bertscore, bleu, classes, ifr, rouge, wer
 from wavllm_cli.scoring.choice import own_choices, parse_choices, read_letter
 from wavllm_cli.scoring.commitment import is_read
 from wavllm_cli.scoring.emotion import read_emotion
+from wavllm_cli.scoring.following.verdicts import Verdict, judge
 from wavllm_cli.scoring.measure import Measure
 from wavllm_cli.scoring.yes_no import read_yes_no
 from wavllm_cli.text import language
@@ -98,7 +99,7 @@ class Group:
     measures: list[Measure]
     answers: list[str] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
-    verdicts: list[list[ifr.Verdict]] = field(default_factory=list)
+    verdicts: list[list[Verdict]] = field(default_factory=list)
 
 
 def measure(rows: Sequence[Hypothesis], options: Options) -> list[Group]:
@@ -191,12 +192,10 @@ def _class_group(name: str, task: str, rows: list[Hypothesis], options: Options)
 def _multi(task: str, rows: list[Hypothesis], options: Options) -> list[Group]:
     """Multi-task rows as such, and what they say to each kind of part, as rows of their own."""
     scored = [row for row in rows if row.parts]
-    verdicts = [ifr.judge(row) for row in console.track(scored, f"judging {task} answers")]
-    follows = [[verdict.followed for verdict in row] for row in verdicts]
-    measures = (
-        [m for m in ifr.measures(follows, "rules") if m.metric in options.chosen(MULTI_METRICS)] if scored else []
-    )
-    groups = [Group(task, rows, scored, measures, verdicts=verdicts)]
+    verdicts = [judge(row) for row in console.track(scored, f"judging {task} answers")]
+    follows = [ifr.followed(row) for row in verdicts]
+    measures = [m for m in ifr.measures(follows, "rules") if m.metric in options.chosen(MULTI_METRICS)]
+    groups = [Group(task, rows, scored, measures if scored else [], verdicts=verdicts)]
     parts: dict[str, list[Hypothesis]] = {}
     for row, judged in zip(scored, verdicts, strict=True):
         for number, (part, verdict) in enumerate(zip(row.parts or (), judged, strict=True), 1):

@@ -6,7 +6,15 @@ import re
 import pytest
 from stopwatch import seconds
 
-from wavllm_cli.scoring.answer import MAX_ATTEMPTS, MAX_NESTING, MAX_PIECES, MIN_PIECES, Piece, joined, read_answer
+from wavllm_cli.scoring.following.cut import (
+    MAX_ATTEMPTS,
+    MAX_NESTING,
+    MAX_PIECES,
+    MIN_PIECES,
+    Piece,
+    joined,
+    read_answer,
+)
 
 # Four answers in the layouts that models use; each is read as the same four texts.
 ANSWERS = ["The bus left at ten", "Wellington", "Yes", "Der Bus fuhr um zehn"]
