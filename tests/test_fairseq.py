@@ -229,7 +229,56 @@ def test_a_damaged_folder_does_not_go_back(released, tmp_path):
     assert not (tmp_path / "again.pt").exists()
 
 
+def test_a_finished_output_is_left_to_the_same_command_only(released, sentencepiece_file, checkpoint, tmp_path, capsys):
+    path, folder, back = checkpoint(), tmp_path / "model", tmp_path / "again.pt"
+    first = from_fairseq(path, sentencepiece_file, folder, HEADS, {})
+    written = {file: file.stat().st_mtime_ns for file in folder.iterdir()}
+    again = from_fairseq(path, sentencepiece_file, folder, HEADS, {})
+    assert replace(again, seconds=0.0) == replace(first, seconds=0.0)
+    assert f"{folder} is complete already" in capsys.readouterr().err
+    assert {file: file.stat().st_mtime_ns for file in folder.iterdir()} == written
+    for change in ({"dtype": "bfloat16"}, {"full": True}):
+        with pytest.raises(UsageError, match="exists already"):
+            from_fairseq(path, sentencepiece_file, folder, HEADS, {}, **change)
+    to_fairseq(folder, back)
+    before = back.stat().st_mtime_ns
+    to_fairseq(folder, back)
+    assert f"{back} is complete already" in capsys.readouterr().err
+    assert back.stat().st_mtime_ns == before
+    checkpoint(**{"wavlm_audio_proj.bias": torch.zeros(SIZES.width)})
+    with pytest.raises(UsageError, match="exists already"):
+        from_fairseq(path, sentencepiece_file, folder, HEADS, {})
+    (folder / "config.json").write_text("{}")
+    with pytest.raises(UsageError, match="exists already"):
+        from_fairseq(path, sentencepiece_file, folder, HEADS, {})
+
+
 # --- what cannot be converted ---
+
+
+def test_tensors_that_are_not_the_networks_numbers(sentencepiece_file, checkpoint, tmp_path):
+    def refused(error, sentence: str, dtype: str | None = None, **changes) -> None:
+        with pytest.raises(error, match=sentence) as caught:
+            from_fairseq(checkpoint(**changes), sentencepiece_file, tmp_path / "model", HEADS, {}, dtype=dtype)
+        assert "\n" not in str(caught.value)
+        assert sorted(p.name for p in tmp_path.iterdir()) == ["final.pt"]
+
+    bias, norm = "wavlm_audio_proj.bias", "gpt_model.model_llama.norm.weight"
+    numbers = torch.ones(SIZES.width)
+    numbers[3:5] = torch.tensor([float("nan"), float("inf")])
+    refused(WavLLMError, rf"^2 numbers in 1 tensors are not finite \({bias} 2\)", **{bias: numbers})
+    large = torch.full((SIZES.width,), 1e6)
+    refused(WavLLMError, r"not finite in torch\.float16", "float16", **{bias: large, norm: large})
+    whole = torch.ones(SIZES.width, dtype=torch.int64)
+    refused(UsageError, rf"1 of its tensors are not dense floating-point numbers \({bias}\)", **{bias: whole})
+    refused(UsageError, r"not stored at their full size", **{bias: torch.ones(1).expand(10**9)})
+    refused(UsageError, r"not dense floating-point", **{bias: torch.eye(SIZES.width).to_sparse()})
+    far = {"gpt_model.model_llama.layers.99999.attention.wq.weight": torch.ones(2, 2)}
+    refused(UsageError, r"names a tensor .*layers\.99999\.…, but has \d+ tensors of such layers", **far)
+    refused(UsageError, r"1 of its tensors are not of any size", **{bias: torch.ones(10**12, 0)})
+    shared = torch.ones(200_000)
+    many = {f"audio_proj.{i}": shared for i in range(40)}
+    refused(UsageError, r"most of its tensors share their numbers", **many)
 
 
 def test_all_problems_are_listed_at_once(sentencepiece_file, checkpoint, tmp_path):
@@ -284,14 +333,16 @@ def test_a_checkpoint_of_another_project(content, sentence, sentencepiece_file, 
     assert sorted(p.name for p in tmp_path.iterdir()) == ["final.pt"]
 
 
-def test_nothing_is_overwritten_and_nothing_left_half_written(sentencepiece_file, checkpoint, tmp_path, monkeypatch):
+def test_nothing_is_overwritten_and_nothing_left_half_written(
+    released, sentencepiece_file, checkpoint, tmp_path, monkeypatch
+):
     path = checkpoint()
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "mine.txt").write_text("x")
     with pytest.raises(UsageError, match="exists already"):
         from_fairseq(path, sentencepiece_file, tmp_path / "model", HEADS, {})
     with pytest.raises(UsageError, match="exists already"):
-        to_fairseq(tmp_path / "model", path)
+        to_fairseq(released(weight_norm="parametrizations").folder, path)
 
     def interrupted(*_):
         raise KeyboardInterrupt

@@ -76,6 +76,62 @@ def test_code_is_refused_and_never_runs(tmp_path, archive):
     assert not marker.exists()
 
 
+# --- the numbers are the ones that were written ---
+
+
+@pytest.fixture
+def rezipped(checkpoint, tmp_path):
+    """The same checkpoint, compressed as any archiver does it."""
+    path = tmp_path / "rezipped.pt"
+    with zipfile.ZipFile(checkpoint) as old, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as new:
+        for entry in old.infolist():
+            new.writestr(entry.filename, old.read(entry))
+    return path
+
+
+def test_a_compressed_archive_is_unpacked_instead_of_mapped(rezipped):
+    assert torch.equal(read_torch_file(rezipped)["model"]["a"], torch.arange(6.0).view(2, 3))
+
+
+def test_a_compressed_archive_that_memory_cannot_hold_is_refused(rezipped, monkeypatch):
+    monkeypatch.setattr("wavllm_cli.data.archive.free_memory", lambda: 100)
+    with pytest.raises(WavLLMError, match=r"compressed archive that needs .* GB of memory to unpack.*zip -0 -r"):
+        read_torch_file(rezipped)
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_flipped_bit_is_found(checkpoint, rezipped, compressed):
+    path = rezipped if compressed else checkpoint
+    content = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as archive:
+        entry = next(e for e in archive.infolist() if e.filename.endswith("/data/0"))
+    start = entry.header_offset + 30 + int.from_bytes(content[entry.header_offset + 26 :][:2], "little")
+    start += int.from_bytes(content[entry.header_offset + 28 :][:2], "little")
+    content[start + entry.compress_size // 2] ^= 4
+    path.write_bytes(content)
+    with pytest.raises(WavLLMError, match=r"is damaged \(.+\): copy or download it again"):
+        read_torch_file(path)
+
+
+def test_files_without_checksums_say_so(tmp_path, capsys):
+    tensors = {"a": torch.arange(6.0)}
+    torch.save(tensors, tmp_path / "old.pt", _use_new_zipfile_serialization=False)
+    try:
+        torch.serialization.set_crc32_options(False)
+        torch.save(tensors, tmp_path / "unchecked.pt")
+    finally:
+        torch.serialization.set_crc32_options(True)
+    for name in ("old.pt", "unchecked.pt"):
+        assert torch.equal(read_torch_file(tmp_path / name)["a"], tensors["a"])
+        assert "without checksums" in capsys.readouterr().err
+
+
+def test_a_pointer_of_git_lfs_says_what_to_do(tmp_path):
+    (tmp_path / "final.pt").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+    with pytest.raises(WavLLMError, match=r"only a Git LFS pointer, not the file itself: run `git lfs pull`"):
+        read_torch_file(tmp_path / "final.pt")
+
+
 def test_what_is_no_checkpoint(tmp_path, checkpoint):
     def refused(error, sentence: str, content: bytes | None = None) -> None:
         path = tmp_path / "file.pt"

@@ -4,6 +4,7 @@ The prompt adapter reads the instruction and nothing else. So for a fixed one it
 `W x + s * (B A x)` is an ordinary LoRA with B' = diag(s) B, which can be kept as an adapter or merged into W.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,11 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM
 
 from wavllm_cli import console
-from wavllm_cli.data.files import replacing, require_new
+from wavllm_cli.convert.finished import contents, finished, key_of, leave_record
+from wavllm_cli.data.files import owned, replacing
+from wavllm_cli.data.origin import locate
 from wavllm_cli.errors import UsageError
-from wavllm_cli.model.load import load_model
+from wavllm_cli.model.load import check_source, load_model
 from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration
 from wavllm_cli.model.processing_wavllm import WavLLMProcessor
 from wavllm_cli.model.prompt_lora import PROJECTIONS, LoRALinear
@@ -54,7 +57,7 @@ def export(
     dtype: str | None = None,
     trust: bool = False,
 ) -> Exported:
-    """Write the LLM of a checkpoint as other software loads it.
+    """Write the LLM of a checkpoint as other software loads it; what the same command has finished is left as it is.
 
     Args:
         to: `peft`, an adapter for `PeftModel.from_pretrained`; `merged`, the LLM with the adapter in its weights;
@@ -66,9 +69,26 @@ def export(
     Raises:
         UsageError: no such model, no instruction where one is needed, or an output that exists.
     """
-    require_new(output)
+    check_source(source)
+
+    def key() -> str:
+        return key_of("export", contents(locate(source)), {"to": to, "prompt": prompt, "dtype": dtype})
+
+    with owned(output):
+        result = finished(output, key)
+        if result is None:
+            result = _export(source, output, to, prompt, dtype, trust, key)
+        return Exported(str(output), **result)
+
+
+def _export(
+    source: str, output: Path, to: str, prompt: str | None, dtype: str | None, trust: bool, key: Callable[[], str]
+) -> dict[str, Any]:
+    """The work of `export`; what it reports but for the output."""
+    made_from = key()
     model, processor = load_model(source, getattr(torch, dtype) if dtype else "auto", trust)
-    base = (model.config.backbones or {}).get("language_model", {}).get("path")
+    base = (model.config.backbones or {}).get("language_model", {})
+    result = {"kind": to, "prompt": prompt, "base": base.get("path")}
     with torch.inference_mode(), replacing(output) as draft:
         draft.mkdir()
         if to == "peft":
@@ -76,7 +96,8 @@ def export(
         else:
             _save_llm(draft, model, {} if to == "base" else _lora(model, processor, prompt))
             processor.tokenizer.save_pretrained(draft)
-    return Exported(str(output), to, prompt, base)
+        leave_record(draft, made_from, result)
+    return result
 
 
 def _lora(model: WavLLMForConditionalGeneration, processor: WavLLMProcessor, prompt: str | None) -> LoRA:
@@ -109,7 +130,7 @@ def _last(name: str) -> str:
 
 
 def _save_adapter(
-    folder: Path, model: WavLLMForConditionalGeneration, lora: LoRA, prompt: str | None, base: str | None
+    folder: Path, model: WavLLMForConditionalGeneration, lora: LoRA, prompt: str | None, base: Mapping[str, Any]
 ) -> None:
     tensors = {}
     for name, (a, b) in lora.items():
@@ -120,7 +141,8 @@ def _save_adapter(
         r=model.config.lora_rank,
         lora_alpha=_alpha(model),
         target_modules=list(PROJECTIONS),
-        base_model_name_or_path=base,
+        base_model_name_or_path=base.get("path"),
+        revision=base.get("revision"),
         task_type="CAUSAL_LM",
         inference_mode=True,
     ).save_pretrained(folder)

@@ -6,7 +6,7 @@ memory than one shard.
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,12 @@ from transformers.utils import SAFE_WEIGHTS_INDEX_NAME
 
 from wavllm_cli import console
 from wavllm_cli.convert import layout
+from wavllm_cli.convert.finished import finished, key_of, leave_record
 from wavllm_cli.convert.sizes import Heads, read_config
 from wavllm_cli.convert.tokenizer import load_sentencepiece
 from wavllm_cli.convert.torch_file import read_torch_file
-from wavllm_cli.data.files import replacing, require_new, require_space
+from wavllm_cli.data.archive import archive_digest
+from wavllm_cli.data.files import digest, owned, replacing, require_space
 from wavllm_cli.data.origin import entry_of, locate
 from wavllm_cli.errors import UsageError, WavLLMError
 from wavllm_cli.model.backbones import backbone_tensors
@@ -32,6 +34,7 @@ from wavllm_cli.model.modeling_wavllm import is_backbone_tensor
 from wavllm_cli.model.processing_wavllm import LLAMA2, WavLLMProcessor
 
 SHARD = "2GB"
+MOST_SHARED = 2  # times the stored bytes that all tensors together may claim, where some share theirs
 # What the network does not use but the way back needs: the original names in their order, and the unused tensors.
 LEFTOVERS = "fairseq.safetensors"
 RELEASED_TEMPLATE = replace(LLAMA2, bos_after_speech=True)
@@ -70,7 +73,7 @@ def from_fairseq(
     full: bool = False,
     dtype: str | None = None,
 ) -> Converted:
-    """Write a model folder.
+    """Write a model folder; one that the same command has finished is left as it is.
 
     Args:
         tokenizer_file: the sentencepiece model of the LLM.
@@ -84,11 +87,36 @@ def from_fairseq(
         WavLLMError: a damaged file, a reference that differs from the checkpoint, or too small a disk.
     """
     started = time.perf_counter()
-    require_new(output)
+
+    def key() -> str:
+        inputs = {"checkpoint": archive_digest(checkpoint), "tokenizer": digest(tokenizer_file)}
+        return key_of("convert", inputs, {"heads": heads, "references": references, "full": full, "dtype": dtype})
+
+    with owned(output):
+        result = finished(output, key)
+        if result is None:
+            result = _convert(checkpoint, tokenizer_file, output, heads, references, full, dtype, key)
+        return Converted(**result | {"output": str(output), "seconds": time.perf_counter() - started})
+
+
+def _convert(
+    checkpoint: Path,
+    tokenizer_file: Path,
+    output: Path,
+    heads: Heads,
+    references: Mapping[str, str],
+    full: bool,
+    dtype: str | None,
+    key: Callable[[], str],
+) -> dict[str, Any]:
+    """The work of `from_fairseq`; what it reports but for the time."""
     tokenizer = load_sentencepiece(tokenizer_file)
     content = read_torch_file(checkpoint)
+    made_from = key()
     originals = _tensors_of(checkpoint, content)
     released = {layout.canonical_name(name): tensor for name, tensor in originals.items()}
+    if len(released) < len(originals):
+        raise UsageError(f"{checkpoint} is not a WavLLM checkpoint: it has a weight-normed tensor under two names.")
     shapes = {name: tuple(tensor.shape) for name, tensor in released.items()}
     config = read_config(shapes, heads)
     expected = layout.expected_shapes(config)
@@ -106,6 +134,12 @@ def from_fairseq(
     stored = {n: t for n, t in state.outline.items() if not is_backbone_tensor(n, config.backbones or ())}
     unused = {name: tensor for name, tensor in released.items() if name.startswith(layout.UNUSED)}
     require_space(output, sum(tensor.nbytes for tensor in [*stored.values(), *unused.values()]))
+    result = {
+        "tensors": len(stored),
+        "parameters": sum(tensor.numel() for tensor in stored.values()),
+        "unused": sorted(unused),
+        "references": {} if full else dict(references),
+    }
     with replacing(output) as draft:
         draft.mkdir()
         _write_tensors(draft, state, stored)
@@ -114,14 +148,8 @@ def from_fairseq(
         config.save_pretrained(draft)
         _released_generation(tokenizer).save_pretrained(draft)
         WavLLMProcessor.for_config(config, tokenizer, template=RELEASED_TEMPLATE).save_pretrained(draft)
-    return Converted(
-        output=str(output),
-        tensors=len(stored),
-        parameters=sum(tensor.numel() for tensor in stored.values()),
-        unused=sorted(unused),
-        references={} if full else dict(references),
-        seconds=time.perf_counter() - started,
-    )
+        leave_record(draft, made_from, result)
+    return result
 
 
 def _tensors_of(checkpoint: Path, content: Any) -> dict[str, Tensor]:
@@ -135,7 +163,36 @@ def _tensors_of(checkpoint: Path, content: Any) -> dict[str, Tensor]:
     strange = [name for name, value in names.items() if not (isinstance(name, str) and isinstance(value, Tensor))]
     if strange:
         raise UsageError(f"{checkpoint} is not a WavLLM checkpoint: {strange[0]} is not a tensor.")
+    _require_plain(checkpoint, names)
     return names
+
+
+def _require_plain(checkpoint: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Dense floating-point tensors, each of the size that the file holds for it: a view may claim any shape."""
+    problems = [
+        ("dense floating-point numbers", [n for n, t in tensors.items() if not (t.is_floating_point() and _dense(t))]),
+        ("of any size", [n for n, t in tensors.items() if not t.numel()]),
+        ("stored at their full size", [n for n, t in tensors.items() if _dense(t) and _stored_bytes(t) < t.nbytes]),
+    ]
+    found = [
+        f"{checkpoint} is not a WavLLM checkpoint: {len(names)} of its tensors are not {kind} "
+        f"({', '.join(layout.collapse(names)[:3])})."
+        for kind, names in problems
+        if names
+    ]
+    if found:
+        raise UsageError(*found)
+    storages = {tensor.untyped_storage().data_ptr(): _stored_bytes(tensor) for tensor in tensors.values()}
+    if sum(tensor.nbytes for tensor in tensors.values()) > MOST_SHARED * sum(storages.values()):
+        raise UsageError(f"{checkpoint} is not a WavLLM checkpoint: most of its tensors share their numbers.")
+
+
+def _dense(tensor: Tensor) -> bool:
+    return tensor.layout == torch.strided and not tensor.is_quantized
+
+
+def _stored_bytes(tensor: Tensor) -> int:
+    return tensor.untyped_storage().nbytes()
 
 
 def _fit_tokenizer(config: WavLLMConfig, tokenizer: PreTrainedTokenizerBase, file: Path) -> None:
@@ -206,16 +263,29 @@ def _require_equal(part: str, source: dict[str, Any], state: _ReleasedState) -> 
 
 
 def _write_tensors(folder: Path, state: _ReleasedState, outline: dict[str, Tensor]) -> None:
-    """model.safetensors, or shards with their index, as the hub's libraries read them."""
+    """model.safetensors, or shards with their index, as the hub's libraries read them.
+
+    Raises:
+        WavLLMError: a number is not finite, which would make every answer of the model empty.
+    """
     plan = split_torch_state_dict_into_shards(outline, max_shard_size=SHARD)
+    strange: dict[str, int] = {}
     with console.progress_bar() as bar:
         task = bar.add_task("writing tensors", total=len(outline), note="")
         for file, members in plan.filename_to_tensors.items():
             shard = {}
             for name in members:
                 shard[name] = state[name]
+                if not_finite := shard[name].numel() - int(shard[name].isfinite().sum()):
+                    strange[layout.original_name(name)] = not_finite
                 bar.advance(task)
             save_file(shard, folder / file, metadata={"format": "pt"})
+    if strange:
+        counts = ", ".join(f"{name} {count:,}" for name, count in list(strange.items())[:3])
+        raise WavLLMError(
+            f"{sum(strange.values()):,} numbers in {len(strange)} tensors are not finite"
+            f"{f' in {state.dtype}' if state.dtype else ''} ({counts}): no answer could come of them."
+        )
     if plan.is_sharded:
         index = {"metadata": plan.metadata, "weight_map": plan.tensor_to_filename}
         (folder / SAFE_WEIGHTS_INDEX_NAME).write_text(json.dumps(index, indent=2), encoding="utf-8")

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor
 
+from wavllm_cli.errors import UsageError, reason
 from wavllm_cli.model.configuration_wavllm import WavLLMConfig
 from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration
 from wavllm_cli.model.prompt_lora import half_split, interleave
@@ -88,9 +89,16 @@ def to_original(name: str, tensor: Tensor, heads: int) -> Tensor:
 
 
 def expected_shapes(config: WavLLMConfig) -> Shapes:
-    """Every tensor of a model of this configuration, by our names."""
-    with torch.device("meta"):
-        model = WavLLMForConditionalGeneration(config)
+    """Every tensor of a model of this configuration, by our names.
+
+    Raises:
+        UsageError: there can be no such model.
+    """
+    try:
+        with torch.device("meta"):
+            model = WavLLMForConditionalGeneration(config)
+    except (RuntimeError, ValueError, ZeroDivisionError, OverflowError) as error:
+        raise UsageError(f"The checkpoint's tensors have impossible sizes: {reason(error)}") from error
     return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
 
 

@@ -1,5 +1,6 @@
 """The configuration of a released checkpoint, read off the shapes of its tensors."""
 
+import re
 from dataclasses import dataclass
 
 from transformers import LlamaConfig, PreTrainedConfig, WavLMConfig, WhisperConfig
@@ -34,9 +35,18 @@ class Sizes:
         return (shape[dim] if dim < len(shape) else 0) or published
 
     def layers(self, prefix: str, published: int) -> int:
-        """Highest number after the prefix, plus one."""
-        numbers = (name.removeprefix(prefix).split(".")[0] for name in self.shapes if name.startswith(prefix))
-        return max((int(n) + 1 for n in numbers if n.isdigit()), default=published)
+        """Highest number after the prefix, plus one.
+
+        Raises:
+            UsageError: there are fewer tensors than layers.
+        """
+        numbers = [name.removeprefix(prefix).split(".")[0] for name in self.shapes if name.startswith(prefix)]
+        layers = max((int(n) + 1 for n in numbers if re.fullmatch(r"[0-9]{1,9}", n)), default=published)
+        if numbers and layers > len(numbers):
+            raise UsageError(
+                f"The checkpoint names a tensor {prefix}{layers - 1}.…, but has {len(numbers)} tensors of such layers."
+            )
+        return layers
 
 
 def read_config(shapes: Shapes, heads: Heads) -> WavLLMConfig:

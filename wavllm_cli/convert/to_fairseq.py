@@ -15,9 +15,10 @@ from wavllm_cli import console
 from wavllm_cli.convert import layout
 from wavllm_cli.convert.from_fairseq import LEFTOVERS, Converted
 from wavllm_cli.convert.sizes import RMS_NORM_EPS, ROPE_THETA
-from wavllm_cli.data.files import replacing, require_new, require_space
+from wavllm_cli.convert.torch_file import read_torch_file
+from wavllm_cli.data.files import owned, replacing, require_new, require_space
 from wavllm_cli.data.origin import locate, refuse_code
-from wavllm_cli.errors import UsageError
+from wavllm_cli.errors import UsageError, WavLLMError
 from wavllm_cli.model.configuration_wavllm import WavLLMConfig
 from wavllm_cli.model.load import check_source, explaining
 from wavllm_cli.model.modeling_wavllm import read_checkpoint
@@ -29,12 +30,15 @@ ORIGINAL_OPTIONS = {"model": {"_name": "speechllm_model"}, "task": {"_name": "sp
 def to_fairseq(source: Path, output: Path) -> Converted:
     """Write a model folder as the released code reads it; what came from a released checkpoint comes back bit by bit.
 
+    A file that holds just that already is left as it is.
+
     Raises:
         UsageError: a model that the released network cannot express, or an output that exists.
         WavLLMError: a damaged model, or too small a disk.
     """
     started = time.perf_counter()
-    require_new(output)
+    if not output.is_file():
+        require_new(output)
     check_source(str(source))
     with explaining(str(source)):
         refuse_code(locate(str(source)))
@@ -48,9 +52,15 @@ def to_fairseq(source: Path, output: Path) -> Converted:
     for name in console.track(names, "restoring names"):
         own = state.get(layout.canonical_name(name))
         tensors[name] = unused[name] if own is None else layout.to_original(own, ours[own], heads)
-    require_space(output, sum(tensor.nbytes for tensor in tensors.values()))
-    with replacing(output) as draft:
-        torch.save({"model": tensors, "cfg": options, "args": None}, draft)
+    content = {"model": tensors, "cfg": options, "args": None}
+    with owned(output):
+        if output.is_file() and _holds(output, content):
+            console.info(f"{output} is complete already")
+        else:
+            require_new(output)
+            require_space(output, sum(tensor.nbytes for tensor in tensors.values()))
+            with replacing(output) as draft:
+                torch.save(content, draft)
     return Converted(
         output=str(output),
         tensors=len(tensors),
@@ -58,6 +68,21 @@ def to_fairseq(source: Path, output: Path) -> Converted:
         unused=sorted(unused),
         references={},
         seconds=time.perf_counter() - started,
+    )
+
+
+def _holds(output: Path, content: Mapping[str, Any]) -> bool:
+    """Whether a file is what the same command would write."""
+    try:
+        there = read_torch_file(output)
+    except WavLLMError:
+        return False
+    if not isinstance(there, dict) or there.get("cfg") != content["cfg"] or not isinstance(there.get("model"), dict):
+        return False
+    tensors = there["model"]
+    return list(tensors) == list(content["model"]) and all(
+        isinstance(tensors[name], Tensor) and tensors[name].dtype == own.dtype and torch.equal(tensors[name], own)
+        for name, own in content["model"].items()
     )
 
 

@@ -2,11 +2,13 @@
 a packed or a damaged entry would become wrong numbers without a word.
 """
 
+import hashlib
 import zipfile
 import zlib
 from pathlib import Path
 
 from wavllm_cli import console
+from wavllm_cli.data.files import digest
 from wavllm_cli.errors import WavLLMError
 
 BLOCK = 1 << 20  # bytes
@@ -35,6 +37,16 @@ def check_archive(path: Path) -> bool:
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, ValueError) as error:
         raise WavLLMError(f"{path} is damaged ({error}): copy or download it again.") from error
     return not packed
+
+
+def archive_digest(path: Path) -> str:
+    """SHA-256 of an archive's content by the checksums of its entries; of the whole file where it has none."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            entries = [(entry.filename, entry.file_size, entry.CRC) for entry in archive.infolist()]
+        if any(crc for _, _, crc in entries):
+            return hashlib.sha256(repr(entries).encode()).hexdigest()
+    return digest(path)
 
 
 def _require_memory(path: Path, needed: int) -> None:
