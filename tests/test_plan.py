@@ -74,6 +74,10 @@ def test_the_tiny_recipe_has_no_problems_and_its_costs(check):
         ("stages.0.mixture=[{manifest: no.txt, weight: 1}]", "no.txt is not a manifest"),
         ("stages.0.mixture=[{manifest: broken.jsonl, weight: 1}]", 'line 2: key "id" is missing'),
         ("stages.0.validation={manifest: mute.jsonl, every: 9}", "that stage 1 can use: 2 no target."),
+        (
+            "stages.0.trainable=[adapters, layer_weights]",
+            "names only what hears (adapters, layer_weights)",
+        ),
         ("stages.0.max_audio_seconds=1", None),
     ],
 )

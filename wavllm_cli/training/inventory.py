@@ -17,12 +17,14 @@ class Stock:
     Attributes:
         hours: of those whose duration the manifest says.
         unmeasured: clips whose duration only their file tells.
+        text: rows without audio.
         left_out: why rows cannot be used, how many, and the id of the first.
     """
 
     utterances: int
     hours: float
     unmeasured: int
+    text: int
     left_out: dict[str, tuple[int, str]]
 
 
@@ -110,6 +112,7 @@ def _stock(clips: Sequence[Clip], unreadable: Sequence[str | None], longest: flo
         utterances=len(used),
         hours=sum(clip.row.duration or 0 for clip in used if clip.path) / 3600,
         unmeasured=sum(clip.path is not None and clip.row.duration is None for clip in used),
+        text=sum(clip.path is None for clip in used),
         left_out=left_out,
     )
 

@@ -4,7 +4,7 @@
 by one of them alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ BYTES = {"fp32": 4, "bf16": 2}
 TRAINED_BYTES = 16  # float32 weight, gradient and Adam's two moments
 GIB = 2**30
 MOST_GIB = 2**15  # 32 TiB: the largest machines that are sold; a GPU has a hundredth of it
+HEARING = {"semantic_encoder", "acoustic_encoder", "layer_weights", "adapters"}  # rows without audio pass by them
 STATES = 3  # training states on the disk at once: two that are kept and one that is being written
 
 
@@ -105,6 +106,7 @@ def check(recipe: Recipe, output: Path, only: int | None = None, network: bool =
         problems += error.args
     inventory = take_inventory(recipe, numbers)
     problems += inventory.problems
+    problems += [sentence for number in numbers for sentence in _unheard(recipe, number, inventory)]
     stages = [_stage_plan(number, recipe, counts[number - 1], inventory) for number in numbers if counts]
     _compare_memory(stages, problems, problems if only else warnings)
     if not problems:
@@ -163,6 +165,19 @@ def _too_long(recipe: Recipe, config: WavLLMConfig) -> list[str]:
                 f"are {tokens:,} speech tokens, but the language model has {positions:,} positions."
             )
     return sentences
+
+
+def _unheard(recipe: Recipe, number: int, inventory: Inventory) -> Iterator[str]:
+    """Manifests with rows that nothing which a stage trains can learn from: a batch of them has no gradient."""
+    stage = recipe.stages[number - 1]
+    for path in map(recipe.manifest, stage.manifests):
+        stock = inventory.stocks.get((number, path))
+        if stock and stock.text and set(stage.trainable) <= HEARING:
+            key = recipe.key("stages", number - 1, "trainable")
+            yield (
+                f"{key} names only what hears ({', '.join(stage.trainable)}), "
+                f"which learns nothing from the {stock.text:,} rows of {path} that have no audio: leave them out."
+            )
 
 
 def _stage_plan(number: int, recipe: Recipe, counts: dict[str, int], inventory: Inventory) -> StagePlan:
