@@ -1,6 +1,8 @@
+import ast
 import io
 import json
 import math
+from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
@@ -162,3 +164,16 @@ def test_merged_columns_do_not_repeat_what_stands_above(lines):
         ["", "cer", "2"],
         ["st", "cer", "2"],
     ]
+
+
+def test_everything_is_printed_here():
+    """What is printed elsewhere could steer the terminal."""
+    package = Path(console.__file__).parent
+    for path in package.rglob("*.py"):
+        calls = [node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+        names = {call.id for call in calls if isinstance(call, ast.Name)}
+        names |= {call.attr for call in calls if isinstance(call, ast.Attribute)} - {"print"}
+        found = names & {"print", "echo", "secho", "Console"}
+        assert found <= {"console.py": {"print"}, "help.py": {"Console"}, "app.py": {"echo"}}.get(path.name, set()), (
+            path
+        )

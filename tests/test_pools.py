@@ -265,3 +265,14 @@ def test_the_command_attaches_the_users_pools_and_says_which_it_does_not_use(tmp
 
 def test_every_shipped_pool_is_used():
     assert {path.stem for path in WORDINGS.iterdir()} == {*ATTACH_TASKS, *KINDS}
+
+
+def test_a_line_of_a_pool_that_is_ambiguous_or_bottomless_is_named(tmp_path):
+    pool = tmp_path / "p.jsonl"
+    for line, said in (
+        ('{"task": "asr", "text": "a", "text": "b"}', r'p\.jsonl, line 1: key "text" occurs twice in an object'),
+        ("[" * 3000, r"p\.jsonl, line 1: nested more than 200 levels deep"),
+    ):
+        pool.write_text(line + "\n")
+        with pytest.raises(UsageError, match=said):
+            read_pools([str(pool)])

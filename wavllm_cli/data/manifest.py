@@ -280,6 +280,8 @@ def problems_in(error: ValidationError) -> list[str]:
     problems = []
     for e in error.errors():
         key, message = ".".join(map(str, e["loc"])), e["msg"]
+        if e["type"] == "model_type":
+            message = "Input should be an object"
         if e["type"] == "missing":
             problems.append(f'key "{key}" is missing')
         elif e["type"] == "json_invalid":

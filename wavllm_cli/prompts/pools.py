@@ -9,6 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
+from wavllm_cli import strict_json
 from wavllm_cli.data.files import write_text
 from wavllm_cli.data.manifest import Task, Utterance, problems_in
 from wavllm_cli.errors import UsageError, reason
@@ -112,12 +113,14 @@ def read_pools(sources: Iterable[str]) -> dict[str, tuple[str, ...]]:
         for number, line in _lines(Path(name)):
             try:
                 if name.endswith(".jsonl"):
-                    wording = Wording.model_validate_json(line)
+                    wording = Wording.model_validate(strict_json.loads(line))
                 else:
                     role, _, text = line.partition(": ") if task in ("ii", "cot") else (None, "", line)
                     wording = Wording.model_validate({"task": task, "text": text, "role": role})
             except ValidationError as error:
                 raise UsageError(f"{name}, line {number}: {problems_in(error)[0]}.") from error
+            except ValueError as error:
+                raise UsageError(f"{name}, line {number}: {error}.") from error
             pools.setdefault(wording.task, {})[wording.line()] = None
     return {task: tuple(wordings) for task, wordings in pools.items()}
 

@@ -1,6 +1,7 @@
 """What `wavllm score` does: answers in; a table, scores.json, Markdown, an HTML page and perhaps LaTeX out."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -9,7 +10,7 @@ from urllib.parse import quote as percent_encoded
 from wavllm_cli import console, strict_json
 from wavllm_cli.chat.report import Estimate, Waiting
 from wavllm_cli.chat.settings import Settings
-from wavllm_cli.data.files import require_output, write_text
+from wavllm_cli.data.files import owned, require_output, write_text
 from wavllm_cli.data.manifest import Hypothesis, Task
 from wavllm_cli.errors import UsageError
 from wavllm_cli.scoring import ifr, judge, latex_table, markdown_report, terminal
@@ -107,7 +108,9 @@ def score(
     output = output or (first.path or STDIN).with_name("scores.json")
     _require_sound_names(output, latex, [*(system.path for system in systems), reference])
     groups = {system.name: measure(_asked_alike(system, first), options) for system in systems}
-    judgings = _judge(groups, judges, output)
+    asks = any(not settings.dry_run for settings in judges)
+    with owned(output) if asks else nullcontext():  # else two processes might pay for the same verdicts
+        judgings = _judge(groups, judges, output)
     if isinstance(judgings, Unjudged):
         return judgings
     said = _said(groups, judgings)
