@@ -2,7 +2,6 @@ import json
 import random
 import re
 from collections import Counter
-from typing import get_args
 
 import pytest
 from chat_server import ChatServer, Slow, Status, canonical
@@ -11,10 +10,10 @@ from wavllm_cli.chat.session import Chat
 from wavllm_cli.chat.settings import Settings
 from wavllm_cli.data.manifest import Utterance
 from wavllm_cli.errors import UsageError
-from wavllm_cli.prompts import paraphrases
-from wavllm_cli.prompts.paraphrases import ROLES, TASKS, generate
+from wavllm_cli.prompts.paraphrases import generate
 from wavllm_cli.prompts.pools import ATTACH_TASKS, attach, load_pool, load_roles, read_pools, split_pool, write_pool
-from wavllm_cli.prompts.wording_checks import NEAR_DUPLICATE, SEPARATOR, TURNED, find_fault
+from wavllm_cli.prompts.task_check import REJECTIONS, ROLES, TASKS
+from wavllm_cli.prompts.wording_checks import NEAR_DUPLICATE, SEPARATOR, find_fault
 
 # What every wording of a task or role begins or ends with; the rest is made up.
 CORES = {
@@ -25,12 +24,16 @@ CORES = {
     "sqa": "Mark the letter {} {{prompt}}",
     "sqqa": "Answer the {} that is asked",
     "sft": "{{prompt}} Thanks {}",
+    "ii first": "first of {}",
+    "ii next": "next of {}",
+    "ii last": "finally {}",
     "ii text": "ignore the audio {}",
+    "cot first": "start {}",
     "cot given": "with the audio {}",
     "cot text": "from the text {}",
     "cot translate": "translate the {} into {{language}}",
     "cot summarise": "give the {} in at most {{words}} words",
-    "cot translate-summary": "translate the summary {} into {{language}}",
+    "cot translate-summary": "put the summary {} into {{language}}",
 }
 
 
@@ -66,11 +69,16 @@ def write(body):
 
 
 def label(body):
-    """What the cores say."""
-    tasks = {task: re.compile(re.sub(r"\\{.*?\\}", ".*", re.escape(CORES[task].format("{}")))) for task in TASKS}
+    """What the cores say, among the tasks or the roles that the request tells of."""
+    told = [name for name, what in (TASKS | ROLES).items() if what in body["messages"][0]["content"]]
+    cores = {
+        name.split(" ", 1)[-1]: re.compile(re.sub(r"\\{.*?\\}", ".*", re.escape(CORES[name].format("{}"))))
+        for name in told
+    }
     instructions = material(body)["instructions"]
-    found = [next((task for task, core in tasks.items() if core.match(i["text"])), "other") for i in instructions]
-    return {"labels": [{"number": i["number"], "task": task} for i, task in zip(instructions, found, strict=True)]}
+    found = [next((name for name, core in cores.items() if core.match(i["text"])), "other") for i in instructions]
+    found = [name.split(" ")[-1] for name in found]
+    return {"labels": [{"number": i["number"], "task": name} for i, name in zip(instructions, found, strict=True)]}
 
 
 def good(body):
@@ -101,9 +109,9 @@ def test_a_full_pool(task, ask, server, tmp_path, capsys):
     wordings, chat = ask(task, 100)
     assert len({w.line() for w in wordings}) == len(wordings) == 100
     assert {w.task for w in wordings} == {task}
-    assert [w for w in wordings if find_fault(w.text, task, "en", w.role)] == []
+    assert [w for w in wordings if find_fault(w.text, task, w.role)] == []
     assert not capsys.readouterr().err and not chat.set_aside
-    assert any(is_check(body) for body in server.requests) is (task in TASKS)
+    assert any(is_check(body) for body in server.requests)
 
     path = tmp_path / "pool.jsonl"
     write_pool(path, wordings)
@@ -125,7 +133,8 @@ def test_connectives_are_divided_over_the_roles(kind, counts, ask, server):
     for role in load_roles(kind):
         seen = [w for w in split_pool(wordings, "seen") if w.role == role]
         assert 0.6 < len(seen) / (sum(counts) / len(counts)) < 1
-    assert {purpose_of(body) for body in server.requests} == {f"{kind} {role}" for role in load_roles(kind)}
+    written = [body for body in server.requests if not is_check(body)]
+    assert {purpose_of(body) for body in written} == {f"{kind} {role}" for role in load_roles(kind)}
 
 
 def test_languages_share_evenly(ask, server):
@@ -231,11 +240,24 @@ def test_labels_must_fit_their_list(ask, server):
     assert chat.set_aside[0].reason == "Each number of the list has to be given once, in order"
 
 
-def test_a_turned_question_is_rejected_before_the_model_sees_it(ask, server):
-    server.answer = spoil(lambda wording: wording.replace("it the same speaker", "there a different speaker"))
-    wordings, chat = ask("sv", 20)
-    assert len(wordings) == 20 and {item.reason for item in chat.set_aside} == {TURNED}
-    assert not any("different" in body["messages"][1]["content"] for body in server.requests if is_check(body))
+def test_labels_must_be_names_that_were_told(ask, server):
+    server.answer = lambda body: json.loads(json.dumps(good(body)).replace('"asr"', '"dictation"'))
+    wordings, chat = ask("asr", 10)
+    assert wordings == [] and chat.set_aside[0].reason.startswith("There is no 'dictation': the names are asr, st, sv,")
+
+
+@pytest.mark.parametrize("name", REJECTIONS)
+def test_what_the_model_says_against_a_wording_is_its_reason(name, ask, server):
+    server.answer = lambda body: json.loads(json.dumps(good(body)).replace('"sv"', f'"{name}"'))
+    wordings, chat = ask("sv", 10)
+    assert wordings == [] and {item.reason for item in chat.set_aside} == {REJECTIONS[name]}
+
+
+def test_connectives_for_another_place_are_rejected(ask, server):
+    server.answer = lambda body: json.loads(json.dumps(good(body)).replace("next of", "finally"))
+    wordings, chat = ask("ii", 12)
+    assert Counter(w.role for w in wordings) == {"first": 3, "last": 3, "text": 3}
+    assert {item.reason for item in chat.set_aside} >= {REJECTIONS["other"]}
 
 
 def test_the_result_does_not_depend_on_the_order_of_arrival(ask, server):
@@ -299,7 +321,7 @@ def test_a_dry_run_estimates_the_first_round(ask, server, capsys):
     assert len(server.requests) == 13 + 6
 
     _, chat = ask("ii", 100, dry_run=True)
-    assert {name: stage.requests for name, stage in chat.stages.items()} == {"wordings": 4 * 4}
+    assert {name: stage.requests for name, stage in chat.stages.items()} == {"wordings": 4 * 4, "task check": 7}
 
 
 @pytest.mark.parametrize(
@@ -316,6 +338,6 @@ def test_what_cannot_be_asked_for(task, n, languages, message, ask):
         ask(task, n, languages)
 
 
-def test_the_check_knows_every_task():
-    assert set(get_args(paraphrases.TaskName)) == {*TASKS, "other"} and set(TASKS) == set(ATTACH_TASKS)
+def test_the_check_knows_every_task_and_role():
+    assert set(TASKS) == set(ATTACH_TASKS)
     assert set(ROLES) == {f"{kind} {role}" for kind in ("ii", "cot") for role in load_roles(kind)}

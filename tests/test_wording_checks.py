@@ -1,5 +1,4 @@
 import random
-import re
 import time
 
 import pytest
@@ -19,110 +18,38 @@ BAD = [
     ("asr", "Transcribe the speech in {language}.", checks.SLOT),
     ("asr", "Transcribe [audio file].", checks.SLOT),
     ("asr", "Transcribe {the audio.", checks.SLOT),
-    ("asr", "Transcribe the audio and return JSON.", checks.FORMAT),
-    ("asr", "Write the words as a bulleted list.", checks.FORMAT),
-    ("asr", "Give a transcript with timestamps.", checks.FORMAT),
-    ("asr", "Give a transcript with a time stamp for each word.", checks.FORMAT),
-    ("asr", "Transcribe everything IN UPPER CASE.", checks.FORMAT),
-    ("asr", "Transcribe the recording with speaker labels.", checks.FORMAT),
-    ("asr", "Write out the speech with correct punctuation.", checks.FORMAT),
-    ("asr", "Write the words under headings in Markdown.", checks.FORMAT),
-    ("asr", "Transcribe the speech and write numbers as digits.", checks.FORMAT),
-    ("asr", "Write down what is said and translate it.", checks.FOREIGN),
-    ("asr", "Summarise what is said in the recording.", checks.FOREIGN),
-    ("asr", "Write the words and name the emotion.", checks.FOREIGN),
-    ("asr", "Write down how many people speak.", checks.FOREIGN),
-    ("asr", "Write the answer to the question that you hear.", checks.FOREIGN),
-    ("asr", "Describe this recording for me.", checks.LACKING),
-    ("asr", "Bitte schreibe auf, was du hörst.", checks.LACKING),
     ("st", "Translate the audio.", checks.SLOT),
     ("st", "Translate the {language} audio into {language}.", checks.SLOT),
     ("st", "Translate the audio into {target}.", checks.SLOT),
     ("st", "Translate the German audio into {language}.", checks.NAMES_LANGUAGE),
     ("st", "say this in {language}, not in english", checks.NAMES_LANGUAGE),
-    ("st", "Give a transcript and a {language} translation.", checks.FOREIGN),
-    ("st", "Summarise the speech in {language}.", checks.FOREIGN),
-    ("st", "Translate into {language} and explain idioms with footnotes.", checks.FORMAT),
-    ("sv", "Are there two speakers in this clip?", checks.TURNED),
-    ("sv", "Are the voices different?", checks.TURNED),
-    ("sv", "Do you hear more than one person?", checks.TURNED),
-    ("sv", "Does the speaker change at some point?", checks.TURNED),
-    ("sv", "Is anyone else talking in this clip?", checks.TURNED),
-    ("sv", "Is it one speaker or are there several people?", checks.TURNED),
-    ("sv", "Same person or two different people?", checks.TURNED),
-    ("sv", "Say yes for two speakers and no for one.", checks.TURNED),
-    ("sv", "Reply yes if more than one person speaks.", checks.TURNED),
-    ("sv", "Answer no if the same person speaks throughout, yes otherwise.", checks.TURNED),
-    ("sv", "Is it the same speaker? Explain how you know.", checks.FORMAT),
-    ("sv", "Is the gender of the voice the same throughout?", checks.FOREIGN),
-    ("sv", "Is the mood of the voice the same throughout?", checks.FOREIGN),
-    ("sv", "Is this a dialogue?", checks.LACKING),
-    ("er", "Which emotion is it, with a confidence score?", checks.FORMAT),
-    ("er", "Name the emotion and justify your choice.", checks.FORMAT),
-    ("er", "Transcribe the speech and name the emotion.", checks.FOREIGN),
-    ("er", "Is the speaker male or female?", checks.FOREIGN),
-    ("er", "What is this person saying?", checks.LACKING),
-    ("sqqa", "Transcribe the question that is asked.", checks.FOREIGN),
-    ("sqqa", "Repeat the question word for word.", checks.FOREIGN),
-    ("sqqa", "Answer the question in a table, as a table.", checks.FORMAT),
-    ("sqqa", "Look out of the window.", checks.LACKING),
+    ("st", "Übersetze das deutsche Audio: {language}", checks.NAMES_LANGUAGE),
+    ("st", "Übersetze das.", checks.SLOT),
+    ("asr", "请把录音写成文字" * 51, checks.TOO_LONG),
     ("sqa", "Pick the right letter.", checks.SLOT),
     ("sqa", "{prompt} {prompt}", checks.SLOT),
     ("sqa", "{prompt} Answer with the letter.", checks.SLOT_NOT_LAST),
-    ("sqa", "Pick a letter and explain your choice. {prompt}", checks.FORMAT),
-    ("sqa", "Translate the talk before you choose. {prompt}", checks.FOREIGN),
     ("sft", "Carry this out: {language}", checks.SLOT),
-    ("sft", "Listen to the recording and do this: {prompt}", checks.FOREIGN),
-    ("sft", "Do this and answer in bullet points: {prompt}", checks.FORMAT),
     ("ii first", "Shall we begin?", checks.QUESTION),
-    ("ii first", "Finally", checks.FOREIGN),
     ("ii first", "Before we come to all of the other things that I would like you to do", checks.TOO_LONG),
-    ("ii next", "At the start", checks.FOREIGN),
-    ("ii last", "Next", checks.FOREIGN),
-    ("ii text", "using the audio", checks.LACKING),
-    ("ii text", "without delay", checks.LACKING),
-    ("cot first", "After that", checks.FOREIGN),
-    ("cot given", "With that in hand", checks.LACKING),
     ("cot translate", "translate this text", checks.SLOT),
     ("cot translate", "translate this German text into {language}", checks.NAMES_LANGUAGE),
-    ("cot translate", "translate the summary into {language}", checks.FOREIGN),
-    ("cot summarise", "summarise it in {words} words", checks.LACKING),
-    ("cot translate-summary", "translate the text into {language}", checks.LACKING),
 ]
 
 GOOD = [
     ("asr", "Transcribe this without punctuation, capital letters or time stamps."),
-    ("asr", "Write the words, don’t translate or summarise them."),
-    ("asr", "Type what is said, punctuation-free."),
-    ("asr", "Run ASR on this, digits spelled out."),
     ("st", "Don't transcribe: give the {language} translation alone."),
-    ("sv", "Do the two voices belong to the same speaker?"),
-    ("sv", "Are the two voices identical?"),
-    ("sv", "Confirm that no other speakers are present."),
-    ("sv", "Reply yes for one speaker and no for several speakers."),
-    ("sv", "Is there only one speaker, with no other voice?"),
-    ("sv", "Is the same speaker heard in different parts of the clip?"),
-    ("sv", "Answer no if the speaker is not the same."),
-    ("sv", "Determine whether the speaker is unchanged."),
-    ("sv", "You are a diarization engine: say yes if exactly one speaker cluster is found and no otherwise."),
-    ("sv", "Operate as a speaker-change detector and answer yes if you detect no change of speaker."),
-    ("er", "As an analyst, label the speaker's mood."),
-    ("sqqa", "Answer, but do not repeat or transcribe the question."),
     ("sqa", "Mark one option, no explanation: {prompt}"),
     ("sft", "Ignore the audio. {prompt}"),
     ("ii next", "Once you've finished that"),
-    ("ii text", "putting the sound to one side"),
-    ("ii text", "never mind what you hear"),
-    ("ii text", "don't bother with the recording here"),
-    ("ii text", "put the audio out of your mind"),
-    ("sqa", "Audio reasoning agent, choose: {prompt}"),
     ("cot summarise", "using {words} words max, sum it up"),
+    ("asr", "Übersetze nichts, schreibe nur mit."),
 ]
 
 
-def fault(purpose: str, text: str, language: str = "en") -> str | None:
+def fault(purpose: str, text: str) -> str | None:
     task, _, role = purpose.partition(" ")
-    return find_fault(text, task, language, role or None)
+    return find_fault(text, task, role or None)
 
 
 @pytest.mark.parametrize("task", ATTACH_TASKS)
@@ -148,14 +75,7 @@ def test_good_wordings(purpose, text):
 
 def test_every_reason_is_met():
     reasons = {value for name, value in vars(checks).items() if name.isupper() and isinstance(value, str)}
-    patterns = {value for value in reasons if re.search(r"[|\\]", value)}
-    assert reasons - patterns - {checks.NEAR_DUPLICATE} == {reason for *_, reason in BAD}
-
-
-def test_other_languages_are_checked_by_form_alone():
-    assert fault("asr", "Übersetze nichts, schreibe nur mit.", "de") is None
-    assert fault("st", "Übersetze das.", "de") == checks.SLOT
-    assert fault("asr", "请把录音写成文字" * 51, "zh") == checks.TOO_LONG
+    assert reasons - {checks.NEAR_DUPLICATE} == {reason for *_, reason in BAD}
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """New wordings of a task's instruction, written by a chat model.
 
-Rounds: ask for as many wordings as are missing and some more, reject by rules what is out of form, off the task or
-known, and let the model itself say which task each of the rest asks for. What is rejected is asked for again.
+Rounds: ask for as many wordings as are missing and some more, reject by rules what is out of form, holds wrong slots or
+is known, and let the model itself say what each of the rest asks for. What is rejected is asked for again.
 """
 
 from collections import Counter
@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from itertools import product
 from math import ceil
 from random import Random
-from typing import Literal, get_args
 
 from wavllm_cli import console
 from wavllm_cli.chat.request import Answer, Request
 from wavllm_cli.chat.session import Chat
 from wavllm_cli.errors import UsageError
 from wavllm_cli.prompts.pools import SLOTS, Wording, load_pool, load_roles
+from wavllm_cli.prompts.task_check import CHECK, ROLES, SHOWN_CHARACTERS, TASKS, check_requests, confirm
 from wavllm_cli.prompts.wording_checks import NEAR_DUPLICATE, Known, find_fault, tidy
 from wavllm_cli.text.languages import LANGUAGES
 
@@ -25,11 +25,7 @@ PER_REQUEST = 10  # wordings
 FIRST_SURPLUS, LATER_SURPLUS = 1.3, 1.5  # asked for, over what is missing: some will be rejected
 SHIPPED_SHOWN, ACCEPTED_SHOWN = 5, 20  # to a request, as what it must not repeat
 CONSTRAINED = 5  # every fifth request asks for wordings with a constraint
-PER_CHECK = 25  # wordings
-SHOWN_CHARACTERS = 60  # of a rejected wording
 MAX_TOKENS = 1500  # ten wordings of 60 words, also where a word is several tokens
-MAX_CHECK_TOKENS = 800
-OTHER_TASK = "asks for another task"
 
 LENGTHS = ("a few words", "one sentence", "two or three sentences")
 FORMS = ("imperative", "question", "statement of a need", "gives the listener a role (as an expert, as a machine, …)")
@@ -46,15 +42,6 @@ CONSTRAINTS: Mapping[str, Sequence[str]] = {
     "sqa": ("the letter alone",),
 }
 
-TASKS = {
-    "asr": "write down the words that are spoken in the audio, in the language in which they are spoken",
-    "st": "translate what is spoken in the audio into a target language, whose name will stand for {language}",
-    "sv": "say yes if only one person speaks in the whole audio, the same speaker throughout, and otherwise no",
-    "er": "name the emotion that the speaker's voice expresses",
-    "sqa": "choose among lettered answers to a written question about the audio, which will stand for {prompt}",
-    "sqqa": "answer the question, or fulfil the request, that is spoken in the audio",
-    "sft": "do what a written text says that has nothing to do with any audio, and will stand for {prompt}",
-}
 DEMANDS = {
     "st": "Each wording holds {language} exactly once and names no language itself.",
     "sv": "Where a wording is a question, yes must mean that there is only one speaker: never ask whether there are "
@@ -66,19 +53,6 @@ DEMANDS = {
     "sft": "Each wording is a frame around the text: it holds {prompt} exactly once. It mentions no audio unless to "
     "say that it does not matter.",
 }
-ROLES = {
-    "ii first": "a connective that introduces the first of several instructions, such as 'First'",
-    "ii next": "a connective that introduces a further instruction, neither the first nor the last, such as 'Next'",
-    "ii last": "a connective that introduces the last of several instructions, such as 'Finally'",
-    "ii text": "a clause before an instruction that says to ignore the audio for it",
-    "cot first": "a connective that introduces the first step of a chain of steps, such as 'First'",
-    "cot given": "a connective that introduces a next step, which is to use the audio and the text written so far",
-    "cot text": "a connective that introduces a next step, which is to use the text written so far and not the audio",
-    "cot translate": "an imperative clause: translate the text written so far into {language}",
-    "cot summarise": "an imperative clause: summarise the text written so far in at most {words} words",
-    "cot translate-summary": "an imperative clause: translate the summary written so far into {language}",
-}
-
 WRITE = """\
 You write instructions for a model that listens to audio, so that it learns to understand the many ways in which \
 people ask for the same thing. Write {count} wordings of {what}. Make them as different from each other as you can.
@@ -90,29 +64,11 @@ Each wording is one line, without numbering, quotation marks around it or semico
 for JSON, XML, Markdown, lists, headings, time stamps, upper case or speaker labels. The material lists wordings that \
 exist already: do not repeat them, translate them or change a word or two in them."""
 
-CLASSIFY = """\
-The material is a numbered list of instructions to a model that listens to audio, in any language. Say for each which \
-task it asks for:
-{tasks}
-other: none of these, more than one of these, or not to be told
-Judge what the instruction asks for, however it is worded. Give each number once, in order."""
-
-TaskName = Literal["asr", "st", "sv", "er", "sqa", "sqqa", "sft", "other"]
-
 Cell = tuple[str | None, str]  # role, language
 
 
 class Wordings(Answer):
     wordings: list[str]
-
-
-class Label(Answer):
-    number: int
-    task: TaskName
-
-
-class Labels(Answer):
-    labels: list[Label]
 
 
 @dataclass(frozen=True)
@@ -149,12 +105,11 @@ def generate(task: str, n: int, chat: Chat, languages: Sequence[str] = ("en",), 
         plans = list(_plan(task, missing, accepted, number, seed))
         answers = chat.ask([plan.request for plan in plans], stage="wordings")
         if chat.settings.dry_run:
-            if task in TASKS:
-                texts = [text for answer in answers if answer for text in answer.wordings]
-                chat.ask(_check_requests(texts), stage="task check")
+            texts = [text for answer in answers if answer for text in answer.wordings]
+            chat.ask(check_requests(task, texts), stage=CHECK)
             return []
         fresh = _screen(task, zip(plans, answers, strict=True), known, chat)
-        confirmed = _confirm(task, fresh, chat) if task in TASKS else fresh
+        confirmed = confirm(task, fresh, chat)
         for wording in confirmed:
             accepted[wording.role, wording.language].append(wording)
         # The next round depends on all answers of this one: without them it would be paid in vain.
@@ -244,7 +199,7 @@ def _screen(
         role, language = plan.cell
         for written in answer.wordings if answer else ():
             text = tidy(written, role)
-            fault = find_fault(text, task, language, role) or (NEAR_DUPLICATE if known[role].has_like(text) else None)
+            fault = find_fault(text, task, role) or (NEAR_DUPLICATE if known[role].has_like(text) else None)
             if fault:
                 chat.reject(text[:SHOWN_CHARACTERS], "wordings", fault)
                 continue
@@ -252,44 +207,6 @@ def _screen(
             fields = {"task": task, "text": text, "language": language, "role": role, "style": plan.style}
             kept.append(Wording.model_validate(fields))
     return kept
-
-
-# --- checking ---
-
-
-def _confirm(task: str, wordings: Sequence[Wording], chat: Chat) -> list[Wording]:
-    """The wordings that the model, not knowing which task they are for, takes to ask for this one."""
-    answers = chat.ask(_check_requests([wording.text for wording in wordings]), stage="task check")
-    labels: list[str | None] = []
-    for start, answer in zip(range(0, len(wordings), PER_CHECK), answers, strict=True):
-        labels += [label.task for label in answer.labels] if answer else [None] * len(wordings[start:][:PER_CHECK])
-    for wording, label in zip(wordings, labels, strict=True):
-        if label not in (task, None):
-            chat.reject(wording.text[:SHOWN_CHARACTERS], "task check", OTHER_TASK)
-    return [wording for wording, label in zip(wordings, labels, strict=True) if label == task]
-
-
-def _check_requests(texts: Sequence[str]) -> list[Request[Labels]]:
-    return [_check_request(i, texts[i : i + PER_CHECK]) for i in range(0, len(texts), PER_CHECK)]
-
-
-def _check_request(start: int, texts: Sequence[str]) -> Request[Labels]:
-    numbers = list(range(start + 1, start + len(texts) + 1))
-
-    def check(answer: Labels) -> str | None:
-        if [label.number for label in answer.labels] != numbers:
-            return "Each number of the list has to be given once, in order."
-        return None
-
-    names = get_args(TaskName)
-    return Request(
-        id=f"wordings {numbers[0]} to {numbers[-1]}",
-        instructions=CLASSIFY.format(tasks="\n".join(f"{task}: {what}" for task, what in TASKS.items())),
-        material={"instructions": [{"number": i, "text": text} for i, text in zip(numbers, texts, strict=True)]},
-        example=Labels(labels=[Label(number=i, task=names[i % len(names)]) for i in numbers]),
-        max_tokens=MAX_CHECK_TOKENS,
-        check=check,
-    )
 
 
 def _mix(accepted: Mapping[Cell, Sequence[Wording]], quotas: Mapping[Cell, int], seed: int) -> list[Wording]:
