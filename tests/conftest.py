@@ -220,6 +220,43 @@ def backbones(tmp_path_factory, tiny_config) -> dict[str, dict]:
     return {part: {"path": str(folder / part), "revision": None} for part in parts}
 
 
+# --- a training ---
+
+
+@pytest.fixture(scope="session")
+def beeps(tmp_path_factory):
+    """Folder with the data of `beeps.shrunken`'s recipe."""
+    from beeps import write_beeps
+
+    folder = tmp_path_factory.mktemp("beeps")
+    write_beeps(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def beep_recipe(beeps):
+    """Factory: the recipe that trains on the beeps, with further overrides."""
+    from functools import partial
+
+    from beeps import shrunken
+
+    return partial(shrunken, beeps)
+
+
+@pytest.fixture(scope="session")
+def beep_run(beep_recipe, tmp_path_factory):
+    """Both stages of the recipe, trained without an interruption. Shared: copy it before changing anything."""
+    from beeps import forget_accelerate
+
+    from wavllm_cli.training import stages
+
+    run = tmp_path_factory.mktemp("runs") / "whole"
+    for stage in (1, 2):
+        stages.train(beep_recipe(), stage, run)
+    forget_accelerate()
+    return run
+
+
 # --- real audio and small clips ---
 
 
