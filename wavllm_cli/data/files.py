@@ -117,16 +117,36 @@ def require_output(path: Path, inputs: Iterable[Path] = (), suffixes: Collection
             raise UsageError(f"{shown(path)} cannot be the output: its name must end in {', '.join(suffixes)}.")
         if path.exists() and not path.is_file():
             raise UsageError(f"{shown(path)} cannot be the output: it is neither a file nor a free name.")
-        folder = _nearest_folder(path)
-        if not folder.is_dir():
-            raise UsageError(f"{shown(path)} cannot be the output: {folder} is a file, not a folder.")
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise UsageError(f"{shown(path)} cannot be the output: {folder} may not be written to.")
+        _require_place(path)
         for source in inputs:
             if path.exists() and source.exists() and path.samefile(source):
                 raise UsageError(f"{shown(path)} is an input: writing the output there would destroy it.")
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise UsageError(f"{shown(path)} cannot be the output: {getattr(error, 'strerror', None) or error}.") from error
+
+
+def require_folder(path: Path) -> None:
+    """Find out before the work that no folder can have this name, or that nothing can be written in it.
+
+    Raises:
+        UsageError: says why.
+    """
+    try:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            os.stat(path)
+        if path.exists() and not path.is_dir():
+            raise UsageError(f"{shown(path)} cannot be the output: it is a file, not a folder.")
+        _require_place(path / "file")
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{shown(path)} cannot be the output: {getattr(error, 'strerror', None) or error}.") from error
+
+
+def _require_place(path: Path) -> None:
+    folder = _nearest_folder(path)
+    if not folder.is_dir():
+        raise UsageError(f"{shown(path)} cannot be the output: {folder} is a file, not a folder.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UsageError(f"{shown(path)} cannot be the output: {folder} may not be written to.")
 
 
 def require_new(output: Path) -> None:
