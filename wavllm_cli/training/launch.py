@@ -6,10 +6,13 @@ train a run of its own into the same folder. Known before torch is imported.
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
-from wavllm_cli.errors import UsageError
+from wavllm_cli.errors import UsageError, WavLLMError
+
+T = TypeVar("T")
 
 PORT = 29_500  # torchrun's; a job's number is added, so that two jobs on a machine do not meet
 PORTS = 2_000  # of different jobs
@@ -83,3 +86,31 @@ def _first_machine(launcher: Launcher, given: Mapping[str, str]) -> str:
     raise UsageError(
         f"{launcher.name} does not say on which machine process 0 runs: set MASTER_ADDR to its name for all processes."
     )
+
+
+def decided_by_first(decide: Callable[[], T]) -> T:
+    """Let the first process find something out for all; where it fails, all end, and it alone says why.
+
+    Raises:
+        SystemExit: in the other processes, when the first one failed.
+    """
+    if os.environ.get("WORLD_SIZE", "1") == "1":
+        return decide()
+    import torch
+    from accelerate import PartialState
+    from accelerate.utils import broadcast_object_list
+
+    PartialState(cpu=not torch.cuda.is_available())  # the processes find each other, as the Trainer's would
+    if not is_first_process():
+        found, code = broadcast_object_list([None, None])
+        if code is not None:
+            raise SystemExit(code)
+        return found
+    try:
+        found = decide()
+    except BaseException as error:
+        code = error.exit_code if isinstance(error, WavLLMError) else 1
+        broadcast_object_list([None, 130 if isinstance(error, KeyboardInterrupt) else code])
+        raise
+    broadcast_object_list([found, None])
+    return found

@@ -29,6 +29,7 @@ from wavllm_cli.data.manifest import read_manifest
 from wavllm_cli.data.origin import Origin, identity, locate, stored_origin
 from wavllm_cli.errors import UsageError
 from wavllm_cli.recipe import Backbone, Recipe, Stage
+from wavllm_cli.training.inventory import manifests_of
 
 RECORD, CONFIG = "run.json", "config.json"
 PARTS = ("semantic_encoder", "acoustic_encoder", "language_model")
@@ -121,17 +122,11 @@ def describe(recipe: Recipe, stage_number: int, start: Start | None, known: "Rec
     return Record(
         stage=stage_number,
         recipe=recipe,
-        manifests={name: _rows(recipe.manifest(name), read) for name in all_manifests(stage)},
+        manifests={name: _rows(recipe.manifest(name), read) for name in manifests_of(stage)},
         start=start,
         backbones={} if start else _recipe_backbones(recipe),
         versions={"wavllm": __version__, **{name: version(name) for name in ("torch", "transformers")}},
     )
-
-
-def all_manifests(stage: Stage) -> list[str]:
-    """What a stage reads, to train and to validate."""
-    validation = [stage.validation.manifest] if stage.validation else []
-    return list(dict.fromkeys([*stage.manifests, *validation]))
 
 
 # --- what content is known by ---
