@@ -6,69 +6,33 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
+from beeps import WORDS, forget_accelerate
 
 from wavllm_cli import recipe as recipes
-from wavllm_cli.data.audio import write_wav
 from wavllm_cli.data.manifest import Utterance, write_manifest
 from wavllm_cli.errors import UsageError, WavLLMError
 from wavllm_cli.training import stages
-from wavllm_cli.training.checkpoint import RunFolder, differences
-
-WORDS = ("low", "middle", "high")
-SMALLER = [
-    "model.semantic_encoder.config.d_model=32",
-    "model.semantic_encoder.config.encoder_layers=1",
-    "model.semantic_encoder.config.max_source_positions=100",
-    "model.acoustic_encoder.config.num_hidden_layers=1",
-    "model.language_model.config.hidden_size=32",
-    "model.language_model.config.num_hidden_layers=1",
-    "stages.0.mixture=[{manifest: train.jsonl, weight: 1}, {manifest: text.jsonl, weight: 0.5}]",
-    "stages.1.mixture=[{manifest: train.jsonl, weight: 1}]",
-    "stages.1.trainable=[adapters, layer_weights, lora, prompt_adapter]",
-    "stages.0.curriculum=[]",
-    "stages.0.optimizer.warmup_steps=2",
-    "stages.0.steps=8",
-    "stages.1.steps=3",
-    "stages.0.checkpoint_every=3",
-    "generation.max_new_tokens=4",
-]
-FOR_BOTH = [
-    "batch={max_seconds: 20, max_utterances: 4}",
-    "validation={manifest: train.jsonl, every: 4, samples: 2}",
-    "workers=0",
-]
+from wavllm_cli.training.checkpoint import RunFolder
+from wavllm_cli.training.opening import Request, open_stage
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    """Eight beeps of three pitches, two text rows."""
-    folder = tmp_path_factory.mktemp("data")
-    noise = np.random.default_rng(0)
-    rows = []
-    for i in range(8):
-        seconds = 0.5 + 0.1 * i
-        wave = 0.3 * np.sin(2 * np.pi * 300 * (1 + i % 3) * np.arange(int(seconds * 16_000)) / 16_000)
-        write_wav(folder / f"{i}.wav", wave + noise.normal(0, 0.01, len(wave)))
-        row = {"audio": f"{i}.wav", "prompt": "How high is it?", "target": WORDS[i % 3], "duration": seconds}
-        rows.append(Utterance(id=f"beep{i}", task="asr", **row))
-    write_manifest(folder / "train.jsonl", rows)
-    texts = [Utterance(id=f"text{w}", audio=None, task="sft", prompt=f"Say {w}.", target=w) for w in WORDS[:2]]
-    write_manifest(folder / "text.jsonl", texts)
-    return folder
+def data(beeps):
+    return beeps
 
 
 @pytest.fixture
-def recipe(data):
-    """Factory: the shrunken recipe with further overrides."""
+def recipe(beep_recipe):
+    return beep_recipe
 
-    def make(*overrides: str):
-        both = [f"stages.{i}.{override}" for i in (0, 1) for override in FOR_BOTH]
-        return recipes.load("tiny", [f"data={data}", *SMALLER, *both, *overrides])
 
-    return make
+@pytest.fixture(scope="module")
+def finished(beep_run):
+    return beep_run
 
 
 @pytest.fixture(autouse=True)
@@ -83,26 +47,13 @@ def no_check(monkeypatch):
 def fresh_accelerate():
     """Accelerate keeps its precision for the life of a process; a command line has one, a test run has many."""
     yield
-    from accelerate.state import AcceleratorState
-
-    AcceleratorState._reset_state(reset_partial_state=True)
+    forget_accelerate()
 
 
 def curve(run):
     """What a run logged, without the timings."""
     lines = [json.loads(line) for line in (run / "stage1" / "log.jsonl").read_text().splitlines()]
     return [{k: v for k, v in line.items() if k != "seconds"} for line in lines]
-
-
-@pytest.fixture(scope="module")
-def finished(data, tmp_path_factory):
-    """Both stages, uninterrupted."""
-    run = tmp_path_factory.mktemp("runs") / "whole"
-    both = [f"stages.{i}.{override}" for i in (0, 1) for override in FOR_BOTH]
-    loaded = recipes.load("tiny", [f"data={data}", *SMALLER, *both])
-    stages.train(loaded, 1, run)
-    stages.train(loaded, 2, run)
-    return run
 
 
 def tensors(folder):
@@ -158,7 +109,8 @@ def test_an_interrupted_run_continues_to_the_same_end(recipe, finished, tmp_path
 
 def test_a_run_killed_before_its_first_state_leaves_nothing_in_the_log(recipe, finished, tmp_path):
     run = tmp_path / "run"
-    RunFolder(run / "stage1").claim(recipe())
+    with ExitStack() as stack:
+        open_stage(Request(recipe(), 1), RunFolder(run / "stage1"), stack)
     (run / "stage1" / "log.jsonl").write_text('{"step": 1, "loss": 99.0}\n{"step": 2, "lo')
     stages.train(recipe(), 1, run)
     assert curve(run) == curve(finished)
@@ -291,9 +243,8 @@ def test_a_finished_stage_is_left_alone_and_restart_forgets_it(recipe, finished,
 
 
 def test_another_recipe_does_not_continue_a_run(recipe, finished):
-    folder = RunFolder(finished / "stage1")
     with pytest.raises(UsageError, match=r"seed was 1, is 2.*--restart"):
-        folder.claim(recipe("seed=2"))
+        stages.train(recipe("seed=2"), 1, finished)
 
 
 def test_wrong_requests(recipe, tmp_path):
@@ -457,9 +408,3 @@ def test_the_ctc_loss_counts_transcriptions_alone_and_never_divides_a_row(finish
             lengths = torch.tensor([len(logits)]), torch.tensor([words.shape[1]])
             expected += F.ctc_loss(logits.log_softmax(-1)[:, None], words, *lengths, blank=1, reduction="sum")
     torch.testing.assert_close(with_ctc, plain + 0.7 * expected / tokens, rtol=1e-4, atol=1e-5)
-
-
-def test_differences_name_key_and_both_values():
-    old = {"a": {"b": [1, {"c": 2}]}, "same": 1}
-    new = {"a": {"b": [1, {"c": 3}]}, "same": 1, "new": "x"}
-    assert list(differences(old, new)) == ["a.b.1.c was 2, is 3", "new was None, is 'x'"]

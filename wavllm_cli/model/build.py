@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from typing import Any
 
-import torch
 from transformers import (
     AutoFeatureExtractor,
     AutoTokenizer,
@@ -16,7 +15,6 @@ from wavllm_cli.data.origin import TOKENIZER_FILES, Origin, entry_of, locate, re
 from wavllm_cli.errors import RecipeError
 from wavllm_cli.model.backbones import backbone_config
 from wavllm_cli.model.configuration_wavllm import BACKBONES, WavLLMConfig
-from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration
 from wavllm_cli.model.part_config import random_part
 from wavllm_cli.model.processing_wavllm import SPEECH_CLOSE, SPEECH_OPEN, WavLLMProcessor
 from wavllm_cli.model.stored import explaining
@@ -32,10 +30,8 @@ PLAIN_CHAT = (
 )
 
 
-def build(
-    recipe: Recipe, texts: Iterable[str], trust: bool = False
-) -> tuple[WavLLMForConditionalGeneration, WavLLMProcessor]:
-    """A fresh model and processor.
+def design(recipe: Recipe, texts: Iterable[str], trust: bool = False) -> tuple[WavLLMConfig, WavLLMProcessor]:
+    """Configuration and processor of a fresh model; its weights are `WavLLMForConditionalGeneration.from_backbones`'s.
 
     Args:
         texts: what a tokenizer is trained on, where the recipe asks for one.
@@ -44,15 +40,11 @@ def build(
     Raises:
         RecipeError: a configuration that transformers rejects.
         UsageError: the files of a backbone name code, or its folder is missing.
-        WavLLMError: a pretrained backbone that cannot be loaded.
+        WavLLMError: the files of a pretrained backbone cannot be loaded.
     """
     tokenizer = build_tokenizer(recipe.model, texts, trust)
     config = build_config(recipe, recipe.stages[0].prompt_adapter, tokenizer, trust=trust)
-    processor = build_processor(recipe.model, config, tokenizer, trust)
-    # Pretrained and frozen parts are held in the stage's precision; what is trained is float32 (see training.groups).
-    half = recipe.stages[0].precision == "bf16" and config.backbones
-    dtype = torch.bfloat16 if half else torch.float32
-    return WavLLMForConditionalGeneration.from_backbones(config, dtype, trust), processor
+    return config, build_processor(recipe.model, config, tokenizer, trust)
 
 
 def build_config(
