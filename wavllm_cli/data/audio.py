@@ -110,11 +110,13 @@ def _read(audio: AudioFile, start: float, duration: float | None) -> tuple[np.nd
     asked = None if duration is None else round(min(duration * rate, ENDLESS))
     if audio.frames is not None and (audio.frames == 0 or first >= audio.frames):
         raise audio.nothing_from(start)
-    promised = asked if asked is not None or audio.promised is None else audio.promised - first
+    promised = duration if duration is not None or audio.promised is None else (audio.promised - first) / rate
     rest = None if audio.frames is None else audio.frames - first
     count = rest if asked is None else asked if rest is None else min(asked, rest)
+    if asked == 0:
+        raise AudioError(f"{name}: a segment of {duration:g} s is too short to be heard.")
     mono, levels = _decoded(audio, first, count, None)
-    if not len(mono) and asked != 0:
+    if not len(mono):
         raise audio.nothing_from(start)
     audio.settle(len(mono), promised, first, is_segment=asked is not None)
     scale = levels.scale(name)

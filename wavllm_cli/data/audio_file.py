@@ -166,7 +166,7 @@ class AudioFile:
             there = sum(map(len, self.blocks(0, None)))
         if not there:
             raise self.nothing_from(0)
-        self.settle(there, self.promised)
+        self.settle(there, None if self.promised is None else self.promised / self.rate)
         return there
 
     def _reaches(self, frames: int) -> bool:
@@ -180,8 +180,8 @@ class AudioFile:
         """What to say where nothing is left from a second on."""
         frames = self.frames if self._is_counted and self.frames is not None else sum(map(len, self.blocks(0, None)))
         if frames:
-            at = f"{start:.2f}" if start < 1e9 else f"{start:g}"
-            return AudioError(f"{self.name} is {frames / self.rate:.2f} s long: a segment cannot begin at {at} s.")
+            long = _seconds(frames / self.rate)
+            return AudioError(f"{self.name} is {long} long: a segment cannot begin at {_seconds(start)}.")
         if self._header.cut or self._failure:
             return AudioError(f"{self.name} is cut off: nothing of it can be decoded.")
         return AudioError(f"{self.name} holds no audio: it has a header and zero samples.")
@@ -191,16 +191,16 @@ class AudioFile:
 
         Args:
             there: frames decoded.
-            promised: frames by the header, or asked for; None if nobody knows.
+            promised: seconds by the header, or asked for; None if nobody knows.
             first: where they begin.
             is_segment: they were asked for, so that their end is not the file's.
 
         Raises:
             AudioError: too little is there, or the rest is damaged.
         """
-        seconds, of = f"{there / self.rate:.2f} s", "" if promised is None else f" of {promised / self.rate:.2f} s"
+        seconds, of = _seconds(there / self.rate), "" if promised is None else f" of {_seconds(promised)}"
         if self._failure:
-            after = f"{(first + there) / self.rate:.2f} s{'' if is_segment else of}"
+            after = f"{_seconds((first + there) / self.rate)}{'' if is_segment else of}"
             raise AudioError(f"{self.name} is damaged or cut off after {after} ({self._failure}).")
         if not is_segment and self._header.cut:
             self.notes.append(
@@ -208,9 +208,9 @@ class AudioFile:
             )
         elif not is_segment and not self._header.credible:
             self.notes.append(f"{self.name} has a wrong header, which says{of[3:]}: {seconds} are there and used.")
-        elif promised is not None and there < LEAST_SHARE * promised:
+        elif promised is not None and there < LEAST_SHARE * promised * self.rate:
             raise AudioError(f"{self.name} is cut off: {seconds}{of} are there.")
-        elif promised is not None and there < promised - SLACK * self.rate:
+        elif promised is not None and there < (promised - SLACK) * self.rate:
             self.notes.append(f"{self.name} is cut off: {seconds}{of} are there and used.")
         elif not is_segment and self._leaves_something():
             self.notes.append(f"{self.name} goes on behind the {seconds} of its header, which alone are read.")
@@ -266,6 +266,10 @@ def opened_path(path: Path) -> Iterator[AudioFile]:
         raise AudioError(f"{name} may not be read: {error.strerror}.") from error
     with file, opened(file, name) as audio:
         yield audio
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.2f} s" if value < 1e9 else f"{value:g} s"
 
 
 def _said(error: Exception) -> str:

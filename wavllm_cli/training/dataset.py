@@ -1,6 +1,6 @@
 """A stage's utterances: read from its manifests, checked before the first step, drawn as batches by a plan."""
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -16,6 +16,8 @@ from wavllm_cli.data.files import why_unreadable
 from wavllm_cli.data.mixture import Curriculum, pack, share
 from wavllm_cli.errors import UsageError, WavLLMError
 from wavllm_cli.recipe import Recipe, Stage
+
+NAMED = 5  # of the utterances left out for one reason
 
 
 @dataclass(frozen=True)
@@ -34,38 +36,39 @@ def load_utterances(manifest: Path, max_seconds: float) -> Utterances:
         UsageError: nothing usable is left.
     """
     clips, seconds = [], []
-    left_out: Counter[str] = Counter()
-    examples: dict[str, str] = {}
+    left_out: defaultdict[str, list[str]] = defaultdict(list)
     for clip in clips_of(manifest):
-        duration, reason = _measure(clip, max_seconds)
+        duration, reason, detail = _measure(clip, max_seconds)
         if reason:
-            left_out[reason] += 1
-            examples.setdefault(reason, clip.row.id)
+            left_out[reason].append(f"{clip.row.id}: {detail}" if detail else clip.row.id)
         else:
             clips.append(clip)
             seconds.append(duration)
-    for reason, count in left_out.items():
-        console.warn(f"{manifest}: {count} utterances left out, {reason} (first: {examples[reason]}).")
+    for reason, names in left_out.items():
+        console.warn(f"{manifest}: {len(names)} utterances left out, {reason} (first: {'; '.join(names[:NAMED])}).")
     if not clips:
         raise UsageError(f"{manifest} has no usable utterance left to train on.")
     return Utterances(clips, np.array(seconds))
 
 
-def _measure(clip: Clip, max_seconds: float) -> tuple[float, str | None]:
-    """Duration, or the reason why this row cannot be used. Opens a file only where the manifest lacks its duration."""
+def _measure(clip: Clip, max_seconds: float) -> tuple[float, str | None, str]:
+    """Duration, or the reason why this row cannot be used and more about it.
+
+    A file is opened only where the manifest lacks its duration.
+    """
     if clip.row.target is None:
-        return 0.0, "no target"
+        return 0.0, "no target", ""
     if clip.path is None:
-        return 0.0, None
+        return 0.0, None, ""
     if problem := why_unreadable(clip.path):
-        return 0.0, "audio file missing" if problem == "does not exist" else f"audio file {problem}"
+        return 0.0, "audio file missing" if problem == "does not exist" else f"audio file {problem}", ""
     try:
         seconds = clip.seconds()
     except WavLLMError as error:
-        return 0.0, f"audio unreadable: {error}".rstrip(".")
+        return 0.0, "audio unreadable", str(error).rstrip(".")
     if seconds > max_seconds:
-        return 0.0, f"longer than {max_seconds:g} s"
-    return (seconds, None) if seconds > 0 else (0.0, "no audio after its start")
+        return 0.0, f"longer than {max_seconds:g} s", ""
+    return (seconds, None, "") if seconds > 0 else (0.0, "no audio after its start", "")
 
 
 class MixtureDataset(Dataset):
