@@ -176,10 +176,10 @@ BOMB = "a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (BOMB, ":5: holds more than 50,000 values, aliases written out."),
+        (BOMB, ":5: it holds more than 50,000 values, aliases written out."),
         ("name: &a\n  b: *a\n", ":2: the alias *a stands for a section that it is itself a part of."),
         ("name: *a\n", ":1: not valid YAML: found undefined alias 'a'."),
-        ("name: " + "[" * 50, ":1: holds sections within sections, more than 32 deep."),
+        ("name: " + "[" * 50, ":1: it holds sections within sections, more than 32 deep."),
         ("name: x\nseed: !!int 1\n", ":2: a recipe has no tags such as tag:yaml.org,2002:int."),
         (
             "name: x\nseed: 1\ndata: d\nseed: 2\nname: y\n",
@@ -190,7 +190,7 @@ BOMB = "a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(
         ("data: 2026-99-99\n", ":1: not valid YAML: month must be in 1..12."),
         ("name: x\n? [1]\n: 2\n", ":2: not valid YAML: while constructing a mapping found unhashable key."),
         ("name: x\0\n", ":1: not valid YAML: the character '\\x00' is not allowed."),
-        ("#" + "x" * 2**20, "has more than 1,048,576 characters"),
+        ("#" + "x" * 2**20, "it has more than 1,048,576 characters"),
     ],
 )
 def test_what_cannot_be_a_recipe_is_said_in_one_sentence_at_once(tmp_path, text, expected):

@@ -51,7 +51,7 @@ def infer(
     num_beams: Annotated[int | None, typer.Option(min=1)] = None,
     seed: Seed = 0,
     logprobs: Annotated[bool, typer.Option("--logprobs", help="Token ids and log-probabilities too, in JSON.")] = False,
-    batch_size: Annotated[int, typer.Option(min=1, help="Most utterances at once.")] = 16,
+    batch_size: Annotated[int, typer.Option(min=1, max=2048, help="Most utterances at once.")] = 16,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 … [default: a GPU if there is one]")] = None,
     dtype: Annotated[Dtype | None, typer.Option(help="[default: bfloat16 on a GPU, else float32]")] = None,
     trust_remote_code: Trust = False,

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from wavllm_cli.errors import RecipeError, reason, shortened
 from wavllm_cli.recipe.schema import Location, Places, Recipe
-from wavllm_cli.recipe.yaml_text import MAX_DEPTH, TextError, parse
+from wavllm_cli.recipe.yaml_text import MAX_DEPTH, MAX_SIZE, TOO_LONG, TextError, parse
 
 REPORTED = 20  # problems at once
 WORDS = {  # pydantic speaks of Python's types, a recipe has YAML's
@@ -79,6 +79,8 @@ def dump(recipe: Recipe) -> str:
 def _read(path: Path) -> tuple[dict[str, Any], dict[Location, int]]:
     """The content of a file and the line of each key."""
     try:
+        if path.stat().st_size > MAX_SIZE:
+            raise TextError(TOO_LONG)
         content, lines = parse(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise RecipeError(f"{path} cannot be read: {error.strerror}.") from error

@@ -13,6 +13,7 @@ MAX_SIZE = 2**20  # bytes; a recipe has a few thousand
 MAX_NODES = 50_000  # keys, values and lists, aliases written out; a recipe has a few hundred
 MAX_DEPTH = 32  # sections within sections; a recipe has six
 REPORTED = 10  # problems at once
+TOO_LONG = f"it has more than {MAX_SIZE:,} characters, a recipe has a few thousand"
 
 Location = tuple[str | int, ...]
 
@@ -48,7 +49,7 @@ def parse(text: str) -> tuple[object, dict[Location, int]]:
         TextError: no YAML, or a key that occurs twice, a tag, or more than a recipe can hold.
     """
     if len(text) > MAX_SIZE:
-        raise TextError(f"has more than {MAX_SIZE:,} characters, a recipe has a few thousand")
+        raise TextError(TOO_LONG)
     try:
         _measure(text)
         loader = _Loader(text)
@@ -91,9 +92,9 @@ def _measure(text: str) -> None:
             if anchor:
                 sizes[anchor] = nodes - before
         if nodes > MAX_NODES:
-            raise TextError(f"holds more than {MAX_NODES:,} values, aliases written out", line)
+            raise TextError(f"it holds more than {MAX_NODES:,} values, aliases written out", line)
         if len(around) > MAX_DEPTH:
-            raise TextError(f"holds sections within sections, more than {MAX_DEPTH} deep", line)
+            raise TextError(f"it holds sections within sections, more than {MAX_DEPTH} deep", line)
 
 
 def _lines(node: yaml.Node, location: Location = ()) -> Iterator[tuple[Location, int]]:
