@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -408,3 +409,56 @@ def test_the_ctc_loss_counts_transcriptions_alone_and_never_divides_a_row(finish
             lengths = torch.tensor([len(logits)]), torch.tensor([words.shape[1]])
             expected += F.ctc_loss(logits.log_softmax(-1)[:, None], words, *lengths, blank=1, reduction="sum")
     torch.testing.assert_close(with_ctc, plain + 0.7 * expected / tokens, rtol=1e-4, atol=1e-5)
+
+
+# --- what was changed, lost or damaged on the way ---
+
+
+def test_a_finished_run_goes_on_for_more_steps_with_what_was_changed(recipe, finished, tmp_path, capsys):
+    run = tmp_path / "run"
+    shutil.copytree(finished / "stage1", run / "stage1")
+    summary = stages.train(recipe("stages.0.steps=10", "stages.0.optimizer.learning_rate=1e-5"), 1, run)
+    assert summary.steps == 10
+    lines = curve(run)
+    assert [line["step"] for line in lines if "loss" in line] == list(range(1, 11))
+    assert lines[-3]["learning_rate"] < 1e-5
+    assert [line["step"] for line in lines if "changed" in line] == [8]
+    assert "stage 1 was finished with 8 steps; continuing to 10" in capsys.readouterr().err
+    assert RunFolder(run / "stage1").finished
+    assert sorted(path.name for path in (run / "stage1" / "state").iterdir()) == ["step-00000009", "step-00000010"]
+
+
+def test_a_run_survives_a_bad_disk_and_ends_the_same(recipe, finished, tmp_path, capsys):
+    """The newest state, the result and every log are damaged; nothing that is lost cannot be made again."""
+    run = tmp_path / "run"
+    shutil.copytree(finished / "stage1", run / "stage1")
+    stage = run / "stage1"
+    (stage / "model.safetensors").write_bytes(b"")
+    (stage / "state" / "step-00000008" / "trained.pt").write_bytes(b"")
+    (stage / "recipe.yaml").write_text("")
+    for name in ("log.jsonl", "samples.jsonl"):
+        (stage / name).write_bytes(b"garbage\n" + (stage / name).read_bytes() + b"\0\0\n")
+    shutil.rmtree(stage / "tensorboard")
+    (stage / "tensorboard").write_text("")
+    (stage / "writing").write_text("")
+    stages.train(recipe(), 1, run)
+    printed = capsys.readouterr().err
+    assert "model.safetensors is empty: the result of stage 1 is written again" in printed
+    assert "step-00000008 is damaged (trained.pt is empty): continuing from the state before, of step 6" in printed
+    assert "log.jsonl: 2 lines cannot be read" in printed
+    assert curve(run) == curve(finished)
+    ours, theirs = tensors(stage), tensors(finished / "stage1")
+    assert all((ours[name] == theirs[name]).all() for name in theirs)
+    assert (stage / "recipe.yaml").read_text() == (finished / "stage1" / "recipe.yaml").read_text()
+
+
+def test_a_summary_says_what_is_known(finished, tmp_path):
+    shutil.copytree(finished / "stage1", tmp_path / "stage1")
+    log = tmp_path / "stage1" / "log.jsonl"
+    log.write_text(log.read_text() * 2)  # two processes wrote it
+    whole = stages.summarise(RunFolder(finished / "stage1"))
+    twice = stages.summarise(RunFolder(tmp_path / "stage1"))
+    assert (twice.steps, twice.loss) == (whole.steps, whole.loss) == (8, pytest.approx(whole.loss))
+    log.unlink()
+    lost = stages.summarise(RunFolder(tmp_path / "stage1"))
+    assert (lost.steps, lost.loss, lost.validation_loss) == (8, None, None)

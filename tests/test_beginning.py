@@ -1,0 +1,66 @@
+"""The model that a stage begins with: the same at every start, and exactly what is stored."""
+
+import json
+import shutil
+
+import pytest
+import torch
+from transformers import Wav2Vec2FeatureExtractor
+
+from wavllm_cli.model.backbones import backbone_tensors
+from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration
+from wavllm_cli.training.beginning import keep_beginning, load_beginning, restore
+from wavllm_cli.training.groups import set_trainable
+
+
+def begun(folder, recipe, stage, source=None):
+    keep_beginning(folder, recipe, source, ["How high is it?", "low"])
+    return load_beginning(folder, recipe, stage, source)
+
+
+def test_a_bf16_stage_begins_exactly_where_the_one_before_ended(beep_recipe, beep_run, tmp_path):
+    recipe, source = beep_recipe("stages.1.precision=bf16"), str(beep_run / "stage1")
+    model, _ = begun(tmp_path / "begin", recipe, recipe.stages[1], source)
+    set_trainable(model, recipe.stages[1].trainable)
+    trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    stored = dict(WavLLMForConditionalGeneration.from_pretrained(source).named_parameters())
+    stored |= {name: p.clone() for name, p in trained.items() if name not in stored}  # the new prompt adapter
+    assert all(p.dtype == torch.float32 for p in trained.values())
+    rounded = [name for name, p in trained.items() if not torch.equal(p, stored[name])]
+    assert len(rounded) > 10
+    restore(model, tmp_path / "begin", source)
+    assert [name for name, p in trained.items() if not torch.equal(p, stored[name])] == []
+    frozen = next(p for p in model.parameters() if not p.requires_grad)
+    assert frozen.dtype == torch.bfloat16
+
+
+def test_a_pretrained_part_that_is_trained_in_bf16_begins_as_it_was_published(beep_recipe, backbones, tmp_path):
+    path = shutil.copytree(backbones["acoustic_encoder"]["path"], tmp_path / "wavlm")
+    Wav2Vec2FeatureExtractor(do_normalize=False, return_attention_mask=True).save_pretrained(path)
+    part = [f"model.acoustic_encoder={{path: {path}}}", "stages.0.trainable=[acoustic_encoder, adapters]"]
+    recipe = beep_recipe(*part, "stages.0.precision=bf16")
+    model, _ = begun(tmp_path / "begin", recipe, recipe.stages[0])
+    set_trainable(model, recipe.stages[0].trainable)
+    published = backbone_tensors("acoustic_encoder", {"path": str(path), "local": True})
+    name, values = next((n, t) for n, t in published.items() if n.endswith("q_proj.weight"))
+    assert not torch.equal(model.get_parameter(name), values)
+    restore(model, tmp_path / "begin", None)
+    assert torch.equal(model.get_parameter(name), values)
+
+
+def test_what_is_kept_gives_the_same_model_and_processor_again(beep_recipe, tmp_path):
+    recipe = beep_recipe()
+    first, processor = begun(tmp_path / "begin", recipe, recipe.stages[0])
+    torch.rand(1)  # other random numbers have been drawn since
+    second, again = load_beginning(tmp_path / "begin", recipe, recipe.stages[0], None)
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
+    assert processor.tokenizer.get_vocab() == again.tokenizer.get_vocab()
+    assert str(tmp_path) not in "".join(file.read_text() for file in (tmp_path / "begin").iterdir())
+
+
+@pytest.mark.parametrize("stage", ["stage1", "stage2"])
+def test_a_finished_stage_has_the_tokenizer_it_began_with(beep_run, stage):
+    folder = beep_run / stage
+    ours, began = (json.loads((path / "tokenizer.json").read_text()) for path in (folder, folder / "begin"))
+    assert ours == began
+    assert str(beep_run) not in (folder / "tokenizer_config.json").read_text()
