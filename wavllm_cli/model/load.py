@@ -1,7 +1,7 @@
 """Opening a checkpoint for use: the sentences that a user needs when it is not one."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -11,9 +11,11 @@ import torch
 from wavllm_cli import console
 from wavllm_cli.data.origin import locate, refuse_code
 from wavllm_cli.errors import UsageError, WavLLMError, reason
+from wavllm_cli.model.backbones import backbone_tensors
 from wavllm_cli.model.configuration_wavllm import WavLLMConfig
-from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration
+from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration, group_of
 from wavllm_cli.model.processing_wavllm import WavLLMProcessor
+from wavllm_cli.model.stored import stored_tensors, weight_files
 
 
 def load_model(
@@ -63,6 +65,38 @@ def load_config(source: str, trust: bool = False) -> WavLLMConfig:
         origin = locate(source)
         refuse_code(origin, trust)
         return WavLLMConfig.from_pretrained(origin.path)
+
+
+def restore_stored(
+    model: WavLLMForConditionalGeneration,
+    source: str | None,
+    groups: Collection[str],
+    backbones: Mapping[str, Mapping[str, Any]] | None = None,
+    trust: bool = False,
+) -> None:
+    """Give what is trained its stored values again, which loading in half precision has rounded.
+
+    Call it once these parameters are float32 (`training.groups.set_trainable`): then a stage begins exactly where the
+    one before ended.
+
+    Args:
+        source: the checkpoint that `model` was loaded from; None for a model that was built from `backbones`.
+        groups: names of `recipe.PARAMETER_GROUPS`.
+        backbones: `config.backbones` as it was before the trained ones were taken out; by default the checkpoint's.
+        trust: run code that the files of a backbone bring along.
+    """
+    stored: dict[str, torch.Tensor] = {}
+    if source is not None:
+        backbones = load_config(source, trust).backbones
+        with explaining(source):
+            stored = stored_tensors(weight_files(locate(source)))
+    for part, entry in (backbones or {}).items():
+        if part in groups:
+            stored |= backbone_tensors(part, entry, trust)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name in stored and group_of(name) in groups:
+                parameter.copy_(stored[name])
 
 
 @contextmanager

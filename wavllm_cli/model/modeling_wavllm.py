@@ -5,6 +5,7 @@ Shapes: B utterances, L text positions, W windows, M mel bins, S samples, P prom
 
 import os
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,6 +31,7 @@ from wavllm_cli.model.adapters import SpeechAdapter
 from wavllm_cli.model.backbones import load_backbones
 from wavllm_cli.model.configuration_wavllm import BACKBONES, WavLLMConfig
 from wavllm_cli.model.encoders import AcousticEncoder, SemanticEncoder
+from wavllm_cli.model.precision import half_precision
 from wavllm_cli.model.processing_wavllm import IGNORE
 from wavllm_cli.model.prompt_lora import LoRALinear, PromptAdapter, add_lora, scale_layout
 from wavllm_cli.model.stored import explaining, on_meta, require_all, stored_shapes, stored_tensors, weight_files
@@ -64,6 +66,8 @@ class WavLLMPreTrainedModel(PreTrainedModel):
     _supports_flash_attn = True
     _supports_attention_backend = True
     _can_compile_fullgraph = True
+    # Under autocast (see model.precision) these cost nothing, and their norms and sums compute as in training.
+    _keep_in_fp32_modules_strict = ("semantic_adapter", "acoustic_adapter", "layer_weights", "fusion", "prompt_adapter")
 
 
 class WavLLMForConditionalGeneration(WavLLMPreTrainedModel, GenerationMixin):
@@ -156,11 +160,12 @@ class WavLLMForConditionalGeneration(WavLLMPreTrainedModel, GenerationMixin):
         features = [empty] * len(samples)
         if not rows:
             return features
-        semantic = self._semantic_tokens(input_features[rows], clips)
-        acoustic = self._acoustic_tokens(input_values[rows], clips)
-        for i, s, a in zip(rows, semantic, acoustic, strict=True):
-            n = min(len(s), len(a))
-            features[i] = self.fusion(torch.cat([s[:n], a[:n]], dim=-1))
+        with self._half_precision():
+            semantic = self._semantic_tokens(input_features[rows], clips)
+            acoustic = self._acoustic_tokens(input_values[rows], clips)
+            for i, s, a in zip(rows, semantic, acoustic, strict=True):
+                n = min(len(s), len(a))
+                features[i] = self.fusion(torch.cat([s[:n], a[:n]], dim=-1))
         return features
 
     def _semantic_tokens(self, input_features: Tensor, samples: list[int]) -> list[Tensor]:
@@ -198,7 +203,11 @@ class WavLLMForConditionalGeneration(WavLLMPreTrainedModel, GenerationMixin):
             states = self.get_decoder()(
                 prompt_ids, attention_mask=prompt_mask, use_cache=False, output_hidden_states=[-1]
             ).hidden_states[-1]
-        return self.scale_layout.expand(self.prompt_adapter(states, prompt_mask))
+        with self._half_precision():
+            return self.scale_layout.expand(self.prompt_adapter(states, prompt_mask))
+
+    def _half_precision(self) -> AbstractContextManager:
+        return half_precision(self.device, self.get_input_embeddings().weight.dtype)
 
     def embed(
         self,
@@ -267,7 +276,7 @@ class WavLLMForConditionalGeneration(WavLLMPreTrainedModel, GenerationMixin):
             cache=cache,
             use_cache=use_cache,
             logits_to_keep=logits_to_keep,
-            lora_scale=lora_scale,
+            lora_scale=lora_scale.to(inputs_embeds.dtype),  # once, not in each projection
             **kwargs,
         )
         loss = speech = None

@@ -91,8 +91,9 @@ class PromptAdapter(nn.Module):
     def forward(self, hidden_states: Tensor, mask: Tensor) -> Tensor:
         """(B, P, D) states and (B, P) mask of the prompt's tokens -> (B, output_width) in [0, maximum]."""
         z = self.up(F.gelu(self.down(hidden_states)))
-        logits = self.attention(z).masked_fill(~mask[..., None].bool(), torch.finfo(z.dtype).min)
-        pooled = (logits.softmax(dim=1) * z).sum(dim=1)
+        wide = torch.promote_types(z.dtype, torch.float32)
+        logits = self.attention(z).to(wide).masked_fill(~mask[..., None].bool(), torch.finfo(wide).min)
+        pooled = (logits.softmax(dim=1) * z.to(wide)).sum(dim=1)
         return pooled.relu().clamp(max=self.maximum)
 
 
