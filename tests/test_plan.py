@@ -93,7 +93,7 @@ def test_train_stops_at_what_check_finds(check, data, tmp_path, override, expect
         with pytest.raises(UsageError) as caught:
             stages.train(recipe, 1, tmp_path / "run")
         assert set(str(caught.value).splitlines()) <= set(problems)
-        assert not (tmp_path / "run").exists()
+        assert list((tmp_path / "run").rglob("*")) == []
 
 
 def test_the_commands_say_the_same_and_end_alike(wavllm, data, tmp_path):
@@ -177,6 +177,11 @@ def test_a_full_disk_is_a_problem_unless_the_files_are_there_already(check, data
     with (tmp_path / "run" / "stage1" / "model.safetensors").open("wb") as file:
         file.truncate(30 * 10**6)
     assert check(only=1).problems == []
+
+
+def test_an_output_under_a_file_is_a_problem(data):
+    found = plan.check(recipes.load("tiny", [f"data={data}"]), data / "dev.jsonl" / "run")
+    assert [problem.split("dev.jsonl")[-1] for problem in found.problems] == [" is a file, not a folder."]
 
 
 def test_doubts_are_warnings_of_both(check, data, tmp_path, capsys):

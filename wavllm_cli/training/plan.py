@@ -11,7 +11,7 @@ from typing import Any
 
 from wavllm_cli import console
 from wavllm_cli.data.audio import SAMPLE_RATE
-from wavllm_cli.data.files import require_space
+from wavllm_cli.data.files import require_folder, require_space
 from wavllm_cli.errors import UsageError, WavLLMError
 from wavllm_cli.model.build import build_config, build_processor, build_tokenizer, most_tokens
 from wavllm_cli.model.configuration_wavllm import BACKBONES, WavLLMConfig
@@ -110,7 +110,7 @@ def check(recipe: Recipe, output: Path, only: int | None = None, network: bool =
     stages = [_stage_plan(number, recipe, counts[number - 1], inventory) for number in numbers if counts]
     _compare_memory(stages, problems, problems if only else warnings)
     if not problems:
-        problems += _lack_of_space(stages, output)
+        problems += _unwritable(stages, output)
     warnings += [] if only else inventory.left_out()  # training says so itself when it reads them
     return Plan(recipe.name, counts[-1] if counts else {}, stages, problems, warnings)
 
@@ -219,13 +219,14 @@ def _compare_memory(stages: Sequence[StagePlan], problems: list[str], lacking: l
             lacking.append(f"{need}; {where} has {available / GIB:,.1f}.")
 
 
-def _lack_of_space(stages: Sequence[StagePlan], output: Path) -> list[str]:
-    """What the disk lacks for the results and states of stages, those counted that are there already."""
+def _unwritable(stages: Sequence[StagePlan], output: Path) -> list[str]:
+    """Why the results and states of stages cannot be written, those counted that are there already."""
     needed = 0
     for stage in stages:
         whole = round((stage.checkpoint_gib + STATES * stage.state_gib) * GIB)
         needed += max(0, whole - _size(output / f"stage{stage.stage}"))
     try:
+        require_folder(output)
         require_space(output, needed)
     except WavLLMError as error:
         return list(error.args)
