@@ -12,12 +12,11 @@ from typing import Any
 import torch
 from peft import LoraConfig
 from peft.utils import SAFETENSORS_WEIGHTS_NAME
-from safetensors.torch import save_file
 from torch import Tensor
 from transformers import AutoModelForCausalLM
 
 from wavllm_cli import console
-from wavllm_cli.convert.finished import contents, finished, key_of, leave_record
+from wavllm_cli.convert.finished import contents, finished, key_of, leave_record, save_tensors
 from wavllm_cli.data.files import owned, replacing
 from wavllm_cli.data.origin import locate
 from wavllm_cli.errors import UsageError
@@ -136,7 +135,7 @@ def _save_adapter(
     for name, (a, b) in lora.items():
         tensors[f"{PEFT_PREFIX}{name}.lora_A.weight"] = a.contiguous()
         tensors[f"{PEFT_PREFIX}{name}.lora_B.weight"] = b.to(a.dtype).contiguous()
-    save_file(tensors, folder / SAFETENSORS_WEIGHTS_NAME, metadata={"format": "pt", "prompt": prompt or ""})
+    save_tensors(tensors, folder / SAFETENSORS_WEIGHTS_NAME, {"format": "pt", "prompt": prompt or ""})
     LoraConfig(
         r=model.config.lora_rank,
         lora_alpha=_alpha(model),

@@ -8,6 +8,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from safetensors.torch import save_file
+from torch import Tensor
+
 from wavllm_cli import __version__, console
 from wavllm_cli.data.files import digest, require_new
 from wavllm_cli.data.origin import CONFIG_FILES, TOKENIZER_FILES, Origin, identity, read_json
@@ -57,6 +60,19 @@ def contents(origin: Origin) -> dict[str, Any]:
     llm = (read_json(config).get("backbones") or {}).get("language_model")
     known = {file.name: digest(file) for file in [*names, *weight_files(origin)]}
     return known | ({"language_model": identity(llm, config.parent)} if llm else {})
+
+
+def save_tensors(tensors: dict[str, Tensor], file: Path, metadata: dict[str, str]) -> None:
+    """Write safetensors, with the metadata in order: the library shuffles it, so that no two files would be equal."""
+    save_file(tensors, file, metadata=metadata)
+    with file.open("r+b") as opened:
+        length = int.from_bytes(opened.read(8), "little")
+        header = json.loads(opened.read(length))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode().ljust(length)
+        assert len(text) == length, "the same entries take the same room"
+        opened.seek(8)
+        opened.write(text)
 
 
 def _sizes(folder: Path) -> dict[str, int]:

@@ -20,7 +20,7 @@ from transformers.utils import SAFE_WEIGHTS_INDEX_NAME
 
 from wavllm_cli import console
 from wavllm_cli.convert import layout
-from wavllm_cli.convert.finished import finished, key_of, leave_record
+from wavllm_cli.convert.finished import finished, key_of, leave_record, save_tensors
 from wavllm_cli.convert.sizes import Heads, read_config
 from wavllm_cli.convert.tokenizer import load_sentencepiece
 from wavllm_cli.convert.torch_file import read_torch_file
@@ -143,7 +143,7 @@ def _convert(
     with replacing(output) as draft:
         draft.mkdir()
         _write_tensors(draft, state, stored)
-        save_file(unused, draft / LEFTOVERS, metadata=_origin(originals, content))
+        save_tensors(unused, draft / LEFTOVERS, _origin(originals, content))
         config.architectures = ["WavLLMForConditionalGeneration"]
         config.save_pretrained(draft)
         _released_generation(tokenizer).save_pretrained(draft)

@@ -15,6 +15,7 @@ from wavllm_cli.data.origin import TOKENIZER_FILES, Origin, entry_of, locate, re
 from wavllm_cli.errors import RecipeError
 from wavllm_cli.model.backbones import backbone_config
 from wavllm_cli.model.configuration_wavllm import BACKBONES, WavLLMConfig
+from wavllm_cli.model.extractors import require_extractors
 from wavllm_cli.model.part_config import random_part
 from wavllm_cli.model.processing_wavllm import SPEECH_CLOSE, SPEECH_OPEN, WavLLMProcessor
 from wavllm_cli.model.stored import explaining
@@ -165,6 +166,7 @@ def _feature_extractor(part: str, encoder: Backbone, trust: bool) -> Any:
     with explaining(f"The feature extractor of the {part} {encoder.path!r} cannot be loaded"):
         origin = _origin(encoder)
         refuse_code(origin, trust)
+        require_extractors(origin)
         return AutoFeatureExtractor.from_pretrained(origin.path, trust_remote_code=trust, **origin.where)
 
 

@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from transformers import GenerationConfig
+from transformers.generation.utils import GENERATION_MODES_MAPPING
 
 from wavllm_cli import console
-from wavllm_cli.data.origin import locate, refuse_code
+from wavllm_cli.data.origin import anchored, locate, refuse_code
 from wavllm_cli.errors import UsageError, WavLLMError, reason
 from wavllm_cli.model.backbones import backbone_tensors
 from wavllm_cli.model.configuration_wavllm import WavLLMConfig
+from wavllm_cli.model.extractors import require_extractors
 from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration, group_of
 from wavllm_cli.model.processing_wavllm import WavLLMProcessor
 from wavllm_cli.model.stored import stored_tensors, weight_files
@@ -38,6 +41,7 @@ def load_model(
     """
     config = load_config(source, trust)
     with explaining(source):
+        require_extractors(locate(source))
         for name, value in config_options.items():
             if getattr(config, name) not in (None, value):
                 raise UsageError(f"The model {source} has {name} {getattr(config, name)}, it cannot become {value}.")
@@ -51,7 +55,31 @@ def load_model(
             trust_remote_code=trust,
         )
         processor = WavLLMProcessor.from_pretrained(locate(source).path, trust_remote_code=trust)
+    _require_fitting(source, config, processor)
+    _refuse_fetched_decoding(source, model.generation_config)
     return model.eval(), processor
+
+
+def _require_fitting(source: str, config: WavLLMConfig, processor: WavLLMProcessor) -> None:
+    """Processor and network count the same speech tokens."""
+    pairs = {
+        "clips": (processor.geometry, config.audio_geometry),
+        "mel bins": (processor.feature_extractor.feature_size, config.semantic_config.num_mel_bins),
+        "the placeholder": (processor.audio_token_id, config.audio_token_id),
+    }
+    for name, (own, other) in pairs.items():
+        if own != other:
+            raise WavLLMError(f"The processor of {source} does not fit its config.json in {name}: {own} and {other}.")
+
+
+def _refuse_fetched_decoding(source: str, generation: GenerationConfig) -> None:
+    """Some ways of decoding have left transformers, which would fetch their code from the hub and run it."""
+    mode = generation.get_generation_mode()
+    if "/" in GENERATION_MODES_MAPPING[mode]:
+        raise UsageError(
+            f"The generation_config.json of {source} asks for {mode.value.replace('_', ' ')}, which transformers would "
+            "run with code from the hub: remove its options."
+        )
 
 
 def load_config(source: str, trust: bool = False) -> WavLLMConfig:
@@ -64,7 +92,16 @@ def load_config(source: str, trust: bool = False) -> WavLLMConfig:
     with explaining(source):
         origin = locate(source)
         refuse_code(origin, trust)
-        return WavLLMConfig.from_pretrained(origin.path)
+        folder = origin.file("config.json", required=True).parent  # type: ignore[union-attr]
+    try:
+        config = WavLLMConfig.from_pretrained(folder)
+    except Exception as error:  # every kind of layer fails in its own way
+        raise WavLLMError(
+            f"The model {source} cannot be loaded: its config.json describes no possible model: {reason(error)}"
+        ) from error
+    with explaining(source):
+        config.backbones = anchored(config.backbones, folder)
+    return config
 
 
 def restore_stored(
