@@ -241,4 +241,6 @@ def _size(folder: Path) -> int:
 def _cell(value: float | int | None) -> str:
     if value is None:
         return "unknown"
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.1g}" if 0 < value < 0.01 else f"{value:,.2f}"
