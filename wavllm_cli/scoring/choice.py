@@ -8,22 +8,19 @@ from string import ascii_uppercase
 
 from wavllm_cli.scoring.commitment import NO_MENTION, denied, from_json, is_read, negated, only, without_question
 from wavllm_cli.scoring.nonanswers import nothing_said
+from wavllm_cli.text.lexicon import pattern, source
 from wavllm_cli.text.normalize import APOSTROPHES, UNSPACED, basic
 from wavllm_cli.text.words import content, with_digits
 
 SENTENCE = 300  # characters at most that draw a conclusion
 
 _SENTENCE_END = re.compile(r"[.!?](?:\s|$)|\n")
-_WHETHER = re.compile(r"\bwhether\b[^.,;!?\n]*")
-_REASON = re.compile(r"\b(?:because|since|although|while|whereas)\b")
-_CONCLUSION = re.compile(
-    r"\b(?:final answer|(?:correct|right|best) (?:answer|option|choice|one)|answer (?:is|must|should|would)|answer ?:"
-    r"|(?:that|this) leaves|(?:so|also)(?= \(?[A-H]\b)|go(?:ing)? with|i (?:would )?(?:choose|pick|select)|therefore"
-    r"|that is|must be|most likely)(?!\w)",
-    re.IGNORECASE,
-)
-_CORRECTION = re.compile(r"\b(?:final|wait|actually|correction|second thought)\b", re.IGNORECASE)
-_HEDGE = re.compile(r"\b(?:could|might|may|possibl[ey])\b", re.IGNORECASE)
+_WHETHER = re.compile(rf"{source('choices', 'whether')}[^.,;!?\n]*")
+_REASON = pattern("choices", "reason")
+# "so B" concludes too, but "so" alone does not.
+_CONCLUSION = re.compile(rf"{source('choices', 'conclusion')}|\b(?:so|also)(?= \(?[A-H]\b)", re.IGNORECASE)
+_CORRECTION = pattern("choices", "correction")
+_HEDGE = pattern("choices", "hedge")
 _MARKED_LINE = re.compile(r"^\W*\(?[A-H][.):]\s", re.MULTILINE)
 _ORDINALS = {word: i for i, word in enumerate(("first", "second", "third", "fourth", "fifth"))} | {"last": -1}
 _PLACE = re.compile(rf"\b({'|'.join(_ORDINALS)}) (?:option|choice|answer)\b", re.IGNORECASE)

@@ -6,6 +6,7 @@ An answer is never guessed: text that commits to nothing is `NO_MENTION`, text t
 import json
 import re
 
+from wavllm_cli.text.lexicon import phrases, source
 from wavllm_cli.text.normalize import basic
 
 NO_MENTION = "unanswered"
@@ -13,13 +14,11 @@ SEVERAL = "ambiguous"
 
 NEGATED_WITHIN = 80  # characters before a mention
 
-_ANSWER_KEY = re.compile(r"answer|choice|option|letter|result|correct|label", re.IGNORECASE)
-CLAUSE_END = re.compile(r"[.,;:!?\n]|\b(?:but|however)\b")
-NEGATION = re.compile(r"(?:\b(?:not|never|neither|nor|without|cannot)|n't)\b(?:\W+\w+){0,2}\W*$")
+CLAUSE_END = re.compile(rf"[.,;:!?\n]|{source('choices', 'contrast')}")
+NEGATION = re.compile(rf"{source('choices', 'negation')}(?:\W+\w+){{0,2}}\W*$")
 _REJECTED = re.compile(
-    r"(?:(?!because|since|while|whereas|\bbut\b|[.,;\n]).){0,30}?"
-    r"(?:\b(?:wrong|incorrect|false|ruled out|eliminated|not (?:mentioned|correct|right|true|said))\b"
-    r"|[–-] no\b|[❌✗✘])",
+    rf"(?:(?!{source('choices', 'reason', 'contrast')}|[.,;\n]).){{0,30}}?"
+    rf"(?:{source('choices', 'rejection')}|[–-] no\b|[❌✗✘])",
     re.IGNORECASE,
 )
 
@@ -32,7 +31,8 @@ def from_json(text: str) -> str:
         return text
     if not isinstance(values, dict):
         return text if isinstance(values, list) else str(values)
-    named = {key: value for key, value in values.items() if _ANSWER_KEY.search(key)} or values
+    keys = phrases("choices", "answer key")
+    named = {key: value for key, value in values.items() if any(word in key.lower() for word in keys)} or values
     return ". ".join(_as_text(value, key) for key, value in named.items())
 
 

@@ -5,38 +5,14 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from wavllm_cli.scoring.commitment import negated, only
+from wavllm_cli.text.lexicon import lexicon, phrases
 from wavllm_cli.text.normalize import APOSTROPHES
-from wavllm_cli.text.words import words
 
+OTHERS = "others"  # words for emotions that are no class of any corpus
 EMOTIONS: Mapping[str, tuple[str, ...]] = {
-    "neutral": ("neutral", "neutrality", "calm", "emotionless", "unemotional", "matter-of-fact", "中性", "平静"),
-    "happy": (
-        *("happy", "happiness", "joy", "joyful", "cheerful", "glad", "delighted", "pleased", "amused"),
-        *("glücklich", "fröhlich", "joyeux", "joyeuse", "高兴", "开心", "快乐"),
-    ),
-    "excited": ("excited", "excitement", "thrilled", "enthusiastic", "aufgeregt", "兴奋"),
-    "sad": (
-        *("sad", "sadness", "sorrow", "sorrowful", "unhappy", "depressed", "melancholy", "melancholic", "gloomy"),
-        *("traurig", "triste", "悲伤", "难过"),
-    ),
-    "angry": (
-        *("angry", "anger", "mad", "furious", "enraged", "irritated"),
-        *("wütend", "verärgert", "en colère", "愤怒", "生气"),
-    ),
-    "frustrated": ("frustrated", "frustration"),
-    "fearful": ("fearful", "fear", "afraid", "scared", "frightened", "terrified"),
-    "disgusted": ("disgusted", "disgust", "revolted"),
-    "surprised": ("surprised", "surprise", "astonished", "amazed"),
+    name: phrases("emotions", name) for name in lexicon("emotions") if name != OTHERS
 }
-
-# Words for emotions that are no class of any corpus: `extra` ones, where naming any emotion is an answer.
-OTHER_EMOTIONS = words(
-    "anxious anxiety nervous nervousness worried worry tense stressed bored boredom confused confusion relaxed upset "
-    "disappointed disappointment relieved relief proud pride curious curiosity tired embarrassed ashamed grateful "
-    "thankful polite friendly apologetic affectionate playful sympathetic desperate uneasy exhausted guilty jealous "
-    "hostile alarmed sarcastic ironic tender nostalgic confident determined shy warm cheery elated heartbroken "
-    "hopeful lonely annoyed annoyance indifferent indifference content impatient enthusiasm panic shocked serious"
-)
+OTHER_EMOTIONS = phrases("emotions", OTHERS)  # `extra` ones, where naming any emotion is an answer
 
 
 def read_emotion(text: str, extra: Iterable[str] = ()) -> str:

@@ -2,52 +2,22 @@
 
 import re
 
+from wavllm_cli.text.lexicon import pattern, phrases, source
 from wavllm_cli.text.words import common, content, share_in, stems, words
 
 REFUSED_WITHIN = 200  # characters
 
-
-def any_of(*patterns: str, ignore_case: bool = True) -> re.Pattern[str]:
-    """One pattern for all of these."""
-    return re.compile("|".join(patterns), re.IGNORECASE if ignore_case else 0)
-
-
-_POLITE = any_of(
-    r"sure|certainly|of course|okay|ok|alright|great|absolutely|no problem|got it|happy to help\b.*",
-    r"(?:please )?let me know\b.*|i hope\b.*|feel free\b.*|is there anything\b.*|hope (?:this|that) helps\b.*",
-    r"thanks?(?: you)?|you're welcome",
-    r"(?:here|these) (?:is|are|'s|you go)\b[^:]{0,80}\b(?:answers?|responses?|results?|output|tasks?)\b[^:]{0,80}",
+_COURTESY, _CLOSING, _OPENING = (source("nonanswers", name) for name in ("courtesy", "closing", "opening"))
+_CHATTER = re.compile(rf"(?:{_COURTESY}|{_CLOSING}.*|{_OPENING}[^:]{{0,80}})[\s!.,:)😊🙂👍]*", re.IGNORECASE)
+_REFUSAL, _ANNOUNCEMENT = pattern("nonanswers", "refusal"), pattern("nonanswers", "announcement")
+_PLACEHOLDER = re.compile(
+    rf"[\[<{{][^\]>}}]{{2,60}}[\]>}}]|\.{{3,}}|…+|_{{3,}}|-+|{source('nonanswers', 'nothing')}", re.IGNORECASE
 )
-_CHATTER = re.compile(rf"(?:{_POLITE.pattern})[\s!.,:)😊🙂👍]*", re.IGNORECASE)
-# Of text in lower case, which is three times as fast as to ignore case.
-_REFUSAL = any_of(
-    r"\bi(?:'?m| am) (?:sorry|afraid)\b|\bi apologi[sz]e\b|\bunfortunately\b",
-    r"\bas an? (?:\S+ )?(?:ai|language model|text-based)\b",
-    r"\b(?:cannot|can't|can not|unable to|not able to|don't have the ability to|couldn't|could not|won't)"
-    r" (?:directly |actually |really )?(?:hear|listen|access|process|transcribe|translate|determine|play|provide|help"
-    r"|answer|identify|tell|say|be sure|understand|complete|do|summari[sz]e|make out|assist|open|detect|comply)\b",
-    r"\bno (?:audio|recording|sound|clip|file|speech)\b[^.]{0,40}"
-    r"\b(?:attached|provided|received|uploaded|available|was|is|found|given|detected)\b",
-    r"\b(?:please|could you|can you) (?:please )?(?:provide|share|upload|re-?upload|send|attach|give me|paste)\b",
-    r"\bi (?:do not|don't) (?:have access|see any|hear any|know|have any|understand)\b",
-    r"\bif you (?:can |could )?(?:share|provide|send|paste|upload|give|describe)\b",
-    r"\b(?:difficult|hard) to (?:say|tell)\b",
-    r"\b(?:not |im)possible to (?:tell|say|determine|know)\b|\bcan(?:not|'t) be determined\b",
-    r"\b(?:no|not a) (?:way|means) of hearing\b|\bhave no access\b|\bnothing (?:that )?i c(?:an|ould)\b",
-    ignore_case=False,
+_SLOT = re.compile(
+    rf"\[(?:{source('nonanswers', 'slot opening')}\s+)*{source('nonanswers', 'slot')}[^\]]*\]", re.IGNORECASE
 )
-_ANNOUNCEMENT = re.compile(
-    r"(?:i will|i'll|i am going to|i'm going to|let me|let's|next,? i|now,? i|i can|i would|i'd be happy to)\b.{0,30}"
-    r"\b(?:summar|transl|transcri|answer|continu|writ|giv|provid|identif|determin|do|tell|list|condens|follow|help)",
-    re.IGNORECASE,
-)
-_PLACEHOLDER = any_of(r"[\[<{][^\]>}]{2,60}[\]>}]", r"\.{3,}|…+|_{3,}|-+", r"\b(?:n/?a|tbd|todo)\b")
-_SLOT = any_of(r"\[(?:your |the |insert )*(?:answer|summary|translation|transcript\w*|text|name|insert)\b[^\]]*\]")
 _OUTRIGHT = re.compile(r"\W*(?:yes|no)\b|.*[.?!]\s(?:yes|no)\W*$", re.IGNORECASE)
-_CONNECTIVES = words(
-    "first firstly second secondly third thirdly next then after that finally lastly last also additionally moreover "
-    "furthermore subsequently step task and all begin start"
-)
+_CONNECTIVES = phrases("nonanswers", "connectives")
 
 
 def nothing_said(text: str, prompt: str = "", transcript: str = "") -> str | None:
@@ -77,7 +47,7 @@ def nothing_said(text: str, prompt: str = "", transcript: str = "") -> str | Non
 
 def refuses(text: str) -> bool:
     """Whether a text begins with declining to answer."""
-    return _REFUSAL.search(text[:REFUSED_WITHIN].lower()) is not None
+    return _REFUSAL.search(text[:REFUSED_WITHIN]) is not None
 
 
 def is_echo(text: str, prompt: str) -> bool:

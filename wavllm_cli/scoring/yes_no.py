@@ -4,27 +4,12 @@ import re
 
 from wavllm_cli.scoring.commitment import NO_MENTION, from_json, negated, only, without_question
 from wavllm_cli.scoring.nonanswers import nothing_said
+from wavllm_cli.text.lexicon import pattern, phrases, source
 from wavllm_cli.text.normalize import APOSTROPHES
 
-# "is only one speaker" said in words; SEVERAL_SPEAKERS is looked for first, since "more than one speaker" holds both.
-_PERSON = r"(?:speaker|talker|person|voice|individual|narrator|reader)"
-SEVERAL_SPEAKERS = re.compile(
-    rf"\b(?:(?:(?<!the )two|2|three|several|multiple|many|different)\b(?:\s+\w+){{0,2}}?\s+(?:{_PERSON}s|people)"
-    rf"|\ba (?:man|male\b.{{0,20}})\b[^.]{{0,80}}\ba (?:woman|female)"
-    rf"|\ba (?:woman|female\b.{{0,20}})\b[^.]{{0,80}}\ba (?:man|male)"
-    rf"|\ban? \w+ and an?(?:other)? \w+ (?:are|is|talk|speak)|(?:conversation|dialogue) between|talking to each other"
-    rf"|more than (?:one|1|a single)\b|one {_PERSON}\b[^.]{{0,80}}\band another\b|(?:another|second) (?:one|{_PERSON})"
-    r"|(?:are|sound)(?: \w+)? different)\b"
-)
-ONE_SPEAKER = re.compile(
-    rf"\b(?:(?:only|just) (?:one|1|a single)\b(?:\s+{_PERSON})?|(?:one|1|a single|same) (?:\w+ )?{_PERSON}"
-    rf"|{_PERSON}s?\W+(?:one|1)|monologue|只有一个|the same\b(?! time)(?: {_PERSON})?"
-    rf"|no (?:other|second) {_PERSON}|(?:no one|nobody) else)\b"
-)
-YES = ("yes", "yeah", "yep", "yup", "ja", "oui", "sí", "да", "是", "对", "はい")
+YES, NO = phrases("yes_no", "yes"), phrases("yes_no", "no")
 YES_NO = re.compile(
-    rf"^\W*({'|'.join(YES)}|no|nope|nah|nein|non|нет|不|いいえ)(?![a-zà-ÿ])"
-    r"(?! (?:doubt|other|second|way|means|one else))"
+    rf"^\W*({'|'.join((*YES, *NO))})(?![a-zà-ÿ])(?! {source('yes_no', 'not after no')})"
     r"|(?<!says )\b(yes|no)\b(?=\s*(?:[.,;:!?\"')*]|$))"
 )
 QUESTION = re.compile(r"(?<![^.!?\n])\s*(?:[^\s.!?]+\s+){2,}[^\s.!?]+\s?\?")  # its own words commit to nothing
@@ -45,10 +30,12 @@ def read_yes_no(text: str, question: str = "") -> str:
     text = QUESTION.sub(" ", OPEN_QUESTION.sub(" ", text))
     if nothing_said(text) == "refusal" and not YES_NO.match(text):
         return NO_MENTION
+    text = pattern("yes_no", "neither").sub(" ", text)
     one, several = ("no", "yes") if asks_for_several(question) else ("yes", "no")
     found = {"yes" if (m[1] or m[2]) in YES else "no" for m in YES_NO.finditer(text) if not negated(text, m.start())}
-    for pattern, meaning, opposite in ((SEVERAL_SPEAKERS, several, one), (ONE_SPEAKER, one, several)):
-        for match in pattern.finditer(text):
+    # "more than one speaker" holds "one speaker", so that several are looked for first.
+    for name, meaning, opposite in (("several", several, one), ("one", one, several)):
+        for match in pattern("yes_no", name).finditer(text):
             found.add(opposite if negated(text, match.start()) else meaning)
             text = text[: match.start()] + "." * len(match[0]) + text[match.end() :]
     return only(found)
@@ -56,6 +43,6 @@ def read_yes_no(text: str, question: str = "") -> str:
 
 def asks_for_several(question: str) -> bool:
     """Whether "yes" to this question means more than one speaker."""
-    question = question.lower()
-    rest = SEVERAL_SPEAKERS.sub(".", question)
-    return rest != question and not ONE_SPEAKER.search(rest)
+    question = pattern("yes_no", "neither").sub(" ", question.lower())
+    rest = pattern("yes_no", "several").sub(".", question)
+    return rest != question and not pattern("yes_no", "one").search(rest)

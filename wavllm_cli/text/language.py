@@ -2,9 +2,11 @@
 
 import re
 from functools import cache, lru_cache
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from wavllm_cli.text.languages import LANGUAGES, language_code
+from wavllm_cli.text.lexicon import any_of, lexicon
 
 if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier
@@ -17,26 +19,6 @@ _KANA = re.compile(r"[\u3040-\u30ff]")
 _HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]")
 _HANGUL = re.compile(r"[\uac00-\ud7af]")
 _LETTER = re.compile(r"[^\W\d_]")
-
-# How instructions name a language: in English, and some in others.
-_NAMES = LANGUAGES | {
-    "de": r"german|deutsche?[rns]?|allemande?|alem[aá]n",
-    "en": r"english|englische?[rns]?|anglaise?|ingl[eé]s",
-    "fr": r"french|französische?[rns]?|fran[cç]aise?|franc[eé]s",
-    "es": r"spanish|spanische?[rns]?|espagnole?|espa[nñ]ol",
-    "zh": r"chinese|mandarin|chinesische?[rns]?|chinoise?|chino",
-}
-_NAMES_IN_HAN = {
-    "de": "德[语文]",
-    "en": "英[语文]",
-    "fr": "法[语文]",
-    "ja": "日本語|日[语文]",
-    "zh": "中文|汉语|普通话",
-}
-_PATTERNS = [
-    *((code, re.compile(rf"(?<!\w)(?:{names})(?![a-z])", re.IGNORECASE)) for code, names in _NAMES.items()),
-    *((code, re.compile(names)) for code, names in _NAMES_IN_HAN.items()),
-]
 
 
 def language_of(text: str) -> str | None:
@@ -66,8 +48,18 @@ def is_in(text: str, language: str) -> bool:
 @lru_cache(maxsize=1024)
 def named_in(instruction: str) -> str | None:
     """The code of the last language that an instruction names: "translate the French text into German" -> "de"."""
-    found = [(match.start(), code) for code, pattern in _PATTERNS for match in pattern.finditer(instruction)]
+    found = [(match.start(), code) for code, names in _names() for match in names.finditer(instruction)]
     return max(found)[1] if found else None
+
+
+@cache
+def _names() -> list[tuple[str, re.Pattern[str]]]:
+    """How languages are called: in English, and some in others."""
+    others = lexicon("languages")
+    return [
+        (code, re.compile(any_of([name.lower(), *chain(*others.get(code, {}).values())]), re.IGNORECASE))
+        for code, name in LANGUAGES.items()
+    ]
 
 
 def by_script(text: str) -> str | None:

@@ -2,8 +2,8 @@
 
 A file maps names to phrases, those of each language under its code. A phrase is written as it is said, in lower case,
 with `(a|b)` for one or the other, `a?` and `(a|b)?` after a word for what may be left out, `{name}` for any phrase of
-that name in the same file, `word*` for any ending and `…` for up to `GAP` characters of the same sentence. It is found
-as whole words; where scripts put no spaces between words, anywhere.
+that name in the same file, `word*` for any ending, `*` for any word, and `…` for up to `GAP` characters of the same
+sentence. It is found as whole words; where scripts put no spaces between words, anywhere.
 """
 
 import re
@@ -16,9 +16,11 @@ import yaml
 from wavllm_cli.errors import WavLLMError
 from wavllm_cli.text.normalize import UNSPACED
 
-GAP = 40  # characters
+GAP = 80  # characters
 MAX_DEPTH = 5  # of names within names
 
+# Of scripts that put spaces between words. To ignore the case of whole scripts takes long to compile.
+_LETTER = rf"(?-i:[^\W{UNSPACED.pattern[1:-2]}])"
 _TOKEN = re.compile(r"(?P<space>\s+)|(?P<open>\()|(?P<close>\)\??)|(?P<mark>[|…])|(?P<word>[^\s(|)…?]+\??)")
 _MARKS = {"|": "|", "…": rf"[^.!?\n]{{0,{GAP}}}?"}
 
@@ -73,13 +75,14 @@ def source(file: str, *names: str) -> str:
 
 def any_of(said: Iterable[str], among: Lexicon | None = None) -> str:
     """The source of a regular expression for any of these phrases, the longest first."""
-    return "(?:" + "|".join(_whole(phrase, among or {}, 0) for phrase in sorted(said, key=lambda p: -len(p))) + ")"
-
-
-def _whole(phrase: str, among: Lexicon, depth: int) -> str:
-    before = "" if UNSPACED.match(phrase) else r"(?<!\w)"
-    after = "" if UNSPACED.match(phrase[-1]) or phrase[-1] in "*…" else r"(?!\w)"
-    return before + _expanded(phrase, among, depth) + after
+    longest_first = sorted(said, key=lambda phrase: -len(phrase))
+    anywhere = [phrase for phrase in longest_first if UNSPACED.match(phrase)]
+    whole = [phrase for phrase in longest_first if phrase not in anywhere]
+    found = [_expanded(phrase, among or {}, 0) for phrase in anywhere]
+    if whole:
+        alternatives = "|".join(_expanded(phrase, among or {}, 0) for phrase in whole)
+        found.insert(0, f"(?<!{_LETTER})(?:{alternatives})(?!{_LETTER})")
+    return f"(?:{'|'.join(found)})"
 
 
 def _expanded(phrase: str, among: Lexicon, depth: int) -> str:
@@ -106,6 +109,8 @@ def _expanded(phrase: str, among: Lexicon, depth: int) -> str:
 
 
 def _word(word: str, among: Lexicon, depth: int) -> str:
+    if word == "*":
+        return r"\S+"
     if word[0] == "{":
         inner = (phrase for by in among[word.strip("{}")].values() for phrase in by)
         return "(?:" + "|".join(_expanded(phrase, among, depth + 1) for phrase in inner) + ")"

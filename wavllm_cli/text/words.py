@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 
+from wavllm_cli.text.lexicon import phrases
 from wavllm_cli.text.normalize import UNSPACED, basic
 
 _WORD = re.compile(r"\w(?:[^\s—–]*\w)?")
@@ -42,16 +43,15 @@ NUMBERS = {"zero": 0} | {word: n for n, word in enumerate(ONES + TEENS, 1)}
 NUMBERS |= {word: 10 * n for n, word in enumerate(TENS, 2)}
 _TENS_AND_ONES = re.compile(rf"\b({'|'.join(TENS)}) ({'|'.join(ONES)})\b")
 
-FILLERS = stems(
-    "the a an is are was be of to in on at it its this that what which who how when where why do does did can you i we "
-    "me my your his her their and or for with from about into please tell give name say write said there as by not no "
-    "yes has have one word words more than only just following given"
-)
+
+@cache
+def _fillers() -> frozenset[str]:
+    return stems(" ".join(phrases("fillers", "fillers")))
 
 
 def content(text: str) -> frozenset[str]:
-    """The stems of a text that carry its matter, in English."""
-    return stems(text) - FILLERS
+    """The stems of a text that carry its matter: all but fillers."""
+    return stems(text) - _fillers()
 
 
 def common(a: Sequence[str], b: Sequence[str]) -> int:
