@@ -5,7 +5,7 @@ from typing import Any
 
 from wavllm_cli.errors import UsageError
 from wavllm_cli.recipe import sampling
-from wavllm_cli.recipe.schema import MAX_BEAMS, MAX_NEW_TOKENS, MAX_TEMPERATURE, MIN_TEMPERATURE
+from wavllm_cli.recipe.ranges import MAX_BEAMS, MAX_NEW_TOKENS, MAX_TEMPERATURE, MIN_TEMPERATURE
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Recipes: `schema` is the format, `reader` reads and writes it."""
+"""Recipes: `schema` is the format, `ranges` what its numbers may be, `reader` reads and writes it."""
 
 from wavllm_cli.recipe.reader import did_you_mean, dump, find, load, shipped
 from wavllm_cli.recipe.schema import (

@@ -3,9 +3,6 @@
 The pydantic models below *are* the format. Every key is checked, a missing one has no silent default unless its
 absence means something, and presence is the switch: a stage has a prompt adapter because it has a
 `prompt_adapter` section. The recipe as resolved is saved with every run and is itself a valid recipe.
-
-Numbers have ranges. The upper bounds lie far above what anybody trains with: beyond them is a slip of the keyboard
-that would cost a night, a machine or the memory of one.
 """
 
 import math
@@ -14,72 +11,42 @@ from collections.abc import Hashable, Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+
+from wavllm_cli.recipe.ranges import (
+    MAX_ACCUMULATE,
+    MAX_ALPHA,
+    MAX_BEAMS,
+    MAX_NAME,
+    MAX_NEW_TOKENS,
+    MAX_RANK,
+    MAX_RATE,
+    MAX_SAMPLES,
+    MAX_STAGES,
+    MAX_STEPS,
+    MAX_TEMPERATURE,
+    MAX_UTTERANCES,
+    MAX_VOCABULARY,
+    MAX_WORKERS,
+    MIN_TEMPERATURE,
+    MIN_VOCABULARY,
+    Amount,
+    Channels,
+    Count,
+    Real,
+    Seconds,
+    Steps,
+    Text,
+    Weight,
+    Whole,
+    Width,
+    at_most,
+)
 
 ParameterGroup = Literal[
     "semantic_encoder", "acoustic_encoder", "layer_weights", "adapters", "language_model", "lora", "prompt_adapter"
 ]
 PARAMETER_GROUPS: tuple[str, ...] = get_args(ParameterGroup)
-
-# --- ranges ---
-
-MAX_WIDTH = 2**17
-MAX_RANK = 2**12
-MAX_ALPHA = 10_000
-MIN_VOCABULARY = 256 + 3  # a token for each byte, and <unk>, <s>, </s>
-MAX_VOCABULARY = 2**20
-MAX_STAGES = 16
-MAX_STEPS = 10**8
-MAX_ACCUMULATE = 2**12
-MAX_UTTERANCES = 2**16
-MAX_SECONDS = 86_400
-MAX_RATE = 1.0
-MAX_WEIGHT = 10**6
-MAX_WORKERS = 256
-MAX_SAMPLES = 256
-MAX_NEW_TOKENS = 2**17
-MAX_BEAMS = 64
-MIN_TEMPERATURE, MAX_TEMPERATURE = 0.01, 100.0  # logits divided by less overflow in float16
-MAX_NAME, MAX_PATH = 100, 4096  # characters
-
-
-def at_most(limit: float, why: str) -> AfterValidator:
-    """An upper bound that says its reason."""
-
-    def bounded(value: float) -> float:
-        if value > limit:
-            raise ValueError(f"it may be at most {limit:,}, {why}")
-        return value
-
-    return AfterValidator(bounded)
-
-
-def _number(value: Any) -> Any:
-    """YAML's `yes` and `true` are no numbers, although they are to Python."""
-    if isinstance(value, bool):
-        raise ValueError("it must be a number, not yes or no")
-    return value
-
-
-Whole = Annotated[int, BeforeValidator(_number)]
-Real = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
-Count = Annotated[Whole, Field(gt=0)]
-Amount = Annotated[Real, Field(gt=0)]
-
-Width = Annotated[Count, at_most(MAX_WIDTH, "wider than the widest published layers")]
-Steps = Annotated[Count, at_most(MAX_STEPS, "months at ten steps a second")]
-Seconds = Annotated[Amount, at_most(MAX_SECONDS, "a day of audio")]
-Weight = Annotated[Amount, at_most(MAX_WEIGHT, "since weights are relative")]
-Text = Annotated[str, Field(min_length=1, max_length=MAX_PATH)]
-
-
-def _even(value: int) -> int:
-    if value % 2:
-        raise ValueError("it must be even: the gated linear unit halves the channels")
-    return value
-
-
-Channels = Annotated[Width, AfterValidator(_even)]
 
 
 def _repeated(items: Iterable[Hashable]) -> list[Hashable]:

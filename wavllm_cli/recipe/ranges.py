@@ -1,0 +1,67 @@
+"""The ranges of a recipe's numbers and names.
+
+The upper bounds lie far above what anybody trains with: beyond them is a slip of the keyboard that would cost a night,
+a machine or the memory of one.
+"""
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+MAX_WIDTH = 2**17
+MAX_RANK = 2**12
+MAX_ALPHA = 10_000
+MIN_VOCABULARY = 256 + 3  # a token for each byte, and <unk>, <s>, </s>
+MAX_VOCABULARY = 2**20
+MAX_STAGES = 16
+MAX_STEPS = 10**8
+MAX_ACCUMULATE = 2**12
+MAX_UTTERANCES = 2**16
+MAX_SECONDS = 86_400
+MAX_RATE = 1.0
+MAX_WEIGHT = 10**6
+MAX_WORKERS = 256
+MAX_SAMPLES = 256
+MAX_NEW_TOKENS = 2**17
+MAX_BEAMS = 64
+MIN_TEMPERATURE, MAX_TEMPERATURE = 0.01, 100.0  # logits divided by less overflow in float16
+MAX_NAME, MAX_PATH = 100, 4096  # characters
+
+
+def at_most(limit: float, why: str) -> AfterValidator:
+    """An upper bound that says its reason."""
+
+    def bounded(value: float) -> float:
+        if value > limit:
+            raise ValueError(f"it may be at most {limit:,}, {why}")
+        return value
+
+    return AfterValidator(bounded)
+
+
+def _number(value: Any) -> Any:
+    """YAML's `yes` and `true` are no numbers, although they are to Python."""
+    if isinstance(value, bool):
+        raise ValueError("it must be a number, not yes or no")
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_number)]
+Real = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
+Count = Annotated[Whole, Field(gt=0)]
+Amount = Annotated[Real, Field(gt=0)]
+
+Width = Annotated[Count, at_most(MAX_WIDTH, "wider than the widest published layers")]
+Steps = Annotated[Count, at_most(MAX_STEPS, "months at ten steps a second")]
+Seconds = Annotated[Amount, at_most(MAX_SECONDS, "a day of audio")]
+Weight = Annotated[Amount, at_most(MAX_WEIGHT, "since weights are relative")]
+Text = Annotated[str, Field(min_length=1, max_length=MAX_PATH)]
+
+
+def _even(value: int) -> int:
+    if value % 2:
+        raise ValueError("it must be even: the gated linear unit halves the channels")
+    return value
+
+
+Channels = Annotated[Width, AfterValidator(_even)]
