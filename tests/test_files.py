@@ -96,7 +96,7 @@ def test_a_full_disk_is_called_that(tmp_path, monkeypatch):
 def test_a_disk_that_is_too_small(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1_000_000))
     require_space(tmp_path / "new" / "model", 1_000_000)
-    with pytest.raises(WavLLMError, match=rf"model needs 1.1 GB, but 0.0 GB are free in {tmp_path}\."):
+    with pytest.raises(WavLLMError, match=rf"model needs 1.1 GB, but 1.0 MB are free in {tmp_path}\."):
         require_space(tmp_path / "new" / "model", 1_100_000_000)
 
 

@@ -259,7 +259,7 @@ def test_a_run_overwrites_nothing_that_it_did_not_write(beep_recipe, tmp_path, n
     (stage / name).write_text("mine")
     with pytest.raises(UsageError, match=f"holds {name}, but no record of a run .*choose another --output"):
         opened(beep_recipe(), stage)
-    with pytest.raises(UsageError, match=f"is no run's folder.*would not delete {name}"):
+    with pytest.raises(UsageError, match=f"is no run's folder.*will not delete {name}"):
         opened(beep_recipe(), stage, restart=True)
     assert (stage / name).read_text() == "mine"
 

@@ -168,7 +168,7 @@ def require_space(output: Path, needed: int) -> None:
     free = _free(output)
     if needed > free:
         folder = _nearest_folder(output)
-        raise WavLLMError(f"{output} needs {needed / 1e9:.1f} GB, but {free / 1e9:.1f} GB are free in {folder}.")
+        raise WavLLMError(f"{output} needs {_amount(needed)}, but {_amount(free)} are free in {folder}.")
 
 
 @contextmanager
@@ -354,6 +354,10 @@ def _nearest_folder(path: Path) -> Path:
 
 def _free(path: Path) -> int:
     return shutil.disk_usage(_nearest_folder(path)).free
+
+
+def _amount(size: int) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
 
 
 def _why(error: OSError, target: Path) -> str:

@@ -221,21 +221,29 @@ class RunFolder:
                 f"choose another --output{advice}."
             )
 
+    def require_own(self) -> None:
+        """Find out before the work that a folder which is to be cleared is no run's.
+
+        Raises:
+            UsageError: names a file in it.
+        """
+        if self._looks_ours() or not self.path.is_dir():
+            return
+        entries = sorted(entry.name for entry in self.path.iterdir() if entry.name[0] != ".")
+        if entries:
+            raise UsageError(
+                f"{self.path} is no run's folder: it has no {RECORD}, and --restart will not delete {entries[0]}. "
+                "Choose another --output."
+            )
+
     def clear(self) -> None:
         """Forget the run (`--restart`): all that a run writes, and nothing else. The record goes last.
 
         Raises:
             UsageError: the folder is no run's.
         """
+        self.require_own()
         foreign = self._foreign()
-        if not self._looks_ours():
-            if foreign or any((self.path / name).exists() for name in self._own_names()):
-                some = foreign[0] if foreign else next(n for n in self._own_names() if (self.path / n).exists())
-                raise UsageError(
-                    f"{self.path} is no run's folder: it has no {RECORD}, and --restart would not delete "
-                    f"{some}. Choose another --output."
-                )
-            return
         for state in state_folders(self.states):
             shutil.rmtree(state)
         for file in (self.path / BOARD).glob("events.out.tfevents.*"):

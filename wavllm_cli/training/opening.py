@@ -60,11 +60,13 @@ def open_stage(request: Request, folder: RunFolder, stack: ExitStack) -> Opening
     require_folder(folder.path)
     source = _source(request, folder)
     _require_manifests(request)
+    anew = request.restart or not folder.has_begun()
+    planned = _planned(request, folder, source) if anew else None
     stack.enter_context(owned(folder.path))
     folder.reread()  # as it is now that nobody else writes it
     if not restart and folder.has_begun():
         return _continued(request, folder, source)
-    return _begun(request, folder, source)
+    return _begun(request, folder, source, planned or _planned(request, folder, source))
 
 
 # --- finished ---
@@ -172,7 +174,12 @@ def _require_beginning(folder: RunFolder, recipe: Recipe, source: str | None, tr
 # --- begun ---
 
 
-def _begun(request: Request, folder: RunFolder, source: str | None) -> Opening:
+def _planned(request: Request, folder: RunFolder, source: str | None) -> Record:
+    """The record of a run that is to begin; nothing is written yet."""
+    if request.restart:
+        folder.require_own()
+    elif folder.record is None:
+        folder.require_free()
     recipe, adopted = request.recipe, False
     if source is not None:
         from wavllm_cli.training.adoption import settle
@@ -185,14 +192,17 @@ def _begun(request: Request, folder: RunFolder, source: str | None) -> Opening:
             )
     _require_sound(request, recipe, folder)
     start = _start(request, source, None, adopted)
-    record = describe(recipe, request.stage_number, start)
+    return describe(recipe, request.stage_number, start)
+
+
+def _begun(request: Request, folder: RunFolder, source: str | None, record: Record) -> Opening:
     if request.restart:
         folder.clear()
     elif folder.record is None:
         folder.require_free()
-    _keep_beginning(folder, recipe, source, request.trust)
+    _keep_beginning(folder, record.recipe, source, request.trust)
     folder.write_record(record.model_copy(update={"begin": _digests(folder.begin)}))
-    return Opening(recipe, source)
+    return Opening(record.recipe, source)
 
 
 def _keep_beginning(folder: RunFolder, recipe: Recipe, source: str | None, trust: bool) -> None:
