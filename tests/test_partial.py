@@ -138,7 +138,7 @@ def test_a_file_that_a_power_cut_has_emptied_is_begun_again(partial, clips, answ
 def test_answers_that_do_not_say_what_gave_them_are_asked_again(partial, clips, answers, capsys):
     partial.path.write_text("".join(row.json_line() + "\n" for row in answers))
     assert partial.earlier(clips) == ({}, 4)
-    assert "without a word on the model" in capsys.readouterr().err
+    assert "4 earlier answers are not used, given nobody knows by what" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("content", [b"my notes\n", b'{"id": "a", "text": "b"}\n', b"\x89PNG\r\n\x1a\n"])

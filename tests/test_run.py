@@ -12,6 +12,7 @@ from wavllm_cli.data.batch import clips_of
 from wavllm_cli.data.manifest import Hypothesis, Utterance, read_manifest, write_manifest
 from wavllm_cli.errors import AudioError, WavLLMError
 from wavllm_cli.inference import run as runs
+from wavllm_cli.inference.engine import Generated
 from wavllm_cli.inference.fingerprint import Fingerprint, settings_of
 from wavllm_cli.recipe import Batch
 
@@ -32,6 +33,16 @@ def answer(engine, answering, output):
         return runs.answer_manifest(engine, clips_of(answering / manifest), to, limits, run, **options)
 
     return call
+
+
+@pytest.fixture
+def quick(engine, monkeypatch):
+    """Answers without the network, where it does not matter how they are found. Goes before `stop` and `failing`."""
+
+    def generate(self, inputs, ids):
+        return [Generated(f"{i} in {self.decoding.max_new_tokens}") for i in ids]
+
+    monkeypatch.setattr(type(engine), "generate", generate)
 
 
 @pytest.fixture
@@ -69,7 +80,7 @@ def test_answers_come_in_the_manifest_order_and_equal_those_one_by_one(answer, e
     assert all(row.system == str(answering / "model") for row in rows)
 
 
-def test_the_longest_clips_come_first(answer, stop):
+def test_the_longest_clips_come_first(quick, answer, stop):
     calls = stop(at=0)
     answer()
     assert calls == [["clip1", "clip4"], ["clip6", "clip2", "clip5"], ["text", "clip0", "clip3"]]
@@ -77,7 +88,7 @@ def test_the_longest_clips_come_first(answer, stop):
 
 def test_logprobs_of_a_manifest_end_with_eos(answer, engine, output, decoding, monkeypatch):
     """Rows of a batch end at different tokens; what pads them is left out."""
-    decoding(logprobs=True, max_new_tokens=20)
+    decoding(logprobs=True, max_new_tokens=10)
     report = answer()
     before = {row.id: row for row in read_manifest(output, Hypothesis)}
     assert report.answered == 8 and all(len(row.logprobs) == len(row.token_ids) for row in before.values())
@@ -121,7 +132,7 @@ def test_a_stopped_run_keeps_its_answers_even_after_half_a_line(answer, output, 
     assert [entry.name for entry in output.parent.iterdir()] == [output.name]
 
 
-def test_a_stop_before_the_first_answer_leaves_nothing(answer, output, stop):
+def test_a_stop_before_the_first_answer_leaves_nothing(quick, answer, output, stop):
     stop(at=1)
     with pytest.raises(KeyboardInterrupt):
         answer()
@@ -129,7 +140,7 @@ def test_a_stop_before_the_first_answer_leaves_nothing(answer, output, stop):
 
 
 @pytest.mark.parametrize("change", ["model", "decoding"])
-def test_answers_of_another_run_are_asked_again(answer, output, decoding, stop, capsys, change):
+def test_answers_of_another_run_are_asked_again(quick, answer, output, decoding, stop, capsys, change):
     stop(at=3)
     with pytest.raises(KeyboardInterrupt):
         answer()
@@ -144,7 +155,7 @@ def test_answers_of_another_run_are_asked_again(answer, output, decoding, stop, 
     assert output.read_text() == mixed
 
 
-def test_only_rows_that_have_changed_are_asked_again(answer, answering, output, stop, capsys):
+def test_only_rows_that_have_changed_are_asked_again(quick, answer, answering, output, stop, capsys):
     rows = read_manifest(answering / "manifest.jsonl")
     write_manifest(answering / "changing.jsonl", rows)
     stop(at=3)
@@ -166,7 +177,7 @@ def test_only_rows_that_have_changed_are_asked_again(answer, answering, output, 
 # --- rows that cannot be answered ---
 
 
-def test_bad_clips_are_named_and_the_rest_is_answered(answer, answering, capsys):
+def test_bad_clips_are_named_and_the_rest_is_answered(quick, answer, answering, capsys):
     rows = list(read_manifest(answering / "manifest.jsonl"))
     (answering / "no.wav").write_text("not audio")
     write_wav(answering / "quiet.wav", np.zeros(8000))
@@ -183,7 +194,7 @@ def test_bad_clips_are_named_and_the_rest_is_answered(answer, answering, capsys)
 
 
 @pytest.mark.parametrize("error", [ValueError("array is too big"), MemoryError(), OverflowError(), KeyError("x")])
-def test_any_error_of_reading_is_its_own_rows(answer, monkeypatch, error):
+def test_any_error_of_reading_is_its_own_rows(quick, answer, monkeypatch, error):
     from wavllm_cli.data.batch import Clip
 
     read = Clip.read
@@ -234,7 +245,7 @@ def test_a_batch_that_does_not_fit_is_halved(answer, output, failing):
     assert tried[:3] == [["clip1", "clip4"], ["clip1"], ["clip4"]]
 
 
-def test_what_will_not_fit_is_not_tried(answer, failing, monkeypatch):
+def test_what_will_not_fit_is_not_tried(quick, answer, failing, monkeypatch):
     """Two clips together never, and one of 3.4 s not even alone: memory and its need are counted in seconds."""
     from wavllm_cli.inference.engine import Engine
     from wavllm_cli.model import limits
@@ -249,7 +260,7 @@ def test_what_will_not_fit_is_not_tried(answer, failing, monkeypatch):
     assert ["clip1"] in tried and ["clip4"] not in tried
 
 
-def test_a_row_beyond_the_models_positions_is_skipped(answer, answering):
+def test_a_row_beyond_the_models_positions_is_skipped(quick, answer, answering):
     rows = list(read_manifest(answering / "manifest.jsonl"))
     rows[2] = rows[2].model_copy(update={"prompt": "word " * 500})
     write_manifest(answering / "wordy.jsonl", rows)
@@ -267,13 +278,13 @@ def test_a_row_beyond_the_models_positions_is_skipped(answer, answering):
     ],
     ids=["memory", "library", "ours"],
 )
-def test_a_row_that_fails_alone_is_skipped_by_its_id(answer, failing, error, sentence):
+def test_a_row_that_fails_alone_is_skipped_by_its_id(quick, answer, failing, error, sentence):
     failing(error, row="clip5")
     report = answer()
     assert (report.answered, report.skipped) == (7, [sentence])
 
 
-def test_a_device_that_fails_ends_the_run_and_loses_nothing(answer, output, stop):
+def test_a_device_that_fails_ends_the_run_and_loses_nothing(quick, answer, output, stop):
     import torch
 
     stop(at=2, error=torch.AcceleratorError("CUDA error: unspecified launch failure"))
@@ -284,7 +295,20 @@ def test_a_device_that_fails_ends_the_run_and_loses_nothing(answer, output, stop
     assert (report.earlier, report.answered) == (2, 6)
 
 
-def test_logits_that_are_no_numbers_are_no_answer(answer, engine, monkeypatch):
+def test_a_full_disk_ends_the_run_and_loses_nothing(quick, answer, output, monkeypatch):
+    from wavllm_cli.inference import partial
+
+    def full(path, text):
+        raise WavLLMError(f"{path} cannot be written: the disk is full.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(partial, "append_text", full)
+        with pytest.raises(WavLLMError, match=r"the disk is full\. 2 answers are kept; the same command continues"):
+            answer()
+    assert (answer().earlier, output.exists()) == (2, True)
+
+
+def test_logits_that_are_no_numbers_are_no_answer(quick, answer, engine, monkeypatch):
     original = type(engine).generate
 
     def generate(self, inputs, ids):
@@ -296,7 +320,7 @@ def test_logits_that_are_no_numbers_are_no_answer(answer, engine, monkeypatch):
     assert report.skipped == ["text: the network's output is not a number (NaN or infinite)."]
 
 
-def test_the_same_words_are_not_repeated_for_ever(answer, failing, capsys):
+def test_the_same_words_are_not_repeated_for_ever(quick, answer, failing, capsys):
     failing(RuntimeError("broken"), most=0)
     with pytest.raises(WavLLMError, match=r"No utterance of 8 could be answered; the first: clip1: it cannot be"):
         answer()
@@ -305,7 +329,7 @@ def test_the_same_words_are_not_repeated_for_ever(answer, failing, capsys):
     assert shown[3] == "warning: more of them are not shown: it cannot be answered: broken."
 
 
-def test_nothing_answered_leaves_nothing(answer, answering, output):
+def test_nothing_answered_leaves_nothing(quick, answer, answering, output):
     write_manifest(answering / "gone.jsonl", [Utterance(id="a", audio="gone.wav", task="asr", prompt="x")])
     with pytest.raises(WavLLMError, match=r"No utterance of 1 could be answered; the first: a: "):
         answer("gone.jsonl")

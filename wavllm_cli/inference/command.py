@@ -123,7 +123,9 @@ def infer(
         raise UsageError(f"{source} is a manifest and brings its own instructions: leave out {instruction!r}.")
     if output is not None:
         require_output(output, [source], OUTPUT_SUFFIXES)
-        _require_hypotheses(output)
+        require_hypotheses(output)
+        if not is_manifest:
+            _require_utf8(source)
     if is_manifest:
         assert output is not None
         return _infer_manifest(source, output, audio_root, batch_size, by)
@@ -136,7 +138,7 @@ def _infer_clip(source: Path, instruction: str, output: Path | None, by: Answere
         console.warn(f"{source} is silent.")
     by = by.found()
     assert by.model is not None
-    _require_room(source, len(samples), by)
+    _require_room(source, len(samples), instruction, by)
     with owned(output) if output is not None else nullcontext():
         generated = by.load().answer(samples, instruction, source.stem)
         for warning in generated.warnings or ():
@@ -188,7 +190,7 @@ def missing_audio(clips: Sequence[Clip]) -> dict[str, str]:
     return missing
 
 
-def _require_room(source: Path, samples: int, by: Answerer) -> None:
+def _require_room(source: Path, samples: int, instruction: str, by: Answerer) -> None:
     """Refuse a clip that is too long for the model, while its weights are still to be loaded.
 
     Raises:
@@ -196,20 +198,30 @@ def _require_room(source: Path, samples: int, by: Answerer) -> None:
     """
     from wavllm_cli.inference.engine import usable_device, usual_device, usual_dtype
     from wavllm_cli.model.limits import available_memory, memory_problem, position_problem
-    from wavllm_cli.model.load import load_config
+    from wavllm_cli.model.load import load_config, load_processor, new_tokens
 
     assert by.model is not None
     device = usable_device(by.device or usual_device())
     config = load_config(by.model, by.trust)
-    memory = available_memory(device)
-    problem = position_problem(config, samples, 0) or memory_problem(
-        config, samples, usual_dtype(device, by.dtype), memory
-    )
+    text = len(load_processor(by.model, by.trust).encode(instruction, 1)[0]) - 1
+    new = by.decoding.max_new_tokens or new_tokens(by.model) or 1
+    memory, dtype = available_memory(device), usual_dtype(device, by.dtype)
+    problem = position_problem(config, samples, text, new) or memory_problem(config, samples, dtype, memory)
     if problem:
         raise WavLLMError(f"{shown(source)} cannot be answered: {problem}.")
 
 
-def _require_hypotheses(output: Path) -> None:
+def _require_utf8(source: Path) -> None:
+    """A hypotheses file can name no other clip."""
+    try:
+        str(source).encode()
+    except UnicodeEncodeError:
+        raise UsageError(
+            f"The name of {shown(source)} is not UTF-8, no hypotheses file can hold it: rename it."
+        ) from None
+
+
+def require_hypotheses(output: Path) -> None:
     """A file of that name is replaced if it holds hypotheses; anything else may be all that a user has of it."""
     if not output.is_file() or output.stat().st_size == 0:
         return

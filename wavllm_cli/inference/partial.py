@@ -143,7 +143,7 @@ class Partial:
             by = self.run.since(Fingerprint(header.model, header.settings)) if told and header else "another run"
             self._warn(others, f"given by another run ({by})" if told else "given by another run")
         if found.unknown:
-            self._warn(found.unknown, "kept without a word on the model and the options that gave them")
+            self._warn(found.unknown, "given nobody knows by what model and options")
         if changed:
             self._warn(changed, "about rows or audio that have changed since")
         if found.damaged:

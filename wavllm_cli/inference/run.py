@@ -127,7 +127,7 @@ def answer_manifest(
             if any(clip.row.id not in done for clip in prepared.clips):
                 outcome += answer(engine, prepared)
             fresh = [row for row in outcome.answers if row.id not in done]
-            partial.add(fresh, prepared.clips)
+            _keep(partial, fresh, prepared.clips, len(done))
             done.update((row.id, row) for row in fresh)
             for row_id, sentence in outcome.skipped:
                 if row_id not in done:
@@ -149,6 +149,15 @@ def answer_manifest(
         audio_seconds=sum(s for s, clip in zip(seconds, there, strict=True) if clip.row.id in done),
         seconds=time.perf_counter() - started,
     )
+
+
+def _keep(partial: Partial, answers: list[Hypothesis], clips: list[Clip], kept: int) -> None:
+    try:
+        partial.add(answers, clips)
+    except WavLLMError as error:
+        raise WavLLMError(
+            f"{error} {kept} answers are kept; the same command continues where it can be written."
+        ) from error
 
 
 class Skipped:

@@ -11,7 +11,7 @@ from transformers import GenerationConfig
 from transformers.generation.utils import GENERATION_MODES_MAPPING
 
 from wavllm_cli import console
-from wavllm_cli.data.origin import anchored, locate, refuse_code
+from wavllm_cli.data.origin import anchored, locate, read_json, refuse_code
 from wavllm_cli.errors import UsageError, WavLLMError, reason
 from wavllm_cli.model.backbones import backbone_tensors
 from wavllm_cli.model.configuration_wavllm import WavLLMConfig
@@ -54,10 +54,30 @@ def load_model(
             fresh="prompt_adapter." if config_options else "",
             trust_remote_code=trust,
         )
-        processor = WavLLMProcessor.from_pretrained(locate(source).path, trust_remote_code=trust)
+    processor = load_processor(source, trust)
     _require_fitting(source, config, processor)
     _refuse_fetched_decoding(source, model.generation_config)
     return model.eval(), processor
+
+
+def load_processor(source: str, trust: bool = False) -> WavLLMProcessor:
+    """A model's processor, without its weights.
+
+    Raises:
+        UsageError, WavLLMError: as of `load_model`.
+    """
+    with explaining(source):
+        origin = locate(source)
+        refuse_code(origin, trust)
+        require_extractors(origin)
+        return WavLLMProcessor.from_pretrained(origin.path, trust_remote_code=trust)
+
+
+def new_tokens(source: str) -> int | None:
+    """The most tokens of an answer, by the model's own generation settings; None where they do not say it."""
+    with explaining(source):
+        settings = locate(source).file("generation_config.json")
+        return read_json(settings).get("max_new_tokens") if settings else None
 
 
 def _require_fitting(source: str, config: WavLLMConfig, processor: WavLLMProcessor) -> None:
