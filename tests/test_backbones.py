@@ -227,6 +227,18 @@ def test_dtype_is_float32_unless_asked_for(tiny_config, backbones, tmp_path):
             assert {p.dtype for p in model.parameters()} == {dtype}
 
 
+def test_what_was_trained_beside_half_precision_backbones_is_loaded_in_float32(tiny_config, backbones, tmp_path):
+    model = WavLLMForConditionalGeneration.from_backbones(tiny_config(backbones=backbones), torch.bfloat16)
+    for name, parameter in model.named_parameters():
+        if not is_backbone_tensor(name):
+            parameter.data = parameter.data.float() + 1e-4
+    model.save_pretrained(tmp_path)
+    loaded = WavLLMForConditionalGeneration.from_pretrained(tmp_path)
+    assert loaded.dtype == torch.float32
+    for name in trained(model):
+        assert torch.equal(loaded.state_dict()[name], model.state_dict()[name]), name
+
+
 # --- other LLMs ---
 
 LLM = {

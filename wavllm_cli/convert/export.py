@@ -7,7 +7,7 @@ The prompt adapter reads the instruction and nothing else. So for a fixed one it
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from peft import LoraConfig
@@ -20,7 +20,7 @@ from wavllm_cli.convert.finished import contents, finished, key_of, leave_record
 from wavllm_cli.data.files import owned, replacing
 from wavllm_cli.data.origin import locate
 from wavllm_cli.errors import UsageError
-from wavllm_cli.model.load import check_source, load_model
+from wavllm_cli.model.load import check_source, load_config, load_model
 from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration
 from wavllm_cli.model.processing_wavllm import WavLLMProcessor
 from wavllm_cli.model.prompt_lora import PROJECTIONS, LoRALinear
@@ -62,7 +62,7 @@ def export(
         to: `peft`, an adapter for `PeftModel.from_pretrained`; `merged`, the LLM with the adapter in its weights;
             `base`, the LLM without it.
         prompt: the instruction that the adapter is made for; without a prompt adapter (stage 1) it makes no difference.
-        dtype: to compute and write in; by default the checkpoint's.
+        dtype: to compute and write in; by default the LLM's.
         trust: run code that the model's files bring along.
 
     Raises:
@@ -85,7 +85,7 @@ def _export(
 ) -> dict[str, Any]:
     """The work of `export`; what it reports but for the output."""
     made_from = key()
-    model, processor = load_model(source, getattr(torch, dtype) if dtype else "auto", trust)
+    model, processor = load_model(source, _dtype(source, dtype, trust), trust)
     base = (model.config.backbones or {}).get("language_model", {})
     result = {"kind": to, "prompt": prompt, "base": base.get("path")}
     with torch.inference_mode(), replacing(output) as draft:
@@ -97,6 +97,12 @@ def _export(
             processor.tokenizer.save_pretrained(draft)
         leave_record(draft, made_from, result)
     return result
+
+
+def _dtype(source: str, asked: str | None, trust: bool) -> torch.dtype | Literal["auto"]:
+    """The asked one, or the LLM's: a frozen one is kept in half precision beside float32 LoRA."""
+    own = asked or load_config(source, trust).text_config.dtype
+    return getattr(torch, str(own).removeprefix("torch.")) if own else "auto"
 
 
 def _lora(model: WavLLMForConditionalGeneration, processor: WavLLMProcessor, prompt: str | None) -> LoRA:

@@ -3,6 +3,7 @@
 Shapes: B utterances, L text positions, W windows, M mel bins, S samples, P prompt tokens, D embedding width.
 """
 
+import json
 import os
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
@@ -22,7 +23,7 @@ from transformers import (
     PreTrainedModel,
 )
 from transformers import initialization as init
-from transformers.utils import GENERATION_CONFIG_NAME, ModelOutput
+from transformers.utils import CONFIG_NAME, GENERATION_CONFIG_NAME, ModelOutput
 
 from wavllm_cli.data.files import give_umask_modes
 from wavllm_cli.data.origin import Origin, anchored, locate, refuse_code
@@ -376,10 +377,24 @@ class WavLLMForConditionalGeneration(WavLLMPreTrainedModel, GenerationMixin):
             self.config.backbones = anchored(backbones)
         try:
             super().save_pretrained(Path(path), *args, state_dict=state, **kwargs)
+            _note_dtype(Path(path) / CONFIG_NAME, state.values())
             for file in Path(path).glob("*.safetensors"):  # which the library writes for the owner alone
                 give_umask_modes(file)
         finally:
             self.config.backbones = backbones or None
+
+
+def _note_dtype(config: Path, tensors: Iterable[Tensor]) -> None:
+    """Say in which precision the tensors are stored, not in which the frozen backbones were held while training.
+
+    `from_pretrained` loads everything in it: trained float32 tensors are not to be rounded.
+    """
+    stored = {tensor.dtype for tensor in tensors if tensor.is_floating_point()}
+    if config.is_file() and stored:
+        widest = max(stored, key=lambda dtype: dtype.itemsize)
+        content = json.loads(config.read_text(encoding="utf-8"))
+        content["dtype"] = str(widest).removeprefix("torch.")
+        config.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def default_init(layer: nn.Module) -> None:
