@@ -336,7 +336,7 @@ UNDECIDED = {
     *("a-ii-other-04", "a-ii-merged-04", "a-cot-repetition-01", "a-cot-right-05", "b-ii-merged-01"),
     *("b-ii-right-content-wrong-02", "b-ii-merged-02", "b-ii-echo-04", "c-ii-merged-41", "d-ii-leadins-25"),
     *("d-ii-merged-29", "d-ii-oneword-41", "e-ii-merged-01", "e-ii-right-11", "e-ii-right-13", "e-ii-merged-02"),
-    *("e-ii-merged-03", "e-cot-merged-02", "f-ii-merge-01", "f-cot-cellar-01"),
+    *("e-ii-merged-03", "e-cot-merged-02", "f-ii-merge-01", "f-ii-cougheq-01", "f-cot-cellar-01"),
 }
 
 

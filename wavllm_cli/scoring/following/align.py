@@ -74,7 +74,6 @@ class Answer:
         prompts = [ask.prompt for ask in instructions if not is_echo(ask.target, ask.prompt)]  # "repeat: …"
         whole = " ".join(prompts)
         echoed = {block for block, line in lines.items() if any(is_echo(line, asked) for asked in (whole, *prompts))}
-        self._label_below_echoes(echoed)
         self.silences = [
             "heading" if piece.heading else "echo" if piece.block in echoed else self._silence(piece.text, prompts)
             for piece in self.pieces
@@ -89,30 +88,14 @@ class Answer:
         self._seen: dict[tuple[int, int, int], Span] = {}
 
     def _with_headings(self, pieces: list[Piece]) -> list[Piece]:
-        """The same with only those lines in bold as headings, and as labels, that speak of an instruction."""
-        for i, piece in enumerate(pieces):
-            if not piece.heading:
-                continue
+        """The same with only those lines in bold as headings that name an instruction's answer, and are none."""
+        for i, piece in ((i, piece) for i, piece in enumerate(pieces) if piece.heading):
             answers = any(ask.is_brief and ask.read(piece.text) is not NO_ANSWER for ask in self.instructions)
-            introduces = i + 1 < len(pieces) and pieces[i + 1].label == piece.text
-            if answers or not introduces or not any(ask.named_by(piece.text) for ask in self.instructions):
+            if answers or not any(ask.named_by(piece.text) for ask in self.instructions):
                 pieces[i] = replace(piece, heading=False)
-                if introduces:
+                if i + 1 < len(pieces) and pieces[i + 1].label == piece.text:
                     pieces[i + 1] = replace(pieces[i + 1], label="")
         return pieces
-
-    def _label_below_echoes(self, echoed: set[int]) -> None:
-        """Lines that repeat instructions introduce those below them: "Question 1: How long? / Answer: two days".
-
-        A single such line is rather an echo in place of an answer.
-        """
-        if len(echoed) < 2:
-            return
-        for i, piece in enumerate(self.pieces[:-1]):
-            below = self.pieces[i + 1]
-            if piece.block in echoed and below.block not in echoed and below.block != piece.block:
-                line = " ".join(p.text for p in self.pieces if p.block == piece.block)
-                self.pieces[i + 1] = replace(below, label=line)
 
     def _silence(self, text: str, prompts: Sequence[str]) -> str | None:
         """Why a piece says nothing: all but an echo is the same for every instruction."""
