@@ -61,7 +61,7 @@ def test_a_name_that_is_not_utf_8(clip):
 def test_a_git_lfs_pointer_is_called_one(tmp_path):
     text = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
     (tmp_path / "x.flac").write_text(text)
-    with pytest.raises(AudioError, match="Git LFS pointer to it: fetch it with `git lfs pull`"):
+    with pytest.raises(AudioError, match="is only a Git LFS pointer, not the file itself: run `git lfs pull`"):
         load(tmp_path / "x.flac")
 
 

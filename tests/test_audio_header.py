@@ -1,13 +1,14 @@
 """Sizes that were never filled in, are absurd, or belong to a file that is cut off: what can be decoded counts."""
 
 import struct
+from contextlib import suppress
 from io import BytesIO
 
 import numpy as np
 import pytest
 import soundfile
 
-from wavllm_cli.data.audio import audio_info, load
+from wavllm_cli.data.audio import audio_info, decode_audio, load
 from wavllm_cli.data.audio_header import inspect
 from wavllm_cli.errors import AudioError
 
@@ -134,3 +135,16 @@ def test_codecs_that_cannot_seek(good, tmp_path):
     whole, notes = load(tmp_path / "x.wav")
     assert len(whole) / RATE == pytest.approx(4.0, abs=0.05) and not notes
     np.testing.assert_allclose(load(tmp_path / "x.wav", 1.0, 0.5)[0][200:-200], whole[16_200:23_800], atol=0.02)
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_nothing_but_our_own_errors_leaves_a_damaged_file(good, suffix, capfd):
+    """Also where libsndfile calls back into Python for a file in memory."""
+    rng = np.random.default_rng(3)
+    for _ in range(25):
+        content = bytearray(good[suffix])
+        for at in rng.integers(0, min(200, len(content)), 4):
+            content[at] = rng.choice([0, 127, 255])
+        with suppress(AudioError):
+            decode_audio(bytes(content[: rng.integers(1, len(content))]), "x")
+    assert "Traceback" not in capfd.readouterr().err

@@ -177,11 +177,13 @@ def test_a_count_without_lengths(root, tmp_path):
 
 def test_not_fsdd(tmp_path):
     (tmp_path / "x.zip").write_text("not an archive")
+    (tmp_path / "lfs.zip").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 9\n")
     (tmp_path / "empty").mkdir()
     for path, says in (
         (tmp_path / "x.zip", "zip"),
         (tmp_path / "empty", "is not FSDD"),
         (tmp_path / "gone", "no folder"),
+        (tmp_path / "lfs.zip", "is only a Git LFS pointer"),
     ):
         with pytest.raises(UsageError, match=says):
             prepare("fsdd", path, tmp_path / "out")

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from wavllm_cli.data.levels import HEADROOM, INT16, Levels, is_silent
+from wavllm_cli.data.levels import HEADROOM, INT16, Levels
 from wavllm_cli.errors import AudioError
 
 
@@ -65,8 +65,3 @@ def test_clipping_is_named_with_its_share(noise):
     (note,) = levels(loud).notes("x")
     assert note.startswith("x is clipped: ") and note.endswith(" % of its samples are at full scale.")
     assert not levels(np.sin(np.arange(16_000) / 9)).notes("x")
-
-
-def test_silence():
-    assert is_silent(np.zeros(100, np.float32)) and is_silent(np.zeros(0, np.float32))
-    assert is_silent(np.full(100, 0.0009)) and not is_silent(np.array([0, 0, -0.0011]))

@@ -34,7 +34,7 @@ from wavllm_cli.corpora.digits import (
     quiet,
 )
 from wavllm_cli.data.audio import SAMPLE_RATE, decode_audio, read_audio, write_wav
-from wavllm_cli.data.files import shown, why_unreadable
+from wavllm_cli.data.files import IS_LFS_POINTER, is_lfs_pointer, shown, why_unreadable
 from wavllm_cli.data.manifest import Utterance
 from wavllm_cli.errors import AudioError, UsageError, WavLLMError, reason
 
@@ -135,6 +135,8 @@ def _opened(root: Path) -> Iterator[tuple[Files, list[Skipped]]]:
     if problem:
         error = WavLLMError if problem.startswith("may not be read") else UsageError
         raise error(f"{shown(root)} {problem}.")
+    if is_lfs_pointer(root):
+        raise UsageError(f"{shown(root)} {IS_LFS_POINTER}.")
     try:
         archive = ZipFile(root)
     except (BadZipFile, OSError, NotImplementedError, ValueError) as error:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from wavllm_cli.corpora import TRANSCRIBE, Draft, Skipped
 from wavllm_cli.data.audio import audio_info
-from wavllm_cli.data.files import is_text, shown, why_unreadable
+from wavllm_cli.data.files import IS_LFS_POINTER, is_lfs_pointer, is_text, shown, why_unreadable
 from wavllm_cli.data.manifest import Utterance
 from wavllm_cli.errors import UsageError, WavLLMError
 
@@ -112,6 +112,8 @@ def _transcripts(file: Path) -> tuple[dict[str, str | None], list[Skipped]]:
     try:
         if problem := why_unreadable(file):
             return {}, [Skipped(shown(file), problem)]
+        if is_lfs_pointer(file):
+            return {}, [Skipped(shown(file), IS_LFS_POINTER)]
         lines = file.read_bytes().removeprefix(b"\xef\xbb\xbf").splitlines()
     except OSError as error:
         return {}, [Skipped(shown(file), f"cannot be read: {error.strerror or error}")]

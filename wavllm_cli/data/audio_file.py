@@ -12,8 +12,8 @@ from typing import BinaryIO
 import numpy as np
 import soundfile
 
-from wavllm_cli.data.audio_header import Header, inspect
-from wavllm_cli.data.files import LFS_POINTER, shown, why_unreadable
+from wavllm_cli.data.audio_header import Header, inspect, spliced
+from wavllm_cli.data.files import IS_LFS_POINTER, LFS_POINTER, shown, why_unreadable
 from wavllm_cli.data.interrupts import interrupts_deferred
 from wavllm_cli.data.quiet import c_stderr_silenced
 from wavllm_cli.errors import AudioError, UsageError, WavLLMError, reason
@@ -71,7 +71,7 @@ class AudioFile:
         source.seek(0)
         try:
             with self._calling_back():
-                return _Forwards(source if self._is_virtual else source.fileno(), closefd=False)
+                return _Forwards(self._for_c(source), closefd=False)
         except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: .raw, which has no header
             raise AudioError(self._not_opened(error)) from error
 
@@ -80,6 +80,12 @@ class AudioFile:
         """Whether libsndfile must ask Python for each piece of the file."""
         return self._header.source is not self._file or isinstance(self._file, io.BytesIO)
 
+    def _for_c(self, source: BinaryIO) -> BinaryIO | int:
+        """What soundfile is given: a descriptor, or an object that it calls."""
+        if not self._is_virtual:
+            return source.fileno()
+        return spliced(b"", source, 0) if isinstance(source, io.BytesIO) else source
+
     def _calling_back(self) -> AbstractContextManager[object]:
         return interrupts_deferred() if self._is_virtual else nullcontext()
 
@@ -87,7 +93,7 @@ class AudioFile:
         code = getattr(error, "code", UNKNOWN_FORMAT)
         self._file.seek(0)
         if self._file.read(len(LFS_POINTER)) == LFS_POINTER:
-            return f"{self.name} is no recording but a Git LFS pointer to it: fetch it with `git lfs pull`."
+            return f"{self.name} {IS_LFS_POINTER}."
         suffix = Path(self.name).suffix.lower()
         if code == UNKNOWN_FORMAT and suffix in NEEDS_FFMPEG:
             return f"{self.name} cannot be read: convert {suffix} to wav or flac first."

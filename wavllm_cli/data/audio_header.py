@@ -8,6 +8,7 @@ with the right one.
 import io
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import BinaryIO, Literal
 
@@ -102,7 +103,7 @@ def _mp3(file: BinaryIO, start: int) -> Header:
     if found is None:
         return Header(file, "claimed", ratio=None, is_mpeg=True)
     if found.promised is None or found.frames > found.promised:
-        whole = _spliced(found.xing_frame(), file, found.first)
+        whole = spliced(found.xing_frame(), file, found.first)
         return Header(whole, ratio=None, cut=found.is_cut, gaps=found.gaps, is_mpeg=True)
     length: Length = "counted" if found.frames == found.promised else "claimed"
     return Header(file, length, gaps=found.gaps, is_mpeg=True)
@@ -229,12 +230,26 @@ def _au(file: BinaryIO, end: int, order: Literal["little", "big"]) -> Header:
 def _with_size(header: Header, content: int, at: int, size: bytes) -> Header:
     beginning = bytearray(_at(header.source, 0, content))
     beginning[at : at + len(size)] = size
-    return Header(_spliced(bytes(beginning), header.source, content), ratio=header.ratio, credible=header.credible)
+    return Header(spliced(bytes(beginning), header.source, content), ratio=header.ratio, credible=header.credible)
 
 
-def _spliced(beginning: bytes, file: BinaryIO, skipped: int) -> BinaryIO:
+def spliced(beginning: bytes, file: BinaryIO, skipped: int) -> BinaryIO:
     """A file with another beginning, in the place of its first `skipped` bytes."""
-    return io.BufferedReader(_Spliced(beginning, file, skipped), BUFFER)
+    return _ForC(_Spliced(beginning, file, skipped), BUFFER)
+
+
+class _ForC(io.BufferedReader):
+    """A file that libsndfile asks for by calling back: an exception would be printed there, and lost."""
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        with suppress(OSError, ValueError):
+            return super().seek(offset, whence)
+        return self.tell()
+
+    def readinto(self, buffer) -> int:
+        with suppress(OSError, ValueError):
+            return super().readinto(buffer)
+        return 0
 
 
 class _Spliced(io.RawIOBase):

@@ -22,6 +22,7 @@ from wavllm_cli.errors import UsageError, WavLLMError
 FULL = 1_000_000  # bytes free, at most, on a disk that is taken for full when a library only says that it failed
 KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+IS_LFS_POINTER = "is only a Git LFS pointer, not the file itself: run `git lfs pull` in its folder"
 
 
 @contextmanager

@@ -43,10 +43,10 @@ class Levels:
             self.loud += int((sizes > HEADROOM).sum())
         if peak >= FULL_SCALE:
             self.full += int((sizes >= FULL_SCALE * (INT16 if peak > HEADROOM else 1)).sum())
-        self.are_whole = self.are_whole and bool((block == np.rint(block)).all())
-        if block.shape[1] == 1:
-            return block[:, 0]
         with np.errstate(over="ignore", invalid="ignore"):
+            self.are_whole = self.are_whole and bool((block == np.rint(block)).all())
+            if block.shape[1] == 1:
+                return block[:, 0]
             mean = block.mean(axis=1)
             self.energies = self.energies + np.einsum("nc,nc->c", block, block, dtype=np.float64)
             self.mean_energy += float(np.einsum("n,n->", mean, mean, dtype=np.float64))

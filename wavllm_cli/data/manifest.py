@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from wavllm_cli import console, strict_json
 from wavllm_cli.data import tsv
-from wavllm_cli.data.files import replacing, shown, why_unreadable
+from wavllm_cli.data.files import IS_LFS_POINTER, is_lfs_pointer, replacing, shown, why_unreadable
 from wavllm_cli.data.locate import Located, locate
 from wavllm_cli.errors import ManifestError, reason, shortened
 
@@ -299,6 +299,8 @@ def problems_in(error: ValidationError) -> list[str]:
 def _require_file(path: Path) -> None:
     if problem := why_unreadable(path):
         raise ManifestError(f"{shown(path)} {problem}{', not a manifest' if problem.startswith('is a ') else ''}.")
+    if is_lfs_pointer(path):
+        raise ManifestError(f"{shown(path)} {IS_LFS_POINTER}.")
 
 
 # --- writing ---
