@@ -1,8 +1,12 @@
 """Fixtures shared by all tests."""
 
+import os
 import sys
 
 import pytest
+
+# Before torch: on tensors as small as the tests' a second thread waits for the first and computes nothing.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 
 @pytest.fixture

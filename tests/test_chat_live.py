@@ -11,7 +11,7 @@ from collections import Counter
 from email.utils import formatdate
 from itertools import pairwise
 from pathlib import Path
-from threading import Barrier
+from threading import Barrier, Event
 
 import pytest
 from chat_server import ChatServer, Cut, Raw, Slow, Status, once_per_request, script
@@ -43,6 +43,19 @@ def reasons(chat):
     return Counter(item.reason for item in chat.set_aside)
 
 
+def once_done(monkeypatch, method):
+    """An event: the client has done this, one of `_Run`'s methods, for the first time."""
+    done, original = Event(), getattr(live._Run, method)
+
+    def marked(self, *args):
+        result = original(self, *args)
+        done.set()
+        return result
+
+    monkeypatch.setattr(live._Run, method, marked)
+    return done
+
+
 def dollars(server):
     """What the server has charged."""
     return PRICE.cost(server.tokens["prompt_tokens"], server.tokens["completion_tokens"], batch=False)
@@ -62,15 +75,17 @@ def key(monkeypatch):
 
 @pytest.mark.parametrize("concurrency", [1, 5])
 def test_no_more_than_so_many_at_once(tmp_path, concurrency):
-    crowd = Crowd()
+    crowd, together = Crowd(), Barrier(concurrency, timeout=60)
 
     def busy(body):
         with crowd.one_more():
+            together.wait()
             time.sleep(0.01)
         return answer(body)
 
     with ChatServer(busy) as server:
-        assert chat_of(server.url, tmp_path, concurrency=concurrency).ask(requests(20), "s") == words(20)
+        chat = chat_of(server.url, tmp_path, concurrency=concurrency, timeout=60.0)
+        assert chat.ask(requests(20), "s") == words(20)
     assert crowd.most == concurrency
 
 
@@ -83,8 +98,9 @@ def test_no_more_than_so_many_at_once(tmp_path, concurrency):
         (429, lambda: {"Retry-After": formatdate(time.time() + 1.1, usegmt=True)}, 0.05),
     ],
 )
-def test_no_request_arrives_before_the_time_the_server_names(tmp_path, code, headers, pause):
-    together, arrivals, closed = Barrier(4), [], []
+def test_no_request_arrives_before_the_time_the_server_names(tmp_path, monkeypatch, code, headers, pause):
+    together, arrivals, closed = Barrier(4, timeout=60), [], []
+    held_back = once_done(monkeypatch, "_hold_back")
 
     def closing(body):
         arrivals.append(time.monotonic())
@@ -93,10 +109,11 @@ def test_no_request_arrives_before_the_time_the_server_names(tmp_path, code, hea
         if together.wait() == 0:
             closed.append(time.monotonic())
             return Status(code, headers=headers())
-        return Slow(0.05, answer(body))
+        held_back.wait(60)
+        return answer(body)
 
     with ChatServer(closing) as server:
-        chat = chat_of(server.url, tmp_path, concurrency=4)
+        chat = chat_of(server.url, tmp_path, concurrency=4, timeout=60.0)
         assert chat.ask(requests(12), "s") == words(12)
     assert len(server.requests) == 13 and not server.paid_twice()
     assert min(arrivals[4:]) >= closed[0] + pause
@@ -142,13 +159,18 @@ def test_a_request_that_is_always_turned_away_is_set_aside(tmp_path):
 # --- trouble with single requests ---
 
 
+def timeouts(trouble):
+    """Seconds to try: the shortest in which this machine, busy as it is, answers all but what is slow on purpose."""
+    return (0.2, 1.0, 5.0) if isinstance(trouble, Slow) else (60.0,)
+
+
 @pytest.mark.parametrize(
     ("trouble", "lost"),
     [
         (Status(500), 0),
         (Status(503, html=True), 0),
         (Status(409), 0),
-        (Slow(2), 1),
+        (Slow(60), 1),
         (Cut(when="before"), 1),
         (Cut(when="body"), 1),
         (Raw(b"<html>Log in"), 1),
@@ -159,10 +181,14 @@ def test_a_request_that_is_always_turned_away_is_set_aside(tmp_path):
     ],
 )
 def test_every_request_meets_trouble_once(tmp_path, trouble, lost):
-    with ChatServer(once_per_request(trouble, answer)) as server:
-        chat = chat_of(server.url, tmp_path, timeout=0.3)
-        assert chat.ask(requests(5), "s") == words(5)
-        assert len(server.requests) == 10
+    for timeout in timeouts(trouble):
+        with ChatServer(once_per_request(trouble, answer)) as server:
+            chat = chat_of(server.url, tmp_path / f"{timeout:g}", timeout=timeout)
+            answers = chat.ask(requests(5), "s")
+        if len(server.requests) == 10:
+            break
+    assert answers == words(5)
+    assert len(server.requests) == 10
     assert (chat.tally.sent, chat.tally.answered, chat.tally.retried, chat.tally.lost) == (10, 5, 5, 5 * lost)
     assert not chat.set_aside
 
@@ -172,19 +198,25 @@ def test_every_request_meets_trouble_once(tmp_path, trouble, lost):
     [
         (Status(500, "Oh no."), 6, "server error (500: Oh no), 6 times"),
         (Status(400, "Too long."), 1, "rejected by the server (400: Too long)"),
-        (Slow(2), 6, "no answer within 0.2 s, 6 times"),
+        (Slow(60), 6, "no answer within {timeout:g} s, 6 times"),
         (Cut(), 6, "the connection was cut, 6 times"),
         (Raw(b"<html>Log in"), 6, "the server's answer is not a chat completion, 6 times"),
     ],
 )
 def test_lasting_trouble_sets_one_item_aside_and_no_other(tmp_path, trouble, times, reason):
     with ChatServer(lambda body: trouble if number(body) == 1 else answer(body)) as server:
-        chat = chat_of(server.url, tmp_path, timeout=0.2)
-        assert chat.ask(requests(5), "s") == [word if i != 1 else None for i, word in enumerate(words(5))]
+        for timeout in timeouts(trouble):
+            server.requests.clear()
+            chat = chat_of(server.url, tmp_path / f"{timeout:g}", timeout=timeout)
+            answers = chat.ask(requests(5), "s")
+            if len(server.requests) == 4 + times:
+                break
+        assert answers == [word if i != 1 else None for i, word in enumerate(words(5))]
         assert len(server.requests) == 4 + times
+        reason = reason.format(timeout=timeout)
         assert [(item.id, item.reason, item.unanswered) for item in chat.set_aside] == [("item 1", reason, True)]
         server.answer = answer
-        assert chat_of(server.url, tmp_path).ask(requests(5), "s") == words(5)
+        assert chat_of(server.url, tmp_path / f"{timeout:g}").ask(requests(5), "s") == words(5)
         assert len(server.requests) == 5 + times
 
 
@@ -223,16 +255,19 @@ def test_what_is_wrong_for_all_requests_is_one_sentence(tmp_path, trouble, kind,
     assert server.url in said and said.endswith(".") and "\n" not in said and KEY not in said
 
 
-def test_paid_answers_under_way_are_kept_when_the_run_ends(tmp_path):
-    together = Barrier(4)
+def test_paid_answers_under_way_are_kept_when_the_run_ends(tmp_path, monkeypatch):
+    together, ended = Barrier(4, timeout=60), once_done(monkeypatch, "_stop")
 
     def mixed(body):
         together.wait()
-        return Status(401, "No.") if number(body) == 0 else Slow(0.2, answer(body))
+        if number(body) == 0:
+            return Status(401, "No.")
+        ended.wait(60)
+        return answer(body)
 
     with ChatServer(mixed) as server:
         with pytest.raises(UsageError):
-            chat_of(server.url, tmp_path, concurrency=4).ask(requests(20), "s")
+            chat_of(server.url, tmp_path, concurrency=4, timeout=60.0).ask(requests(20), "s")
         assert len(server.requests) == 4
         server.answer = answer
         assert chat_of(server.url, tmp_path).ask(requests(20), "s") == words(20)
@@ -249,7 +284,7 @@ def test_no_server(tmp_path):
     start = time.monotonic()
     with pytest.raises(WavLLMError, match=r"^[^\n]* cannot be reached [^\n]*check the network[^\n]*$"):
         chat_of(f"http://127.0.0.1:{free_port()}/v1", tmp_path).ask(requests(50), "s")
-    assert time.monotonic() - start < 3
+    assert time.monotonic() - start < 20
 
 
 @pytest.mark.parametrize("url", ["localhost:8000/v1", "http://127.0.0.1:99999/v1", "ftp://127.0.0.1", "http://"])
@@ -356,13 +391,13 @@ def test_interrupt_waits_for_what_is_paid(tmp_path, sign):
 
 def test_second_interrupt_does_not_wait(tmp_path):
     def stubborn(body):
-        return Slow(30) if number(body) == 0 else interrupt_at(5, times=2)(body)
+        return Slow(120) if number(body) == 0 else interrupt_at(5, times=2)(body)
 
     with ChatServer(stubborn) as server:
         start = time.monotonic()
         with pytest.raises(KeyboardInterrupt):
-            chat_of(server.url, tmp_path, timeout=60).ask(requests(200), "s")
-        assert time.monotonic() - start < 3
+            chat_of(server.url, tmp_path, timeout=120).ask(requests(200), "s")
+        assert time.monotonic() - start < 60
 
 
 def run_as_process(url, folder):
@@ -385,7 +420,7 @@ def test_killed_and_started_again(tmp_path, sign, moment):
     with ChatServer(fatal) as server:
         code = f"import test_chat_live; test_chat_live.run_as_process({server.url!r}, {str(tmp_path)!r})"
         child = subprocess.Popen([sys.executable, "-c", code], cwd=HERE, stderr=subprocess.PIPE, text=True)
-        _, said = child.communicate(timeout=30)
+        _, said = child.communicate(timeout=300)
         assert child.returncode == -sign
         files = [json.loads(path.read_text()) for path in (tmp_path / "cache").rglob("[0-9a-f]*.json")]
         kept = {number(file["request"]) for file in files}
@@ -460,15 +495,17 @@ def test_what_earlier_runs_paid_for_later_requests_counts_from_the_start(tmp_pat
 
 def test_requests_under_way_share_the_money_that_is_left(tmp_path):
     """As many at once as fit at their dearest, and the next as soon as one turns out cheaper."""
-    crowd = Crowd()
+    crowd, first, together = Crowd(), iter(range(3)), Barrier(3, timeout=60)
 
     def busy(body):
         with crowd.one_more():
+            if next(first, None) is not None:
+                together.wait()
             time.sleep(0.02)
         return {"word": ""}
 
     with ChatServer(busy) as server:
-        chat = chat_of(server.url, tmp_path, max_usd=3.5 * dearest())
+        chat = chat_of(server.url, tmp_path, max_usd=3.5 * dearest(), timeout=60.0)
         answers = chat.ask(requests(6), "s")
     assert crowd.most == 3 and answers.count(None) < 3 and dollars(server) <= 3.5 * dearest()
 
