@@ -14,10 +14,13 @@ from transformers import (
     WhisperModel,
 )
 
+from wavllm_cli import recipe as recipes
 from wavllm_cli.data.origin import locate
 from wavllm_cli.errors import UsageError, WavLLMError
 from wavllm_cli.model.backbones import backbone_config, load_backbone, load_backbones
+from wavllm_cli.model.build import design
 from wavllm_cli.model.configuration_wavllm import BACKBONES
+from wavllm_cli.model.load import load_model
 from wavllm_cli.model.modeling_wavllm import GLU_GAIN, WavLLMForConditionalGeneration, is_backbone_tensor
 
 
@@ -237,6 +240,29 @@ def test_what_was_trained_beside_half_precision_backbones_is_loaded_in_float32(t
     assert loaded.dtype == torch.float32
     for name in trained(model):
         assert torch.equal(loaded.state_dict()[name], model.state_dict()[name]), name
+
+
+def test_a_recipes_folders_are_the_same_ones_from_everywhere(tiny_processor, backbones, tmp_path, monkeypatch):
+    """Written as hub ids are, found as folders: never asked of the hub, also where they are gone."""
+    for part, source in backbones.items():
+        shutil.copytree(source["path"], tmp_path / "own" / part)
+    tiny_processor.tokenizer.save_pretrained(tmp_path / "own" / "language_model")
+    tiny_processor.feature_extractor.save_pretrained(tmp_path / "own" / "semantic_encoder")
+    tiny_processor.acoustic_feature_extractor.save_pretrained(tmp_path / "own" / "acoustic_encoder")
+    monkeypatch.chdir(tmp_path)
+    config, processor = design(recipes.load("tiny", [f"model.{part}={{path: own/{part}}}" for part in backbones]), ())
+    model = WavLLMForConditionalGeneration.from_backbones(config)
+    model.save_pretrained("run")
+    processor.save_pretrained("run")
+    monkeypatch.chdir("/")
+    loaded = load_model(str(tmp_path / "run"))[0]
+    assert_backbones_are(loaded, backbones)
+    assert loaded.config.backbones == {
+        part: {"path": str(tmp_path / "own" / part), "local": True} for part in BACKBONES
+    }
+    shutil.rmtree(tmp_path / "own" / "language_model")
+    with pytest.raises(UsageError, match=rf"cannot be loaded: there is no folder {tmp_path}/own/language_model\."):
+        load_model(str(tmp_path / "run"))
 
 
 # --- other LLMs ---

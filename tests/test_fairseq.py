@@ -186,6 +186,8 @@ def test_round_trip_is_equal_bit_by_bit(released, options, tmp_path):
     again = torch.load(tmp_path / "again.pt", weights_only=True)
     assert_equal_tensors(again["model"], checkpoint.tensors)
     assert again["cfg"] == {"task": {"_name": "speechllm_task"}}
+    to_fairseq(checkpoint.folder, tmp_path / "once-more.pt")
+    assert (tmp_path / "once-more.pt").read_bytes() == (tmp_path / "again.pt").read_bytes()
 
 
 def test_a_model_saved_anew_goes_back_too(released, tmp_path):

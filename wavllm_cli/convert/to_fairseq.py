@@ -59,8 +59,8 @@ def to_fairseq(source: Path, output: Path) -> Converted:
         else:
             require_new(output)
             require_space(output, sum(tensor.nbytes for tensor in tensors.values()))
-            with replacing(output) as draft:
-                torch.save(content, draft)
+            with replacing(output) as draft, draft.open("wb") as file:
+                torch.save(content, file)  # into an archive that does not bear the draft's name
     return Converted(
         output=str(output),
         tensors=len(tensors),
