@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from wavllm_cli.data.manifest import Hypothesis
+from wavllm_cli.data.schema import Hypothesis
 from wavllm_cli.scoring.choice import parse_choices, read_letter
 from wavllm_cli.scoring.following.verdicts import judge
 from wavllm_cli.scoring.yes_no import read_yes_no

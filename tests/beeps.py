@@ -6,7 +6,8 @@ import numpy as np
 
 from wavllm_cli import recipe as recipes
 from wavllm_cli.data.audio import write_wav
-from wavllm_cli.data.manifest import Utterance, write_manifest
+from wavllm_cli.data.manifest import write_manifest
+from wavllm_cli.data.schema import Utterance
 
 WORDS = ("low", "middle", "high")
 SMALLER = [

@@ -167,7 +167,8 @@ def answering(tiny_model, tiny_processor, tmp_path_factory):
     import numpy as np
 
     from wavllm_cli.data.audio import write_wav
-    from wavllm_cli.data.manifest import Utterance, write_manifest
+    from wavllm_cli.data.manifest import write_manifest
+    from wavllm_cli.data.schema import Utterance
 
     folder = tmp_path_factory.mktemp("answering")
     tiny_model().save_pretrained(folder / "model")

@@ -5,7 +5,8 @@ import pytest
 import soundfile
 
 from wavllm_cli.data.batch import Clip, Collator, clips_of
-from wavllm_cli.data.manifest import Utterance, write_manifest
+from wavllm_cli.data.manifest import write_manifest
+from wavllm_cli.data.schema import Utterance
 
 
 def processor(text, audio, target=None):

@@ -145,7 +145,7 @@ def test_mistakes_are_one_sentence_and_an_exit_code(wavllm, inputs, monkeypatch,
 def test_the_tasks_of_the_command_line_are_those_of_manifests():
     """Stated twice, since naming those of manifests would load pydantic for every help page."""
     from wavllm_cli.cli.score import Task as Offered
-    from wavllm_cli.data.manifest import Task
+    from wavllm_cli.data.schema import Task
 
     assert Offered == Task
 

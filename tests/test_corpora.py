@@ -8,7 +8,8 @@ import pytest
 
 from wavllm_cli import corpora
 from wavllm_cli.corpora import CORPORA, Corpus, Draft, Skipped, prepare
-from wavllm_cli.data.manifest import Utterance, read_manifest
+from wavllm_cli.data.manifest import read_manifest
+from wavllm_cli.data.schema import Utterance
 from wavllm_cli.errors import UsageError, WavLLMError
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from wavllm_cli.data.manifest import Hypothesis, Part
+from wavllm_cli.data.schema import Hypothesis, Part
 from wavllm_cli.scoring.evaluate import MAX_WORST, evaluate
 from wavllm_cli.scoring.report import Item
 from wavllm_cli.scoring.tasks import Options, measure

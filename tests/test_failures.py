@@ -1,6 +1,6 @@
 import pytest
 
-from wavllm_cli.data.manifest import Hypothesis, Part
+from wavllm_cli.data.schema import Hypothesis, Part
 from wavllm_cli.scoring.failures import failures
 from wavllm_cli.scoring.tasks import Options, measure
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from wavllm_cli.data.manifest import Hypothesis, Part
+from wavllm_cli.data.schema import Hypothesis, Part
 from wavllm_cli.scoring.following.forms import (
     MIN_PRECISION,
     MIN_RECALL,

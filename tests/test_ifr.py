@@ -9,7 +9,7 @@ import pytest
 from agreement import Verdicts, golden, is_decided, shares, table, verdict_of_rules
 from stopwatch import seconds
 
-from wavllm_cli.data.manifest import Hypothesis, Part
+from wavllm_cli.data.schema import Hypothesis, Part
 from wavllm_cli.scoring.following.forms import Instruction
 from wavllm_cli.scoring.following.verdicts import Verdict, judge
 from wavllm_cli.scoring.ifr import measures

@@ -8,7 +8,8 @@ import pytest
 
 from wavllm_cli.data.audio import write_wav
 from wavllm_cli.data.files import owned
-from wavllm_cli.data.manifest import Hypothesis, Utterance, read_manifest, resolve_audio, write_manifest
+from wavllm_cli.data.manifest import read_manifest, resolve_audio, write_manifest
+from wavllm_cli.data.schema import Hypothesis, Utterance
 from wavllm_cli.errors import UsageError
 from wavllm_cli.inference.command import require_hypotheses
 from wavllm_cli.model.load import only_run

@@ -6,7 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from wavllm_cli.data.manifest import Hypothesis, Part, Utterance, write_manifest
+from wavllm_cli.data.manifest import write_manifest
+from wavllm_cli.data.schema import Hypothesis, Part, Utterance
 from wavllm_cli.errors import UsageError
 from wavllm_cli.scoring.inputs import read_systems
 

@@ -11,7 +11,7 @@ from wavllm_cli.chat.report import Estimate, Waiting
 from wavllm_cli.chat.session import Chat
 from wavllm_cli.chat.settings import Settings
 from wavllm_cli.cli.chat import asks_chat
-from wavllm_cli.data.manifest import Hypothesis, Part
+from wavllm_cli.data.schema import Hypothesis, Part
 from wavllm_cli.errors import UsageError
 from wavllm_cli.scoring.judge import INSTRUCTIONS, Agreement, Judged, agreement, judge_rows, run
 

@@ -8,11 +8,7 @@ from pydantic import ValidationError
 
 from wavllm_cli.data.files import replacing
 from wavllm_cli.data.manifest import (
-    Hypothesis,
-    Part,
-    Utterance,
     checked,
-    misspelt_key,
     parquet_rows,
     read_lines,
     read_manifest,
@@ -20,6 +16,7 @@ from wavllm_cli.data.manifest import (
     validated,
     write_manifest,
 )
+from wavllm_cli.data.schema import Hypothesis, Part, Utterance, misspelt_key
 from wavllm_cli.errors import ManifestError, WavLLMError
 
 ASR = {"id": "a", "audio": "a.wav", "task": "asr", "prompt": "Transcribe.", "target": "grüße 你好"}

@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from wavllm_cli.data.manifest import Utterance
+from wavllm_cli.data.schema import Utterance
 from wavllm_cli.prompts import metadata_questions
 from wavllm_cli.prompts.metadata_questions import from_metadata
 from wavllm_cli.prompts.sqa import can_be_read_back, to_rows

@@ -4,7 +4,7 @@ from time import perf_counter
 
 import pytest
 
-from wavllm_cli.data.manifest import Hypothesis, Utterance
+from wavllm_cli.data.schema import Hypothesis, Utterance
 from wavllm_cli.errors import UsageError
 from wavllm_cli.prompts.clauses import LEAD_INS, Step
 from wavllm_cli.prompts.multitask import CHAINS, compose

@@ -8,7 +8,7 @@ from chat_server import ChatServer, Slow, Status, canonical
 
 from wavllm_cli.chat.session import Chat
 from wavllm_cli.chat.settings import Settings
-from wavllm_cli.data.manifest import Utterance
+from wavllm_cli.data.schema import Utterance
 from wavllm_cli.errors import UsageError
 from wavllm_cli.prompts.paraphrases import generate
 from wavllm_cli.prompts.pools import ATTACH_TASKS, attach, load_pool, load_roles, read_pools, split_pool, write_pool

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from wavllm_cli.data.batch import Clip
-from wavllm_cli.data.manifest import Hypothesis, Utterance
+from wavllm_cli.data.schema import Hypothesis, Utterance
 from wavllm_cli.errors import UsageError, WavLLMError
 from wavllm_cli.inference.fingerprint import Fingerprint
 from wavllm_cli.inference.partial import Partial, audio_state

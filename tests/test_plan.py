@@ -3,7 +3,8 @@
 import pytest
 
 from wavllm_cli import recipe as recipes
-from wavllm_cli.data.manifest import Utterance, write_manifest
+from wavllm_cli.data.manifest import write_manifest
+from wavllm_cli.data.schema import Utterance
 from wavllm_cli.errors import UsageError, WavLLMError
 from wavllm_cli.training import plan, stages
 

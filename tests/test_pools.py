@@ -5,7 +5,8 @@ from itertools import combinations
 
 import pytest
 
-from wavllm_cli.data.manifest import Utterance, read_manifest, write_manifest
+from wavllm_cli.data.manifest import read_manifest, write_manifest
+from wavllm_cli.data.schema import Utterance
 from wavllm_cli.errors import UsageError
 from wavllm_cli.prompts import command
 from wavllm_cli.prompts.pools import (

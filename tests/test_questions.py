@@ -9,7 +9,7 @@ from chat_server import ChatServer, Refusal, Status
 from wavllm_cli.chat import session
 from wavllm_cli.chat.session import Chat
 from wavllm_cli.chat.settings import Settings
-from wavllm_cli.data.manifest import Utterance
+from wavllm_cli.data.schema import Utterance
 from wavllm_cli.errors import UsageError
 from wavllm_cli.prompts import questions
 from wavllm_cli.prompts.questions import EXAMPLE, VERDICT_EXAMPLE, write

@@ -9,7 +9,8 @@ import pytest
 
 from wavllm_cli.data.audio import write_wav
 from wavllm_cli.data.batch import clips_of
-from wavllm_cli.data.manifest import Hypothesis, Utterance, read_manifest, write_manifest
+from wavllm_cli.data.manifest import read_manifest, write_manifest
+from wavllm_cli.data.schema import Hypothesis, Utterance
 from wavllm_cli.errors import AudioError, WavLLMError
 from wavllm_cli.inference import run as runs
 from wavllm_cli.inference.engine import Generated

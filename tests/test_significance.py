@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from wavllm_cli.data.manifest import Hypothesis
+from wavllm_cli.data.schema import Hypothesis
 from wavllm_cli.scoring import bleu
 from wavllm_cli.scoring.classes import macro_f1
 from wavllm_cli.scoring.measure import Measure, share

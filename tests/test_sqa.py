@@ -3,7 +3,7 @@ from collections import Counter
 
 import pytest
 
-from wavllm_cli.data.manifest import Utterance
+from wavllm_cli.data.schema import Utterance
 from wavllm_cli.prompts.sqa import Question, bare, can_be_read_back, to_rows
 from wavllm_cli.scoring.choice import parse_choices, read_letter
 

@@ -7,7 +7,7 @@ from chat_server import ChatServer, Status, script
 
 from wavllm_cli.chat.session import Chat
 from wavllm_cli.chat.settings import Settings
-from wavllm_cli.data.manifest import Utterance
+from wavllm_cli.data.schema import Utterance
 from wavllm_cli.errors import UsageError, WavLLMError
 from wavllm_cli.prompts.multitask import compose
 from wavllm_cli.prompts.summaries import INSTRUCTIONS, MIN_WORDS, write

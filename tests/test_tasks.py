@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from wavllm_cli.data.manifest import Hypothesis, Part
+from wavllm_cli.data.schema import Hypothesis, Part
 from wavllm_cli.errors import UsageError
 from wavllm_cli.scoring import bertscore, bleu, wer
 from wavllm_cli.scoring.measure import Measure, share

@@ -14,7 +14,8 @@ import pytest
 from beeps import WORDS, forget_accelerate
 
 from wavllm_cli import recipe as recipes
-from wavllm_cli.data.manifest import Utterance, write_manifest
+from wavllm_cli.data.manifest import write_manifest
+from wavllm_cli.data.schema import Utterance
 from wavllm_cli.errors import UsageError, WavLLMError
 from wavllm_cli.training import stages
 from wavllm_cli.training.checkpoint import RunFolder

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from wavllm_cli.chat.prices import Price
 from wavllm_cli.chat.request import Body, Reply
-from wavllm_cli.data.manifest import problems_in
+from wavllm_cli.data.schema import problems_in
 from wavllm_cli.errors import UsageError, WavLLMError
 
 

@@ -18,7 +18,7 @@ from wavllm_cli import console
 from wavllm_cli.errors import UsageError, WavLLMError
 
 if TYPE_CHECKING:
-    from wavllm_cli.data.manifest import Utterance
+    from wavllm_cli.data.schema import Utterance
 
 TRANSCRIBE = "Transcribe the audio clip into text."  # every ASR row's instruction until `gen-prompts attach`
 NAMED = 5  # skipped clips named in a warning

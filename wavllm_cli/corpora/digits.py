@@ -12,7 +12,7 @@ import numpy as np
 from wavllm_cli import console
 from wavllm_cli.corpora import TRANSCRIBE, Draft, Skipped
 from wavllm_cli.data.audio import SAMPLE_RATE
-from wavllm_cli.data.manifest import Utterance
+from wavllm_cli.data.schema import Utterance
 from wavllm_cli.errors import UsageError
 
 WORDS = (

@@ -35,7 +35,7 @@ from wavllm_cli.corpora.digits import (
 )
 from wavllm_cli.data.audio import SAMPLE_RATE, decode_audio, read_audio, write_wav
 from wavllm_cli.data.files import IS_LFS_POINTER, is_lfs_pointer, shown, why_unreadable
-from wavllm_cli.data.manifest import Utterance
+from wavllm_cli.data.schema import Utterance
 from wavllm_cli.errors import AudioError, UsageError, WavLLMError, reason
 
 NAME = re.compile(r"(\d)_([A-Za-z]+)_(\d+)\.wav")

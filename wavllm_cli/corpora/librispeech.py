@@ -10,7 +10,7 @@ from pathlib import Path
 from wavllm_cli.corpora import TRANSCRIBE, Draft, Skipped
 from wavllm_cli.data.audio import audio_info
 from wavllm_cli.data.files import IS_LFS_POINTER, is_lfs_pointer, is_text, shown, why_unreadable
-from wavllm_cli.data.manifest import Utterance
+from wavllm_cli.data.schema import Utterance
 from wavllm_cli.errors import UsageError, WavLLMError
 
 TRANSCRIPTS = ".trans.txt"

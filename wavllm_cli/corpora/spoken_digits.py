@@ -22,7 +22,7 @@ from wavllm_cli.corpora.digits import (
     is_taken,
 )
 from wavllm_cli.data.audio import SAMPLE_RATE, write_wav
-from wavllm_cli.data.manifest import Utterance
+from wavllm_cli.data.schema import Utterance
 from wavllm_cli.data.tts import VOICES, synthesise
 
 TEST_SPEAKERS = ("f3", "m2", "m7")

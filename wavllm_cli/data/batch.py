@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from wavllm_cli.data.audio import audio_info, is_silent, load, warn_once
-from wavllm_cli.data.manifest import Utterance, audio_paths, read_manifest
+from wavllm_cli.data.manifest import audio_paths, read_manifest
+from wavllm_cli.data.schema import Utterance
 from wavllm_cli.errors import WavLLMError, reason
 
 

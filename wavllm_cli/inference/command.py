@@ -12,14 +12,8 @@ from wavllm_cli import console
 from wavllm_cli.data.audio import is_silent, read_audio
 from wavllm_cli.data.batch import Clip, clips_of
 from wavllm_cli.data.files import owned, require_output, require_space, shown, why_unreadable
-from wavllm_cli.data.manifest import (
-    MANIFEST_SUFFIXES,
-    Hypothesis,
-    parquet_rows,
-    read_lines,
-    validated,
-    write_manifest,
-)
+from wavllm_cli.data.manifest import MANIFEST_SUFFIXES, parquet_rows, read_lines, validated, write_manifest
+from wavllm_cli.data.schema import Hypothesis
 from wavllm_cli.errors import ManifestError, UsageError, WavLLMError
 from wavllm_cli.inference.decoding import Decoding
 from wavllm_cli.recipe import Batch

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from wavllm_cli import console
 from wavllm_cli.data.batch import Clip
 from wavllm_cli.data.files import append_text, write_text
-from wavllm_cli.data.manifest import Hypothesis
+from wavllm_cli.data.schema import Hypothesis
 from wavllm_cli.errors import UsageError
 from wavllm_cli.inference.fingerprint import Fingerprint
 

@@ -16,8 +16,9 @@ import torch
 from wavllm_cli import console
 from wavllm_cli.data.audio import is_silent
 from wavllm_cli.data.batch import Clip
-from wavllm_cli.data.manifest import Hypothesis, write_manifest
+from wavllm_cli.data.manifest import write_manifest
 from wavllm_cli.data.mixture import pack
+from wavllm_cli.data.schema import Hypothesis
 from wavllm_cli.errors import WavLLMError, reason
 from wavllm_cli.inference.engine import NOT_FINITE, Engine
 from wavllm_cli.inference.fingerprint import Fingerprint

@@ -6,7 +6,7 @@ from hashlib import blake2b
 from random import Random
 from typing import Literal, NamedTuple, cast
 
-from wavllm_cli.data.manifest import Part, PartTask, Utterance
+from wavllm_cli.data.schema import Part, PartTask, Utterance
 from wavllm_cli.prompts.pools import POOL_TASKS, Split, by_role, fill, load_pool, load_roles, split_pool
 from wavllm_cli.text.lead_ins import LEAD_INS
 

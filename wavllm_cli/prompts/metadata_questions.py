@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from random import Random
 
-from wavllm_cli.data.manifest import Utterance
+from wavllm_cli.data.schema import Utterance
 from wavllm_cli.prompts.pools import pick
 from wavllm_cli.prompts.sqa import Question
 from wavllm_cli.text.normalize import basic

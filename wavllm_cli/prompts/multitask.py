@@ -10,7 +10,7 @@ from math import comb
 from random import Random
 
 from wavllm_cli import console
-from wavllm_cli.data.manifest import Utterance
+from wavllm_cli.data.schema import Utterance
 from wavllm_cli.errors import UsageError
 from wavllm_cli.prompts.clauses import LEAD_INS, Combination, Kind, Step, Wordings, build
 from wavllm_cli.prompts.pools import POOL_TASKS, Split

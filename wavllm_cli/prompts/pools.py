@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from wavllm_cli import strict_json
 from wavllm_cli.data.files import write_text
-from wavllm_cli.data.manifest import Task, Utterance, problems_in
+from wavllm_cli.data.schema import Task, Utterance, problems_in
 from wavllm_cli.errors import UsageError, reason
 from wavllm_cli.text.languages import known_language
 

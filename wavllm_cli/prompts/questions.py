@@ -6,7 +6,7 @@ from hashlib import blake2b
 
 from wavllm_cli.chat.request import Answer, Request
 from wavllm_cli.chat.session import Chat
-from wavllm_cli.data.manifest import Utterance
+from wavllm_cli.data.schema import Utterance
 from wavllm_cli.errors import UsageError
 from wavllm_cli.prompts.metadata_questions import from_metadata
 from wavllm_cli.prompts.sqa import Question, bare, can_be_read_back, lettered, to_rows

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from random import Random
 from string import ascii_uppercase
 
-from wavllm_cli.data.manifest import Utterance
+from wavllm_cli.data.schema import Utterance
 
 # What `scoring.choice.parse_choices` takes for the letter of a choice, and the labels that people write.
 _LABEL = re.compile(r"(?:^|(?<=[\s;?；？，。]))\(?(?:[A-Z][.):]|[a-z]\))(?:\s|$)|^\(?\w[.):]\s")

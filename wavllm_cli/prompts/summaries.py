@@ -7,7 +7,7 @@ from typing import Any
 from wavllm_cli import console
 from wavllm_cli.chat.request import Answer, Request
 from wavllm_cli.chat.session import Chat
-from wavllm_cli.data.manifest import Utterance
+from wavllm_cli.data.schema import Utterance
 from wavllm_cli.errors import UsageError
 from wavllm_cli.prompts.clauses import Step
 from wavllm_cli.prompts.multitask import by_clip

@@ -11,7 +11,7 @@ from wavllm_cli import console, strict_json
 from wavllm_cli.chat.report import Estimate, Waiting
 from wavllm_cli.chat.settings import Settings
 from wavllm_cli.data.files import owned, require_output, write_text
-from wavllm_cli.data.manifest import Hypothesis, Task
+from wavllm_cli.data.schema import Hypothesis, Task
 from wavllm_cli.errors import UsageError
 from wavllm_cli.scoring import ifr, judge, latex_table, markdown_report, terminal
 from wavllm_cli.scoring.evaluate import evaluate

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from wavllm_cli.console import visible
-from wavllm_cli.data.manifest import Hypothesis, Task, Utterance, checked, misspelt_key, read_manifest, validated
+from wavllm_cli.data.manifest import checked, read_manifest, validated
+from wavllm_cli.data.schema import Hypothesis, Task, Utterance, misspelt_key
 from wavllm_cli.errors import ManifestError, UsageError, shortened
 from wavllm_cli.scoring.answer_files import ABSENT, Raw, Table, at, is_text, listed, read_table, read_texts
 

@@ -16,7 +16,7 @@ from wavllm_cli.chat.request import Answer, Request
 from wavllm_cli.chat.session import Chat
 from wavllm_cli.chat.settings import Settings
 from wavllm_cli.data.files import write_text
-from wavllm_cli.data.manifest import Hypothesis
+from wavllm_cli.data.schema import Hypothesis
 from wavllm_cli.text.normalize import basic
 
 INSTRUCTIONS = """\

@@ -4,7 +4,7 @@ import math
 from collections.abc import Hashable
 from dataclasses import replace
 
-from wavllm_cli.data.manifest import Hypothesis
+from wavllm_cli.data.schema import Hypothesis
 from wavllm_cli.scoring.choice import parse_choices
 from wavllm_cli.scoring.measure import Measure
 from wavllm_cli.scoring.report import Robustness

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import get_args
 
 from wavllm_cli import console
-from wavllm_cli.data.manifest import Hypothesis, Part, Task
+from wavllm_cli.data.schema import Hypothesis, Part, Task
 from wavllm_cli.errors import UsageError
 from wavllm_cli.scoring import bertscore, bleu, classes, ifr, rouge, wer
 from wavllm_cli.scoring.choice import own_choices, parse_choices, read_letter

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property
 
-from wavllm_cli.data.manifest import Hypothesis, Part
+from wavllm_cli.data.schema import Hypothesis, Part
 from wavllm_cli.scoring.choice import own_choices, parse_choices, read_letter
 from wavllm_cli.scoring.commitment import NO_MENTION, SEVERAL
 from wavllm_cli.scoring.emotion import OTHER_EMOTIONS, read_emotion

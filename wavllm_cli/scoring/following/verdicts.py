@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from wavllm_cli.data.manifest import Hypothesis
+from wavllm_cli.data.schema import Hypothesis
 from wavllm_cli.scoring.following.align import Answer, Span, alignments
 from wavllm_cli.scoring.following.forms import instruction
 

@@ -1,0 +1,112 @@
+"""The rows of a manifest and of hypotheses: their keys, what is wrong with a row, which key a misspelt one means."""
+
+from collections.abc import Collection
+from difflib import get_close_matches
+from functools import cache, lru_cache
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+Task = Literal["asr", "st", "sv", "er", "sqa", "sqqa", "sft", "ii", "cot"]
+PartTask = Literal["asr", "st", "sv", "er", "sqa", "sqqa", "sft"]  # what ii and cot are made of
+Seconds = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class Part(BaseModel):
+    """One of the instructions of an `ii` or `cot` row."""
+
+    model_config = ConfigDict(frozen=True)
+
+    task: PartTask
+    prompt: str
+    target: str | None = None
+
+
+class Utterance(BaseModel):
+    """One row: a clip (or none), an instruction, the right answer."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str = Field(min_length=1)
+    audio: str | None = Field(min_length=1)  # relative to the manifest, or absolute; None for text alone
+    start: Seconds = Field(default=0.0, ge=0)
+    duration: Seconds | None = Field(default=None, gt=0)  # None: to the end of the file
+    task: Task
+    prompt: str  # empty where the question is in the audio
+    target: str | None = None  # None where there is no reference
+    transcript: str | None = None
+    language: str | None = None
+    target_language: str | None = None
+    speaker: str | None = None
+    choices: list[str] | None = None
+    parts: list[Part] | None = None
+    corpus: str | None = None
+    split: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_misspelt_key(cls, row: Any) -> Any:
+        """A column of the user's own is ignored; one that looks like a misspelling of ours is an error."""
+        if isinstance(row, dict) and (problem := misspelt_key(row, cls)):
+            raise ValueError(problem)
+        return row
+
+    def json_line(self) -> str:
+        """The row as a line of a manifest: empty optional fields are left out, `audio` and `target` never."""
+        empty = {name for name, value in self if value is None and name not in ("audio", "target")}
+        return self.model_dump_json(exclude=empty)
+
+
+class Hypothesis(Utterance):
+    """A manifest row and a system's answer to it."""
+
+    text: str
+    system: str | None = None
+    token_ids: list[int] | None = None
+    logprobs: list[float] | None = None
+    steps: list[dict[str, Any]] | None = None  # what a system of several steps did on its way
+    warnings: list[str] | None = None  # what to know about the answer, such as that it was cut
+
+
+Row = TypeVar("Row", bound=Utterance)
+
+
+def misspelt_key(keys: Collection[str], model: type[Utterance]) -> str | None:
+    """What to say of a key that is not the model's but looks like one that is lacking."""
+    return _misspelt(tuple(keys), model)
+
+
+@lru_cache(maxsize=256)  # the rows of a file have the same keys
+def _misspelt(keys: tuple[str, ...], model: type[Utterance]) -> str | None:
+    for key in set(keys) - model.model_fields.keys():
+        meant = _similar_key(key, model)
+        if meant and meant not in keys:
+            return f'unknown key "{key}": did you mean "{meant}"?'
+    return None
+
+
+@cache
+def _similar_key(key: str, model: type[Utterance]) -> str | None:
+    known = [name for name in model.model_fields if len(name) > 3 and not key.startswith(f"{name}_")]
+    return next(iter(get_close_matches(key.lower(), known, n=1, cutoff=0.8)), None)
+
+
+def problems_in(error: ValidationError) -> list[str]:
+    """Each thing that is wrong with a row of a JSON Lines file, as a part of a sentence."""
+    problems = []
+    for e in error.errors():
+        key, message = ".".join(map(str, e["loc"])), e["msg"]
+        if e["type"] == "model_type":
+            message = "Input should be an object"
+        if e["type"] == "missing":
+            problems.append(f'key "{key}" is missing')
+        elif e["type"] == "json_invalid":
+            problems.append(f"not valid JSON ({str(e['ctx']['error']).replace('at line 1 column', 'at character')})")
+        elif e["type"] == "value_error":
+            problems.append(message.removeprefix("Value error, "))
+        else:
+            shown = repr(e["input"])
+            shown = shown if len(shown) <= 40 else shown[:40] + "…"
+            subject = f'key "{key}"' if key else "a row"
+            problems.append(f"{subject} {message.replace('Input should', 'should')}, not {shown}")
+    return problems
