@@ -126,7 +126,9 @@ def _read(audio: AudioFile, start: float, duration: float | None) -> tuple[np.nd
         mono = mono / np.float32(scale)
     mono = mono if rate == SAMPLE_RATE else soxr.resample(mono, rate, SAMPLE_RATE, quality="HQ")
     if not len(mono):
-        raise AudioError(f"{name}: a clip of {count} samples at {rate:,} Hz is too short to be heard.")
+        raise AudioError(
+            f"{name}: a clip of {levels.samples // audio.channels} samples at {rate:,} Hz is too short to be heard."
+        )
     return mono, audio.notes + levels.notes(name)
 
 

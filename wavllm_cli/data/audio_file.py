@@ -26,7 +26,7 @@ READ_AHEAD = 1 << 13  # bytes of tags that may follow a FLAC's audio
 
 PACKED = ("ALAC", "MPEG")  # whose number of frames cannot be told from the size of a container
 NEEDS_FFMPEG = (".m4a", ".mp4", ".aac", ".wma", ".webm", ".mkv")
-UNKNOWN_FORMAT, MALFORMED, UNKNOWN_ENCODING = 1, 3, 4  # libsndfile's errors
+UNKNOWN_FORMAT, UNKNOWN_ENCODING = 1, 4  # libsndfile's errors
 
 
 class _Forwards(soundfile.SoundFile):
