@@ -6,6 +6,10 @@ from wavllm_cli.text.lexicon import pattern, phrases, source
 from wavllm_cli.text.words import common, content, share_in, stems, words
 
 REFUSED_WITHIN = 200  # characters
+SPOKEN = 0.7  # of a text's words stand in the transcript in its order: it is what is said in the clip
+REPEATED = 0.8  # of a text's words are the instruction's, in its order: it says hardly anything else …
+MOST = 0.6  # … and these are most of the instruction: a few words of it may be a part of an answer
+FILLED = 0.5  # of a text's words at least, beside placeholders, for it to be an answer
 
 _COURTESY, _CLOSING, _OPENING = (source("nonanswers", name) for name in ("courtesy", "closing", "opening"))
 _CHATTER = re.compile(rf"(?:{_COURTESY}|{_CLOSING}.*|{_OPENING}[^:]{{0,80}})[\s!.,:)😊🙂👍]*", re.IGNORECASE)
@@ -33,14 +37,14 @@ def nothing_said(text: str, prompt: str = "", transcript: str = "") -> str | Non
         return "chatter"
     if is_echo(text, prompt):
         return "echo"
-    if transcript and share_in(said, words(transcript)) > 0.7:
+    if transcript and share_in(said, words(transcript)) > SPOKEN:
         return None
     if refuses(text):
         return "refusal"
     if _ANNOUNCEMENT.match(text.strip()):
         return "announcement"
     rest = _PLACEHOLDER.sub(" ", text)
-    if _SLOT.search(text) or (rest != text and len(words(rest)) < max(2, 0.5 * len(said))):
+    if _SLOT.search(text) or (rest != text and len(words(rest)) < max(2, FILLED * len(said))):
         return "placeholder"
     return None
 
@@ -56,7 +60,7 @@ def is_echo(text: str, prompt: str) -> bool:
         return False
     said = [word for word in words(text) if word not in _CONNECTIVES]
     asked = words(prompt)
-    if len(said) < 3 or common(said, asked) < max(0.8 * len(said), 0.6 * len(asked)):
+    if len(said) < 3 or common(said, asked) < max(REPEATED * len(said), MOST * len(asked)):
         return False
     return not content(text) - content(prompt) - stems(" ".join(_CONNECTIVES))
 

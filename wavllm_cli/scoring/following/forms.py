@@ -26,6 +26,7 @@ MIN_RECALL = 0.5  # of the transcript's words must be in a transcription: with f
 MIN_PRECISION = 0.6  # … and of its words in the transcript: with fewer, about half is invented
 MIN_TRANSLATION = 0.25  # of the reference's length: languages differ in length, but not by so much
 COPY = 0.85  # of the words stand in the transcript in its order: the transcript again, slips aside
+UNABRIDGED = 0.8  # of the transcript's length: a copy so long leaves nothing out that a summary would
 A_FEW = 3  # words, of which any sentence may be made
 
 
@@ -172,7 +173,7 @@ def _summary(ask: Instruction, text: str, placed: bool) -> Reading:
     about = _alike(text, f"{ask.transcript} {ask.target}")
     if ask.wanted and not language.is_in(text, ask.wanted):
         return Reading(False, f"not in {ask.wanted}", shows=False)
-    if heard and len(said) >= 0.8 * len(heard) and common(said, heard) > COPY * len(said):
+    if heard and len(said) >= UNABRIDGED * len(heard) and common(said, heard) > COPY * len(said):
         return Reading(False, "the transcript, not a summary", shows=False)
     if len(said) < 2:
         return Reading(False, "too short for a summary", shows=False)
