@@ -5,14 +5,12 @@ from pathlib import Path
 
 import torch
 
-from wavllm_cli.data.origin import anchored, locate
-from wavllm_cli.model.backbones import backbone_tensors
+from wavllm_cli.data.origin import locate
 from wavllm_cli.model.build import design
 from wavllm_cli.model.configuration_wavllm import WavLLMConfig
 from wavllm_cli.model.load import explaining, load_config, load_model
-from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration, group_of
+from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration
 from wavllm_cli.model.processing_wavllm import WavLLMProcessor
-from wavllm_cli.model.stored import stored_tensors, weight_files
 from wavllm_cli.recipe import Recipe, Stage
 
 
@@ -41,7 +39,7 @@ def keep_beginning(folder: Path, recipe: Recipe, source: str | None, texts: Iter
 def load_beginning(
     folder: Path, recipe: Recipe, stage: Stage, source: str | None, trust: bool = False
 ) -> tuple[WavLLMForConditionalGeneration, WavLLMProcessor]:
-    """The model and processor that were kept, the same at every call, in the stage's precision (see `restore`).
+    """The model and processor that were kept, the same at every call, in the stage's precision.
 
     Raises:
         WavLLMError: something that it is made of cannot be loaded.
@@ -58,26 +56,3 @@ def load_beginning(
     # Pretrained and frozen parts are held in the stage's precision; what is trained is float32 (see training.groups).
     dtype = torch.bfloat16 if half and config.backbones else torch.float32
     return WavLLMForConditionalGeneration.from_backbones(config, dtype, trust), processor
-
-
-@torch.no_grad()
-def restore(model: WavLLMForConditionalGeneration, folder: Path, source: str | None, trust: bool = False) -> None:
-    """Give what is trained, float32 by now, the values that are stored: loading has rounded them with the frozen part.
-
-    Args:
-        model: after `set_trainable`.
-        folder, source: what it was loaded from, as for `load_beginning`.
-    """
-    trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    groups = {group_of(name) for name in trained}
-    origin = locate(source or str(folder.absolute()))
-    config = WavLLMConfig.from_pretrained(origin.path)
-    stored: dict[str, torch.Tensor] = {}
-    for part, entry in (anchored(config.backbones, origin.path) or {}).items():
-        if part in groups:
-            stored |= backbone_tensors(part, entry, trust)
-    if source is not None:
-        stored |= stored_tensors(weight_files(origin))
-    for name, parameter in trained.items():
-        if name in stored:  # a new prompt adapter is not
-            parameter.copy_(stored[name])

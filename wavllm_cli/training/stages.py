@@ -82,16 +82,18 @@ def train(
 
 def _run(opening: Opening, stage_number: int, folder: RunFolder, trust: bool) -> None:
     # Only now the heavy libraries: whatever is wrong with the request has been said at once.
-    from wavllm_cli.training.beginning import load_beginning, restore
+    from wavllm_cli.model.load import restore_stored
+    from wavllm_cli.training.beginning import load_beginning
     from wavllm_cli.training.groups import count_parameters
     from wavllm_cli.training.loop import Trainer
 
     recipe, source = opening.recipe, opening.source
     stage = recipe.stages[stage_number - 1]
     model, processor = load_beginning(folder.begin, recipe, stage, source, trust)
+    backbones = model.config.backbones
     trainer = Trainer(recipe, stage_number, model, processor, folder)
     if stage.precision == "bf16":
-        restore(model, folder.begin, source, trust)
+        restore_stored(model, source, stage.trainable, backbones, trust)
     counts = count_parameters(model)
     trained = sum(p.numel() for p in trainer.trained)
     decided_by_first(lambda: folder.require_space(model))
