@@ -3,6 +3,7 @@
 import json
 import shutil
 from contextlib import ExitStack
+from zlib import crc32
 
 import pytest
 from beeps import shrunken
@@ -151,6 +152,13 @@ def test_the_rows_of_a_manifest_decide_not_its_place(run, half, data):
     write_manifest(data / "train.jsonl.gz", read_manifest(data / "train.jsonl"))
     packed = "stages.0.mixture.0.manifest=train.jsonl.gz"
     assert not opened(shrunken(data, "stages.0.steps=12", packed), half).finished
+
+
+def test_the_lock_of_a_process_that_was_killed_at_the_end_is_removed(beep_recipe, run):
+    lock = run / f".stage1-{crc32(b'stage1'):08x}.lock"
+    lock.write_text("process 1 on a machine")
+    assert opened(beep_recipe(), run / "stage1").finished
+    assert not lock.exists()
 
 
 def test_another_validation_manifest_is_noted(half, data, capsys):

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from wavllm_cli import console
-from wavllm_cli.data.files import write_text
+from wavllm_cli.data.files import append_text, write_text
 
 LOG, SAMPLES, BOARD = "log.jsonl", "samples.jsonl", "tensorboard"
 
@@ -53,8 +53,7 @@ def truncate_log(path: Path, step: int) -> None:
 def append_line(path: Path, line: dict[str, Any]) -> None:
     """Add a line to a log, on a line of its own whatever the file ends in."""
     broken = path.is_file() and path.stat().st_size > 0 and not path.read_bytes().endswith(b"\n")
-    with path.open("a", encoding="utf-8") as file:
-        file.write(("\n" if broken else "") + json.dumps(line, ensure_ascii=False) + "\n")
+    append_text(path, ("\n" if broken else "") + json.dumps(line, ensure_ascii=False) + "\n")
 
 
 def make_way(path: Path, is_right: bool) -> None:

@@ -23,6 +23,7 @@ from rich.progress import Progress, TaskID
 
 from wavllm_cli import console
 from wavllm_cli.data.batch import Batch, Collator
+from wavllm_cli.data.files import append_text
 from wavllm_cli.data.mixture import Curriculum
 from wavllm_cli.errors import WavLLMError
 from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration
@@ -251,8 +252,8 @@ class Trainer:
                         self.board.add_scalar(f"train/{key}", line[key], line["step"])
 
     def _log(self, name: str, lines: list[dict]) -> None:
-        with (self.folder.path / name).open("a", encoding="utf-8") as file:
-            file.writelines(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n" for line in lines)
+        texts = [json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n" for line in lines]
+        append_text(self.folder.path / name, "".join(texts))
 
     def _save_state(self, done: int) -> None:
         if self.accelerator.is_main_process:

@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,6 +94,8 @@ def _found_finished(request: Request, folder: RunFolder) -> Opening | None:
             f"Stage {then.stage} is finished in {folder.path}, but as another training: {in_one_sentence(problems)}. "
             "Choose another --output, or train it again with --restart."
         )
+    with suppress(WavLLMError), owned(folder.path):
+        pass  # the lock of a process that was killed after its last step is gone by now
     gone = f"; {', '.join(found.gone)} cannot be compared any more" if found.gone else ""
     console.info(f"Stage {then.stage} is finished: {folder.path} (--restart trains it again){gone}.")
     for change in changes(then.recipe, now.recipe, then.stage):
