@@ -14,6 +14,7 @@ from wavllm_cli.data.files import (
     is_lfs_pointer,
     owned,
     replacing,
+    require_folder,
     require_new,
     require_output,
     require_space,
@@ -156,3 +157,21 @@ def test_git_lfs_pointers_are_known(tmp_path):
     (tmp_path / "other").write_text("version 1")
     assert is_lfs_pointer(tmp_path / "pointer")
     assert not is_lfs_pointer(tmp_path / "other")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("file", "it is a file, not a folder"),
+        ("file/run/stage1", "file is a file, not a folder"),
+        ("x" * 300, "File name too long"),
+        ("nul\0", "embedded null"),
+    ],
+)
+def test_a_folder_that_cannot_be_made_is_found_before_the_work(tmp_path, name, said):
+    (tmp_path / "file").touch()
+    require_folder(tmp_path)
+    require_folder(tmp_path / "new" / "run")
+    with pytest.raises(UsageError, match=said) as refused:
+        require_folder(tmp_path / name)
+    assert str(refused.value).startswith(f"{tmp_path / name} cannot be the output"[:150])

@@ -118,7 +118,7 @@ def require_output(path: Path, inputs: Iterable[Path] = (), suffixes: Collection
             raise UsageError(f"{shown(path)} cannot be the output: its name must end in {', '.join(suffixes)}.")
         if path.exists() and not path.is_file():
             raise UsageError(f"{shown(path)} cannot be the output: it is neither a file nor a free name.")
-        _require_place(path)
+        _require_place(path, _nearest_folder(path))
         for source in inputs:
             if path.exists() and source.exists() and path.samefile(source):
                 raise UsageError(f"{shown(path)} is an input: writing the output there would destroy it.")
@@ -137,13 +137,12 @@ def require_folder(path: Path) -> None:
             os.stat(path)
         if path.exists() and not path.is_dir():
             raise UsageError(f"{shown(path)} cannot be the output: it is a file, not a folder.")
-        _require_place(path / "file")
+        _require_place(path, path if path.is_dir() else _nearest_folder(path))
     except (OSError, ValueError) as error:
         raise UsageError(f"{shown(path)} cannot be the output: {getattr(error, 'strerror', None) or error}.") from error
 
 
-def _require_place(path: Path) -> None:
-    folder = _nearest_folder(path)
+def _require_place(path: Path, folder: Path) -> None:
     if not folder.is_dir():
         raise UsageError(f"{shown(path)} cannot be the output: {folder} is a file, not a folder.")
     if not os.access(folder, os.W_OK | os.X_OK):
