@@ -162,3 +162,11 @@ def test_a_missing_model_is_said_in_a_sentence(tmp_path):
 def test_unequal_lengths_are_refused(tiny):
     with pytest.raises(ValueError, match="2 references but 1 hypotheses"):
         bert_score(["a", "b"], ["a"], f"{tiny}@2", None)
+
+
+def test_a_model_with_code_is_refused(tmp_path):
+    (tmp_path / "config.json").write_text('{"auto_map": {"AutoModel": "mine.Model"}}')
+    with pytest.raises(
+        UsageError, match=r"\(mine\.Model\), .*: BERTScore runs no model's own code, choose another one"
+    ):
+        bert_score(["a"], ["a"], f"{tmp_path}@1", None)

@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from transformers import AutoProcessor
 
 from wavllm_cli.data.origin import locate
 from wavllm_cli.errors import UsageError, WavLLMError
 from wavllm_cli.model.backbones import load_backbone
-from wavllm_cli.model.load import load_model
+from wavllm_cli.model.load import described_config, load_model
+from wavllm_cli.model.processing_wavllm import WavLLMProcessor
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +77,8 @@ def refused(work, error, sentence: str) -> None:
 )
 def test_a_configuration_that_the_weights_do_not_fit(folder, keys, sentence):
     edit(folder / "config.json", **keys)
-    refused(lambda: load_model(str(folder)), WavLLMError, sentence)
+    for reading in (load_model, described_config):
+        refused(lambda: reading(str(folder)), WavLLMError, sentence)  # noqa: B023
 
 
 @pytest.mark.parametrize(
@@ -132,6 +135,34 @@ def test_weights_that_are_not_there(folder):
     refused(lambda: load_model(str(folder)), UsageError, r"\.\./other\.safetensors, which lies outside of its folder")
     index.write_text(json.dumps({"weight_map": {"a": "model-1.safetensors"}}))
     refused(lambda: load_model(str(folder)), WavLLMError, r"is incomplete: model-1\.safetensors, which .* is missing")
+
+
+TOKENS = """
+from pathlib import Path
+from transformers import PreTrainedTokenizerFast
+
+Path("ran").mkdir()
+
+
+class Tokens(PreTrainedTokenizerFast):
+    pass
+"""
+
+
+def test_code_in_a_folder_runs_only_where_its_author_is_trusted(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "modules"))
+    monkeypatch.syspath_prepend(str(tmp_path / "modules"))
+    monkeypatch.setattr("builtins.input", lambda _: "y")
+    (folder / "mine.py").write_text(TOKENS)
+    names = {"auto_map": {"AutoTokenizer": [None, "mine.Tokens"]}, "tokenizer_class": "Tokens"}
+    edit(folder / "tokenizer_config.json", **names)
+    refused(lambda: load_model(str(folder)), UsageError, r"names Python code of its own \(mine\.Tokens\)")
+    for loader in (WavLLMProcessor, AutoProcessor):
+        refused(lambda: loader.from_pretrained(folder), UsageError, "names Python code of its own")  # noqa: B023
+    assert not (tmp_path / "ran").exists()
+    _, processor = load_model(str(folder), trust=True)
+    assert (tmp_path / "ran").exists() and type(processor.tokenizer).__name__ == "Tokens"
 
 
 # --- pickles ---

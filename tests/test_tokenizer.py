@@ -265,3 +265,9 @@ def test_merges_of_one_score_are_refused(train, tmp_path):
     (tmp_path / "tokenizer.model").write_bytes(proto.SerializeToString())
     with pytest.raises(WavLLMError, match="would get other ids"):
         load_sentencepiece(tmp_path / "tokenizer.model")
+
+
+def test_a_pointer_of_git_lfs_says_what_to_do(tmp_path):
+    (tmp_path / "tokenizer.model").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+    with pytest.raises(WavLLMError, match=r"tokenizer\.model is only a Git LFS pointer, .* run `git lfs pull`"):
+        load_sentencepiece(tmp_path / "tokenizer.model")

@@ -15,6 +15,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_toke
 from transformers import PreTrainedTokenizerFast
 from transformers.convert_slow_tokenizer import generate_merges
 
+from wavllm_cli.data.files import is_lfs_pointer
 from wavllm_cli.errors import UsageError, WavLLMError
 
 SPACE = "▁"
@@ -39,7 +40,7 @@ def load_sentencepiece(path: str | Path) -> PreTrainedTokenizerFast:
 
     Raises:
         UsageError: there is no such file, or it is no sentencepiece model of these types.
-        WavLLMError: the tokenizer's ids would not be sentencepiece's.
+        WavLLMError: the tokenizer's ids would not be sentencepiece's, or the file is a pointer of Git LFS.
     """
     path = Path(path)
     if not path.is_file():
@@ -48,6 +49,8 @@ def load_sentencepiece(path: str | Path) -> PreTrainedTokenizerFast:
             if path.is_dir()
             else f"The tokenizer {path} does not exist."
         )
+    if is_lfs_pointer(path):
+        raise WavLLMError(f"{path} is only a Git LFS pointer, not the file itself: run `git lfs pull` in its folder.")
     try:
         processor = SentencePieceProcessor(model_file=str(path))
         proto = ModelProto.FromString(processor.serialized_model_proto())

@@ -192,11 +192,11 @@ def _require_room(source: Path, samples: int, instruction: str, by: Answerer) ->
     """
     from wavllm_cli.inference.engine import usable_device, usual_device, usual_dtype
     from wavllm_cli.model.limits import available_memory, memory_problem, position_problem
-    from wavllm_cli.model.load import load_config, load_processor, new_tokens
+    from wavllm_cli.model.load import described_config, load_processor, new_tokens
 
     assert by.model is not None
     device = usable_device(by.device or usual_device())
-    config = load_config(by.model, by.trust)
+    config = described_config(by.model, by.trust)
     text = len(load_processor(by.model, by.trust).encode(instruction, 1)[0]) - 1
     new = by.decoding.max_new_tokens or new_tokens(by.model) or 1
     memory, dtype = available_memory(device), usual_dtype(device, by.dtype)

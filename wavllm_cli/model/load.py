@@ -16,8 +16,9 @@ from wavllm_cli.errors import UsageError, WavLLMError, reason
 from wavllm_cli.model.backbones import backbone_tensors
 from wavllm_cli.model.configuration_wavllm import WavLLMConfig
 from wavllm_cli.model.extractors import require_extractors
-from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration, group_of
+from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration, group_of, require_described
 from wavllm_cli.model.processing_wavllm import WavLLMProcessor
+from wavllm_cli.model.stored import explaining as explaining_end
 from wavllm_cli.model.stored import stored_tensors, weight_files
 
 
@@ -121,6 +122,18 @@ def load_config(source: str, trust: bool = False) -> WavLLMConfig:
         ) from error
     with explaining(source):
         config.backbones = anchored(config.backbones, folder)
+    return config
+
+
+def described_config(source: str, trust: bool = False) -> WavLLMConfig:
+    """A model's sizes, which are its weights' too: to be relied on before the model is loaded.
+
+    Raises:
+        UsageError, WavLLMError: as of `load_model`.
+    """
+    config = load_config(source, trust)
+    with explaining_end(f"The model {source} cannot be loaded"):
+        require_described(config, weight_files(locate(source)))
     return config
 
 

@@ -5,7 +5,7 @@ Shapes: B utterances, L text positions, W windows, M mel bins, S samples, P prom
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -458,18 +458,32 @@ def read_checkpoint(
         folder = origin.file("config.json", required=True).parent  # type: ignore[union-attr]
         config = config or WavLLMConfig.from_pretrained(folder)
         config.backbones = anchored(config.backbones, folder)
-        referred = config.backbones or {}
         files = weight_files(origin)
-        stored = stored_shapes(files)
-        parts = (config.semantic_config, config.acoustic_config, config.text_config)
-        outline = on_meta(lambda: WavLLMForConditionalGeneration(deepcopy(config)), parts, stored)
-        require_all(outline, stored, lambda name: not is_backbone_tensor(name, referred), fresh)
+        outline = require_described(config, files, fresh)
+    referred = config.backbones or {}
     backbones = load_backbones(config, trust=trust) if referred else {}
     with explaining(f"The model {path} and the backbones that it refers to do not fit together"):
         known = outline.state_dict().keys()
         shapes = {name: tuple(tensor.shape) for name, tensor in backbones.items() if name in known}
         require_all(outline, shapes, lambda name: is_backbone_tensor(name, referred))
     return Checkpoint(origin, config, files, backbones)
+
+
+def require_described(config: WavLLMConfig, files: Sequence[Path], fresh: str = "") -> nn.Module:
+    """The tensors in a checkpoint's files are those that its configuration describes.
+
+    Returns:
+        the model without values.
+
+    Raises:
+        WavLLMError: the end of a sentence, see `stored`.
+    """
+    referred = config.backbones or {}
+    stored = stored_shapes(files)
+    parts = (config.semantic_config, config.acoustic_config, config.text_config)
+    outline = on_meta(lambda: WavLLMForConditionalGeneration(deepcopy(config)), parts, stored)
+    require_all(outline, stored, lambda name: not is_backbone_tensor(name, referred), fresh)
+    return outline
 
 
 AutoModel.register(WavLLMConfig, WavLLMForConditionalGeneration)
