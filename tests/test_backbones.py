@@ -321,14 +321,15 @@ def test_any_llm(tiny_config, tiny_tokenizer, backbones, randomize, utterances, 
         torch.testing.assert_close(
             expected[:1, -short["input_ids"].shape[1] :], model(**short).logits, rtol=1e-4, atol=1e-4
         )
+    beams = {"do_sample": False, "num_beams": 2, "max_new_tokens": 3}
+    answers = model.generate(**batch, **beams)
     for full in (False, True):
         model.save_pretrained(tmp_path / f"{full}", full=full)
         loaded = WavLLMForConditionalGeneration.from_pretrained(tmp_path / f"{full}")
         assert (loaded.get_output_embeddings().weight is loaded.get_input_embeddings().weight) == tied
         with torch.no_grad():
             torch.testing.assert_close(loaded(**batch).logits, expected)
-        ids = loaded.generate(**batch, do_sample=False, num_beams=2, max_new_tokens=3)
-        assert torch.equal(ids, model.generate(**batch, do_sample=False, num_beams=2, max_new_tokens=3))
+        assert torch.equal(loaded.generate(**batch, **beams), answers)
 
 
 def test_an_llm_with_fused_projections_is_refused(tiny_config, backbones, tmp_path):
