@@ -227,14 +227,19 @@ def test_an_older_output_is_not_taken_for_the_result_of_a_run_that_made_nothing(
     assert (tmp_path / "cot.jsonl").read_text() == "older\n"
 
 
-def test_columns_that_are_not_carried_are_named_once(gen, tmp_path):
-    rows = [{"id": i, "audio": "x.wav", "task": "asr", "prompt": "p", "target": "t", "snr": 1} for i in "ab"]
-    rows[1]["my_note"] = "lost"
+def test_columns_of_ones_own_are_carried(gen, tmp_path):
+    rows = [{**json.loads(clip(i).json_line()), "target": "a b c", "snr": i} for i in range(3)]
+    rows += [{**row, "id": row["id"] + "-st", "task": "er", "target": "sad", "my_note": "kept"} for row in rows]
     (tmp_path / "own.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    code, _, err = gen("attach own.jsonl --out o.jsonl")
-    assert code == 0
-    assert "warning: 2 columns of your own are not carried into o.jsonl: snr, my_note." in err
-    assert "warning" not in gen("attach o.jsonl --out p.jsonl")[2]
+    for line, expected in [
+        ("attach own.jsonl --out o.jsonl", [{"snr": i} for i in range(3)]),
+        ("questions own.jsonl --out q.jsonl", [{"snr": i} for i in range(3)]),
+        ("multi o.jsonl --kind cot --n 3 --out m.parquet", [{"snr": i, "my_note": "kept"} for i in range(3)]),
+    ]:
+        code, _, err = gen(line)
+        assert code == 0 and "warning" not in err
+        found = [row.extra for row in read_manifest(line.split()[-1])]
+        assert all(columns in found for columns in expected)
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,8 @@ II = {
     "choices": ["x", "y"], "parts": [{"task": "asr", "prompt": "p", "target": "t"}, {"task": "sft", "prompt": "q"}],
     "speaker": "s", "language": "en",
 }  # fmt: skip
-ROWS = [Utterance(**row) for row in (ASR, TEXT, II)]
+OWN = {"snr": 3.5, "votes": {"a": [1, None]}, "note": "grüße", "text": "not an answer"}
+ROWS = [Utterance(**row) for row in (ASR, TEXT, {**II, "extra": OWN})]
 
 
 def jsonl(path, *rows):
@@ -62,11 +63,17 @@ def test_a_line_leaves_out_empty_options_but_never_audio_and_target(tmp_path):
 
 def test_hypotheses_keep_the_manifest_row(tmp_path):
     answer = Hypothesis(
-        **ROWS[2].model_dump(), text="", system="m", token_ids=[1], logprobs=[-0.5], steps=[{"asr": "x"}]
+        **ROWS[2].model_dump(exclude={"extra"}),
+        text="",
+        system="m",
+        token_ids=[1],
+        logprobs=[-0.5],
+        steps=[{"asr": "x"}],
     )
     write_manifest(tmp_path / "h.jsonl", [answer])
     assert read_manifest(tmp_path / "h.jsonl", Hypothesis) == [answer]
-    assert read_manifest(tmp_path / "h.jsonl") == [ROWS[2]]
+    answered = {"text": "", "system": "m", "token_ids": [1], "logprobs": [-0.5], "steps": [{"asr": "x"}]}
+    assert read_manifest(tmp_path / "h.jsonl") == [ROWS[2].model_copy(update={"extra": answered})]
     assert answer.parts == [Part(task="asr", prompt="p", target="t"), Part(task="sft", prompt="q")]
 
 
@@ -121,14 +128,15 @@ def test_reading_stops_after_ten_problems(tmp_path):
     assert len(found) == 11 and "line 10:" in found[9] and "stopped" in found[10]
 
 
-def test_a_near_miss_is_an_error_and_a_column_of_ones_own_is_not(tmp_path):
+def test_a_near_miss_is_an_error_and_a_column_of_ones_own_is_kept(tmp_path):
     misspelt = {**{k: v for k, v in ASR.items() if k != "prompt"}, "promt": "x"}
     (found,) = problems(jsonl(tmp_path / "m.jsonl", misspelt))
     assert 'unknown key "promt": did you mean "prompt"?' in found
     (found,) = problems(jsonl(tmp_path / "d.jsonl", {**ASR, "Duration": 3}))
     assert 'did you mean "duration"?' in found
-    own = {**ASR, "snr": 3, "speaker_id": 4, "audios": 5, "uid": 6, "n_frames": 7}
-    assert read_manifest(jsonl(tmp_path / "own.jsonl", own)) == [ROWS[0]]
+    own = {"snr": 3, "speaker_id": 4, "audios": 5, "uid": 6, "n_frames": 7, "text": "its own"}
+    (row,) = read_manifest(jsonl(tmp_path / "own.jsonl", {**ASR, **own}))
+    assert row == ROWS[0].model_copy(update={"extra": own})
 
 
 def test_rows_from_elsewhere_get_the_same_sentences():

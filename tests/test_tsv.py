@@ -33,6 +33,16 @@ def test_tsv_segments_text_rows_and_quotes(tmp_path):
     assert (second.audio, second.target, second.start, second.duration) == (None, None, 0.0, None)
 
 
+def test_further_columns_are_ours_or_the_users(tmp_path):
+    path = tmp_path / "asr.tsv"
+    path.write_text(
+        "id\taudio\tn_frames\tprompt\tspeaker\tsnr\tcorpus\nu1\tx.wav\t1\tp\tanna\t3\t\nu2\tx.wav\t1\tp\t\t\tc\n"
+    )
+    first, second = read_manifest(path)
+    assert (first.speaker, first.extra, first.corpus) == ("anna", {"snr": "3"}, None)
+    assert (second.speaker, second.extra, second.corpus) == (None, None, "c")
+
+
 def test_tsv_problems(tmp_path):
     path = tmp_path / "asr.tsv"
     path.write_text("id\taudio\tprompt\nu1\tx.wav\nu2\tx.wav\tp\nu2\tx.wav\tp\n")

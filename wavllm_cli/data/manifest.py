@@ -28,16 +28,10 @@ MAX_PROBLEMS = 10  # reported at once
 
 
 @overload
-def read_manifest(
-    path: str | Path, *, default_task: Task = "asr", foreign: dict[str, None] | None = None
-) -> list[Utterance]: ...
+def read_manifest(path: str | Path, *, default_task: Task = "asr") -> list[Utterance]: ...
 @overload
-def read_manifest(
-    path: str | Path, model: type[Row], default_task: Task = "asr", foreign: dict[str, None] | None = None
-) -> list[Row]: ...
-def read_manifest(
-    path: str | Path, model: Any = Utterance, default_task: Task = "asr", foreign: dict[str, None] | None = None
-) -> Any:
+def read_manifest(path: str | Path, model: type[Row], default_task: Task = "asr") -> list[Row]: ...
+def read_manifest(path: str | Path, model: Any = Utterance, default_task: Task = "asr") -> Any:
     """Read and check a whole manifest.
 
     Args:
@@ -45,13 +39,12 @@ def read_manifest(
         model: `Hypothesis` for hypotheses.
         default_task: the task of a TSV whose name does not tell it. `asr`, `en2de`, `sv`, `emo`, `SQA`, `gaokao`,
             `SQQA`, `II-task`, `CoT-task` and the like do, anywhere in the name.
-        foreign: gets the names of columns that the model does not have, and that the rows therefore lack.
 
     Raises:
         ManifestError: the file is missing or empty, or rows are wrong; one sentence for each of the first problems.
     """
     path = Path(path)
-    rows = checked(_parse(path, model, default_task, foreign), str(path))
+    rows = checked(_parse(path, model, default_task), str(path))
     if not rows:
         raise ManifestError(f"{path} has no rows: a manifest has at least one utterance.")
     return rows
@@ -106,20 +99,18 @@ def read_lines(path: str | Path, model: type[Row]) -> Iterator[Row]:
         yield row
 
 
-def _parse(
-    path: Path, model: type[Row], default_task: Task, foreign: dict[str, None] | None = None
-) -> Iterator[tuple[int, Row | str]]:
+def _parse(path: Path, model: type[Row], default_task: Task) -> Iterator[tuple[int, Row | str]]:
     """Yield (line, row), or (line, what is wrong with it) from ` (id …)` or `: ` on."""
     _require_file(path)
     if path.name.endswith(".parquet"):
         for number, fields in parquet_rows(path):
-            yield number, validated(fields, model, foreign)
+            yield number, validated(fields, model)
     elif path.name.endswith(".tsv"):
         for number, columns in tsv.rows(_text_lines(path), path, default_task):
-            yield number, columns if isinstance(columns, str) else validated(columns, model, foreign)
+            yield number, columns if isinstance(columns, str) else validated(columns, model)
     elif path.name.endswith(MANIFEST_SUFFIXES):
         for number, text in _text_lines(path):
-            yield number, _validated_json(text, model, foreign)
+            yield number, _validated_json(text, model)
     else:
         raise ManifestError(f"{path} is not a manifest: its name must end in {', '.join(MANIFEST_SUFFIXES)}.")
 
@@ -159,23 +150,21 @@ def parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         raise ManifestError(f"{path} cannot be read as Parquet: {reason(error).rstrip('.')}.") from error
 
 
-def validated(fields: Any, model: type[Row], foreign: dict[str, None] | None = None) -> Row | str:
-    """A row made of its fields, or what is wrong with it, to stand after `FILE, line N`; `foreign` as above."""
-    if foreign is not None and isinstance(fields, dict):
-        foreign |= dict.fromkeys(key for key in fields if key not in model.model_fields)
+def validated(fields: Any, model: type[Row]) -> Row | str:
+    """A row made of its fields, or what is wrong with it, to stand after `FILE, line N`."""
     try:
         return model.model_validate(fields)
     except ValidationError as error:
         return _sentence(error, fields)
 
 
-def _validated_json(text: bytes, model: type[Row], foreign: dict[str, None] | None = None) -> Row | str:
+def _validated_json(text: bytes, model: type[Row]) -> Row | str:
     text = text.strip()
     try:
         fields = strict_json.loads(text)
     except ValueError as error:
         return f"{row_name(strict_json.readable(text))}: {error}."
-    return validated(fields, model, foreign)
+    return validated(fields, model)
 
 
 def _sentence(error: ValidationError, fields: Any) -> str:
@@ -242,7 +231,7 @@ def _write_parquet(path: Path, rows: Iterable[Utterance]) -> None:
     import pyarrow as pa
     from pyarrow.parquet import write_table
 
-    fields = [row.model_dump() for row in rows]
+    fields = [_parquet_fields(row) for row in rows]
     columns = {
         key: None for row in fields for key, value in row.items() if value is not None or key in ("audio", "target")
     }
@@ -250,6 +239,12 @@ def _write_parquet(path: Path, rows: Iterable[Utterance]) -> None:
     # A column without any value has no type of its own; the only ones that can be here hold text.
     arrays = {key: array.cast(pa.string()) if array.type == pa.null() else array for key, array in arrays.items()}
     write_table(pa.table(arrays), path)
+
+
+def _parquet_fields(row: Utterance) -> dict[str, Any]:
+    """`extra` as JSON text: the columns of different rows may differ, and so may what one column holds."""
+    fields = row.model_dump()
+    return fields if row.extra is None else fields | {"extra": strict_json.dumps(row.extra)}
 
 
 # --- where the audio is ---

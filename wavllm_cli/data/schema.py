@@ -5,7 +5,11 @@ from difflib import get_close_matches
 from functools import cache, lru_cache
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic_core import to_jsonable_python
+
+from wavllm_cli import strict_json
+from wavllm_cli.errors import shortened
 
 Task = Literal["asr", "st", "sv", "er", "sqa", "sqqa", "sft", "ii", "cot"]
 PartTask = Literal["asr", "st", "sv", "er", "sqa", "sqqa", "sft"]  # what ii and cot are made of
@@ -42,14 +46,17 @@ class Utterance(BaseModel):
     parts: list[Part] | None = None
     corpus: str | None = None
     split: str | None = None
+    extra: dict[str, JsonValue] | None = None  # columns of the user's own, carried along
 
     @model_validator(mode="before")
     @classmethod
-    def _no_misspelt_key(cls, row: Any) -> Any:
-        """A column of the user's own is ignored; one that looks like a misspelling of ours is an error."""
-        if isinstance(row, dict) and (problem := misspelt_key(row, cls)):
+    def _with_own_columns(cls, row: Any) -> Any:
+        """Keys that are not ours belong to `extra`; one that looks like a misspelling of ours is an error."""
+        if not isinstance(row, dict) or not ("extra" in row or row.keys() - cls.model_fields.keys()):
+            return row
+        if problem := misspelt_key(row, cls):
             raise ValueError(problem)
-        return row
+        return _gathered(row, cls)
 
     def json_line(self) -> str:
         """The row as a line of a manifest: empty optional fields are left out, `audio` and `target` never."""
@@ -69,6 +76,24 @@ class Hypothesis(Utterance):
 
 
 Row = TypeVar("Row", bound=Utterance)
+
+
+def _gathered(row: dict[str, Any], model: type[Utterance]) -> dict[str, Any]:
+    """The fields of a row, all that the model does not know of them below `extra`."""
+    ours = {key: value for key, value in row.items() if key in model.model_fields}
+    own = {key: value for key, value in row.items() if key not in model.model_fields}
+    extra = ours.get("extra")
+    if isinstance(extra, str):  # as Parquet holds it
+        try:
+            extra = strict_json.loads(extra)
+        except ValueError as error:
+            raise ValueError(f'key "extra" should be an object: {error}') from None
+    if extra is None or isinstance(extra, dict):
+        if twice := own.keys() & (extra or {}).keys():
+            raise ValueError(f'key "{shortened(min(twice))}" stands in the row and in its "extra"')
+        # What Parquet may hold beyond JSON, such as dates, becomes text.
+        extra = to_jsonable_python((extra or {}) | own, bytes_mode="base64", inf_nan_mode="constants") or None
+    return ours | {"extra": extra}
 
 
 def misspelt_key(keys: Collection[str], model: type[Utterance]) -> str | None:

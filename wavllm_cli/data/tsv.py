@@ -1,7 +1,8 @@
 """The original project's table of utterances: `id audio n_frames prompt tgt_text with_speech`, tabs between them.
 
 Columns come in any order; optional are start_frame and end_frame, which cut a segment out of the file. There is no
-quoting. n_frames is often a dummy (111111) and never used.
+quoting. n_frames is often a dummy (111111) and never used. Further columns are those of our manifests (`speaker`), or
+the user's own.
 """
 
 import re
@@ -12,6 +13,8 @@ from typing import Any
 from wavllm_cli.errors import ManifestError
 
 FRAME_RATE = 16_000  # Hz, of start_frame and end_frame
+
+COLUMNS = ("id", "audio", "n_frames", "prompt", "tgt_text", "with_speech", "start_frame", "end_frame")
 
 # Words of a file's name that tell its task; `en2de` and the like are found by their form.
 TASKS = {task: task for task in ("asr", "st", "sv", "er", "sqa", "sqqa", "sft", "ii", "cot")}
@@ -53,7 +56,8 @@ def rows(
             continue
         has_speech = row.get("with_speech", "True").strip().lower() not in ("false", "0")
         columns = {"audio": row["audio"] if has_speech else None, "target": row.get("tgt_text") or None}
-        yield number, {"id": row["id"], "prompt": row["prompt"]} | columns | segment | from_name
+        further = {name: value for name, value in row.items() if value and name not in COLUMNS}
+        yield number, {"id": row["id"], "prompt": row["prompt"]} | columns | segment | from_name | further
 
 
 def _segment(row: dict[str, str]) -> dict[str, float]:

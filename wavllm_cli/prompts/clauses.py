@@ -6,6 +6,8 @@ from hashlib import blake2b
 from random import Random
 from typing import Literal, NamedTuple, cast
 
+from pydantic import JsonValue
+
 from wavllm_cli.data.schema import Part, PartTask, Utterance
 from wavllm_cli.prompts.pools import POOL_TASKS, Split, by_role, fill, load_pool, load_roles, split_pool
 from wavllm_cli.text.lead_ins import LEAD_INS
@@ -73,12 +75,21 @@ def build(kind: Kind, combination: Combination, wordings: Wordings, seed: int) -
             "transcript": next((row.transcript for row in about_clip if row.transcript), None),
             "target_language": next((row.target_language for row in about_clip if row.target_language), None),
             "choices": None,
+            "extra": _own_columns(about_clip),
             "parts": [
                 Part(task=cast(PartTask, step.row.task), prompt=clause[-1], target=step.row.target)
                 for step, clause in zip(combination, clauses, strict=True)
             ],
         }
     )
+
+
+def _own_columns(about_clip: Sequence[Utterance]) -> dict[str, JsonValue] | None:
+    """What the user has written beside the rows about a clip; of a column that several have, the first one's."""
+    columns: dict[str, JsonValue] = {}
+    for row in about_clip:
+        columns = (row.extra or {}) | columns
+    return columns or None
 
 
 def _independent_clauses(combination: Combination, wordings: Wordings, rng: Random) -> list[list[str]]:

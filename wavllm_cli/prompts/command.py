@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -14,7 +13,7 @@ from wavllm_cli.chat.settings import Settings
 from wavllm_cli.data.files import owned, require_output
 from wavllm_cli.data.manifest import read_manifest, relocated, require_writable, write_manifest
 from wavllm_cli.data.schema import Utterance
-from wavllm_cli.errors import UsageError, shortened
+from wavllm_cli.errors import UsageError
 from wavllm_cli.prompts.clauses import Kind
 from wavllm_cli.prompts.multitask import compose
 from wavllm_cli.prompts.paraphrases import generate
@@ -24,8 +23,6 @@ from wavllm_cli.prompts.questions import write as write_questions
 from wavllm_cli.prompts.summaries import write as write_summaries
 
 T = TypeVar("T")
-
-MAX_NAMED = 10  # columns in a warning
 
 
 @dataclass(frozen=True)
@@ -122,14 +119,7 @@ def _require_output(out: Path, manifests: Sequence[Path], pools: Sequence[str] =
 
 def _rows(manifests: Sequence[Path], out: Path) -> list[Utterance]:
     """All rows, their audio paths as seen from the new manifest: rows about one clip have one path there."""
-    foreign: dict[str, None] = {}
-    read = ((read_manifest(manifest, foreign=foreign), manifest) for manifest in manifests)
-    rows = [row for of_one, manifest in read for row in relocated(of_one, manifest, out)]
-    if foreign:
-        columns = "columns of your own are" if len(foreign) > 1 else "column of your own is"
-        named = ", ".join([*map(shortened, islice(foreign, MAX_NAMED)), *["…"] * (len(foreign) > MAX_NAMED)])
-        console.warn(f"{len(foreign)} {columns} not carried into {out}: {named}.")
-    return rows
+    return [row for manifest in manifests for row in relocated(read_manifest(manifest), manifest, out)]
 
 
 def _write(out: Path, rows: list[Utterance]) -> Written:
