@@ -93,7 +93,7 @@ def randomize():
     """Function that fills the tensors which start at zero or one: LoRA B, prompt adapter, layer weights, norms."""
     import torch
 
-    from wavllm_cli.model.modeling_wavllm import is_backbone_tensor
+    from wavllm_cli.model.groups import is_backbone_tensor
 
     @torch.no_grad()
     def fill(model, trained_only: bool = False):

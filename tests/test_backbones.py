@@ -20,8 +20,9 @@ from wavllm_cli.errors import UsageError, WavLLMError
 from wavllm_cli.model.backbones import backbone_config, load_backbone, load_backbones
 from wavllm_cli.model.build import design
 from wavllm_cli.model.configuration_wavllm import BACKBONES
+from wavllm_cli.model.groups import is_backbone_tensor
 from wavllm_cli.model.load import load_model
-from wavllm_cli.model.modeling_wavllm import GLU_GAIN, WavLLMForConditionalGeneration, is_backbone_tensor
+from wavllm_cli.model.modeling_wavllm import GLU_GAIN, WavLLMForConditionalGeneration
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,8 @@ import torch
 from transformers import AutoConfig, AutoModel, AutoProcessor, WavLMConfig, WavLMModel
 
 from wavllm_cli.model.configuration_wavllm import AudioGeometry, WavLLMConfig, halve
-from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration, is_backbone_tensor
+from wavllm_cli.model.groups import is_backbone_tensor
+from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration
 from wavllm_cli.model.processing_wavllm import WavLLMProcessor
 
 KERNELS, STRIDES = (10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2)

@@ -5,12 +5,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
-from transformers import LlamaForCausalLM, Trainer, TrainingArguments
+from transformers import LlamaForCausalLM, Trainer, TrainingArguments, pipeline
 
 from wavllm_cli.errors import UsageError
 from wavllm_cli.model.adapters import SpeechAdapter
 from wavllm_cli.model.encoders import AcousticEncoder, SemanticEncoder
-from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration, default_init, is_backbone_tensor
+from wavllm_cli.model.groups import is_backbone_tensor
+from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration, default_init
 from wavllm_cli.model.processing_wavllm import IGNORE, WavLLMProcessor
 from wavllm_cli.model.prompt_lora import LoRALinear
 
@@ -479,6 +480,66 @@ def test_generate_reports_scores_and_states(tiny_model, batch):
     out = tiny_model().generate(**batch, do_sample=False, max_new_tokens=2, min_new_tokens=2, **options)
     assert len(out.logits) == len(out.hidden_states) == 2
     assert torch.equal(out.logits[0].argmax(-1), out.sequences[:, -2])
+
+
+@torch.no_grad()
+def test_generate_takes_its_ids_under_transformers_name_too(tiny_model, batch):
+    model, options = tiny_model(), {"do_sample": False, "max_new_tokens": 3}
+    others = {key: value for key, value in batch.items() if key != "input_ids"}
+    assert torch.equal(
+        model.generate(inputs=batch["input_ids"], **others, **options), model.generate(**batch, **options)
+    )
+    for call in (model, model.generate):
+        with pytest.raises(UsageError, match="needs `input_ids`, instruction and clip in one, as WavLLMProcessor"):
+            call(**others)
+
+
+@pytest.fixture(scope="module")
+def folder(tiny_model, tiny_processor, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("surface")
+    tiny_model().save_pretrained(folder)
+    tiny_processor.save_pretrained(folder)
+    return folder
+
+
+def test_pipelines_answer_or_say_which_one_does(folder, tiny_model, collate, tiny_processor, utterances):
+    row = utterances[0]
+    inputs = collate([row])
+    (expected,) = tiny_processor.answers(tiny_model().generate(**inputs, do_sample=False, max_new_tokens=5), inputs)
+    answerer = pipeline("any-to-any", model=str(folder))
+    options = {"max_new_tokens": 5, "return_full_text": False}
+    assert answerer(text=row["text"], audio=row["audio"], **options)[0]["generated_text"].strip() == expected
+    parts = [{"type": "audio", "audio": row["audio"]}, {"type": "text", "text": row["text"]}]
+    chat = answerer(text=[{"role": "user", "content": parts}], **options)
+    assert chat[0]["generated_text"].strip() == expected
+    with pytest.raises(UsageError, match="of transformers' pipelines use any-to-any"):
+        pipeline("automatic-speech-recognition", model=str(folder))(row["audio"])
+
+
+@torch.no_grad()
+def test_attention_is_chosen_part_by_part(folder, tiny_model, batch):
+    """WavLM has its own, which transformers' names do not mean."""
+
+    def chosen(model) -> list[str]:
+        parts = (model.config.semantic_config, model.config.acoustic_config, model.config.text_config)
+        return [part._attn_implementation for part in parts]
+
+    model = WavLLMForConditionalGeneration.from_pretrained(folder, attn_implementation="sdpa")
+    assert chosen(model) == ["sdpa", "eager", "sdpa"]
+    close(model(**batch).logits, tiny_model()(**batch).logits, 1e-5)
+    model.set_attn_implementation({"text_config": "eager"})
+    assert chosen(model) == ["sdpa", "eager", "eager"]
+    with pytest.raises(ImportError, match=r"FlashAttention2 .* doesn't seem to be installed"):
+        WavLLMForConditionalGeneration.from_pretrained(folder, attn_implementation="flash_attention_2")
+
+
+def test_the_vocabulary_may_change_but_not_swallow_the_placeholder(tiny_model):
+    model = copy.deepcopy(tiny_model())
+    most = model.config.audio_token_id
+    with pytest.raises(UsageError, match=f"With {most + 1} words, id {most}, the placeholder of speech, would be one"):
+        model.resize_token_embeddings(most + 1)
+    assert model.resize_token_embeddings(most - 2).weight.shape[0] == most - 2
+    assert model.get_output_embeddings().weight.shape[0] == model.config.text_config.vocab_size == most - 2
 
 
 # --- files ---

@@ -113,33 +113,3 @@ def test_inference_hears_what_training_heard(tiny_model, tiny_processor, batch, 
 def test_float32_and_float64_stay_what_they_are(tiny_model, batch):
     for dtype in (torch.float32, torch.float64):
         assert outputs(tiny_model(dtype=dtype), batch)["fusion"].dtype == dtype
-
-
-def test_a_half_precision_stage_begins_with_the_stored_values(tiny_model, tiny_processor, tmp_path):
-    tiny_model().save_pretrained(tmp_path)
-    tiny_processor.save_pretrained(tmp_path)
-    model, _ = load_model(str(tmp_path), torch.bfloat16)
-    set_trainable(model, STAGE_TWO)
-    stored = tiny_model().state_dict()
-    lora = [n for n, _ in model.named_parameters() if ".lora_" in n]
-    assert not any(torch.equal(model.get_parameter(n), stored[n]) for n in lora)
-    restore_stored(model, str(tmp_path), STAGE_TWO)
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            assert parameter.dtype == torch.float32 and torch.equal(parameter, stored[name]), name
-        else:
-            assert parameter.dtype == torch.bfloat16, name
-
-
-def test_a_trained_backbone_begins_with_its_own_values(tiny_model, tiny_processor, backbones, tmp_path):
-    model = copy.deepcopy(tiny_model())
-    model.config.backbones = backbones
-    model.save_pretrained(tmp_path)
-    tiny_processor.save_pretrained(tmp_path)
-    loaded, _ = load_model(str(tmp_path), torch.bfloat16)
-    set_trainable(loaded, ["language_model"])
-    restore_stored(loaded, str(tmp_path), ["language_model"])
-    exact, _ = load_model(str(tmp_path))
-    for name, parameter in loaded.named_parameters():
-        if parameter.requires_grad:
-            assert torch.equal(parameter, exact.get_parameter(name)), name

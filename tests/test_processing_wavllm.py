@@ -1,11 +1,21 @@
 import copy
+import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import torch
-from transformers import AutoTokenizer, PreTrainedTokenizerFast, Wav2Vec2FeatureExtractor, WhisperFeatureExtractor
+from transformers import (
+    AutoProcessor,
+    AutoTokenizer,
+    PreTrainedTokenizerFast,
+    Wav2Vec2FeatureExtractor,
+    WhisperFeatureExtractor,
+)
 
 from wavllm_cli.convert.tokenizer import load_sentencepiece
+from wavllm_cli.data.origin import OWN_PROCESSOR, locate, refuse_code
 from wavllm_cli.model.processing_wavllm import IGNORE, LLAMA2, SYSTEM, Template, WavLLMProcessor, template_of
 
 CHATML = (
@@ -213,11 +223,28 @@ def test_one_clip_may_come_alone_or_as_a_tensor(tiny_processor, utterances):
         ({"text": ["a", "b"], "target": ["c"]}, r"2 texts, 2 clips and 1 targets do not match"),
         ({"text": ["a", "b"], "target": "c"}, r"2 texts, 2 clips and 1 targets do not match"),
         ({"return_tensors": "np"}, r"return_tensors='pt'"),
+        ({"padding": "max_length"}, r"pads a batch to its longest row: padding=True, not 'max_length'"),
+        ({"text": ["a", "b"], "padding": False}, r"padding=True, not False"),
+        ({"truncation": True}, r"has no option 'truncation'; it takes text, audio, target, "),
+        ({"audio": [None], "audios": [None]}, r"`audio` and `audios` are two names of one argument"),
     ],
 )
 def test_wrong_input_is_named(tiny_processor, arguments, sentence):
     with pytest.raises(ValueError, match=sentence):
         tiny_processor(**({"text": "a"} | arguments))
+
+
+def test_other_names_that_transformers_has_for_the_same(tiny_processor, utterances):
+    clip = utterances[0]["audio"]
+    expected = tiny_processor(text="hi", audio=clip)
+    assert_equal_batches(tiny_processor(text="hi", audios=clip, padding=False, images=None), expected)
+    message = {"role": "user", "content": [{"type": "audio", "audio": clip}, {"type": "text", "text": "hi"}]}
+    options = {"add_generation_prompt": True, "return_tensors": "pt", "processor_kwargs": {"padding": "longest"}}
+    assert_equal_batches(tiny_processor.apply_chat_template([message], **options), expected)
+    pair = tiny_processor.apply_chat_template([[message], [{"role": "user", "content": "no sound"}]])
+    assert_equal_batches(pair, tiny_processor(text=["hi", "no sound"], audio=[clip, None]))
+    with pytest.raises(ValueError, match="speech has no text"):
+        tiny_processor.apply_chat_template([message], tokenize=False)
 
 
 # --- saving and loading ---
@@ -239,6 +266,37 @@ def test_a_saved_processor_comes_back(tokenizer, remake, utterances, tmp_path, c
     assert_equal_batches(loaded(**columns), processor(**columns))
     assert (loaded.template, loaded.audio_token_id, loaded.geometry) == (processor.template, 5000, processor.geometry)
     assert isinstance(AutoTokenizer.from_pretrained(tmp_path), PreTrainedTokenizerFast)
+
+
+def test_a_folder_says_whose_processor_it_holds(tiny_processor, tmp_path, monkeypatch):
+    """So that `AutoProcessor` without this package refuses; with it, nothing in the folder is asked or imported."""
+    from transformers.dynamic_module_utils import get_class_from_dynamic_module
+
+    tiny_processor.save_pretrained(tmp_path)
+    assert json.loads((tmp_path / "processor_config.json").read_text())["auto_map"] == {"AutoProcessor": OWN_PROCESSOR}
+    refuse_code(locate(str(tmp_path)))
+    assert isinstance(AutoProcessor.from_pretrained(tmp_path), WavLLMProcessor)
+    (tmp_path / "wavllm_processor.py").write_text("raise RuntimeError('ran')")
+    assert isinstance(WavLLMProcessor.from_pretrained(tmp_path), WavLLMProcessor)
+    assert isinstance(AutoProcessor.from_pretrained(tmp_path), WavLLMProcessor)
+    tiny_processor.save_pretrained(tmp_path)
+    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "modules"))
+    monkeypatch.setitem(sys.modules, "wavllm_cli.model.processing_wavllm", None)  # as if it were not installed
+    with pytest.raises(ImportError, match=r"^This folder holds a WavLLM, whose code is the Python package wavllm"):
+        get_class_from_dynamic_module(OWN_PROCESSOR, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("trust", "sentence"), [(False, "custom code"), (True, "holds a WavLLM")])
+def test_auto_processor_without_this_package(tiny_processor, tmp_path, trust, sentence):
+    tiny_processor.save_pretrained(tmp_path / "model")
+    code = (
+        "import sys; sys.modules['wavllm_cli'] = None\n"
+        "from transformers import AutoProcessor\n"
+        f"AutoProcessor.from_pretrained('model', trust_remote_code={trust})"
+    )
+    found = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert found.returncode and sentence in found.stderr.splitlines()[-1]
 
 
 def test_answers_are_decoded(tiny_processor):

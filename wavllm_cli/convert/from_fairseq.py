@@ -30,7 +30,7 @@ from wavllm_cli.data.origin import entry_of, locate
 from wavllm_cli.errors import UsageError, WavLLMError
 from wavllm_cli.model.backbones import backbone_tensors
 from wavllm_cli.model.configuration_wavllm import WavLLMConfig
-from wavllm_cli.model.modeling_wavllm import is_backbone_tensor
+from wavllm_cli.model.groups import is_backbone_tensor
 from wavllm_cli.model.processing_wavllm import LLAMA2, WavLLMProcessor
 
 SHARD = "2GB"

@@ -19,9 +19,10 @@ from wavllm_cli.convert.torch_file import read_torch_file
 from wavllm_cli.data.files import owned, replacing, require_new, require_space
 from wavllm_cli.data.origin import locate, refuse_code
 from wavllm_cli.errors import UsageError, WavLLMError
+from wavllm_cli.model.checkpoint import read_checkpoint
 from wavllm_cli.model.configuration_wavllm import WavLLMConfig
 from wavllm_cli.model.load import check_source, explaining
-from wavllm_cli.model.modeling_wavllm import read_checkpoint
+from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration
 
 # Options that the released code looks for when it opens a checkpoint.
 ORIGINAL_OPTIONS = {"model": {"_name": "speechllm_model"}, "task": {"_name": "speechllm_task"}}
@@ -43,7 +44,7 @@ def to_fairseq(source: Path, output: Path) -> Converted:
     with explaining(str(source)):
         refuse_code(locate(str(source)))
         _require_expressible(source, WavLLMConfig.from_pretrained(source))
-        checkpoint = read_checkpoint(source)
+        checkpoint = read_checkpoint(WavLLMForConditionalGeneration, source)
         config, ours = checkpoint.config, checkpoint.tensors()
     state = {layout.original_name(name): name for name in ours}
     names, unused, options = _leftovers(source, state, config)

@@ -31,6 +31,7 @@ TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json")
 WEIGHTS = "model.safetensors"
 PICKLED_WEIGHTS = "pytorch_model.bin"
 KERNEL_KEYS = re.compile(r"_?(attn|experts)_implementation(_internal)?")
+OWN_PROCESSOR = "wavllm_processor.WavLLMProcessor"  # which every folder of ours names, and nothing of ours imports
 TRUST = "read it, and give --trust-remote-code (infer, train, check, export) if you trust its author"
 
 
@@ -200,7 +201,8 @@ def foreign_code(origin: Origin) -> str | None:
         if name == "adapter_config.json":
             return f"{file} makes it an adapter of another model, which would be followed, with code that it names"
         content = read_json(file)
-        if classes := [text for _, value in _entries(content, re.compile("auto_map")) for text in _texts(value)]:
+        named = [text for _, value in _entries(content, re.compile("auto_map")) for text in _texts(value)]
+        if classes := [name for name in named if name != OWN_PROCESSOR]:
             return f"{file} names Python code of its own ({', '.join(classes[:3])}), which would run on this machine"
         kernels = [text for _, value in _entries(content, KERNEL_KEYS) for text in _texts(value) if "/" in text]
         if kernels:

@@ -14,9 +14,11 @@ from wavllm_cli import console
 from wavllm_cli.data.origin import anchored, locate, read_json, refuse_code
 from wavllm_cli.errors import UsageError, WavLLMError, reason
 from wavllm_cli.model.backbones import backbone_tensors
+from wavllm_cli.model.checkpoint import require_described
 from wavllm_cli.model.configuration_wavllm import WavLLMConfig
 from wavllm_cli.model.extractors import require_extractors
-from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration, group_of, require_described
+from wavllm_cli.model.groups import group_of
+from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration
 from wavllm_cli.model.processing_wavllm import WavLLMProcessor
 from wavllm_cli.model.stored import explaining as explaining_end
 from wavllm_cli.model.stored import stored_tensors, weight_files
@@ -133,7 +135,7 @@ def described_config(source: str, trust: bool = False) -> WavLLMConfig:
     """
     config = load_config(source, trust)
     with explaining_end(f"The model {source} cannot be loaded"):
-        require_described(config, weight_files(locate(source)))
+        require_described(WavLLMForConditionalGeneration, config, weight_files(locate(source)))
     return config
 
 

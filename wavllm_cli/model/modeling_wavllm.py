@@ -1,15 +1,10 @@
-"""WavLLM as a Hugging Face model: `from_pretrained`, `generate`, `save_pretrained`, Auto classes.
+"""WavLLM as a Hugging Face model: the network, `generate`, Auto classes (files: see `pretrained`).
 
 Shapes: B utterances, L text positions, W windows, M mel bins, S samples, P prompt tokens, D embedding width.
 """
 
-import json
-import os
-from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
-from copy import deepcopy
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -17,27 +12,27 @@ from torch import Tensor, nn
 from transformers import (
     AutoModel,
     AutoModelForCausalLM,
+    AutoModelForMultimodalLM,
+    AutoModelForSpeechSeq2Seq,
     Cache,
-    GenerationConfig,
     GenerationMixin,
-    PreTrainedModel,
 )
 from transformers import initialization as init
-from transformers.utils import CONFIG_NAME, GENERATION_CONFIG_NAME, ModelOutput
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_MULTIMODAL_LM_MAPPING_NAMES,
+    MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING_NAMES,
+)
+from transformers.utils import ModelOutput
 
-from wavllm_cli.data.files import give_umask_modes
-from wavllm_cli.data.origin import Origin, anchored, locate, refuse_code
 from wavllm_cli.errors import UsageError
 from wavllm_cli.model.adapters import SpeechAdapter
-from wavllm_cli.model.backbones import load_backbones
-from wavllm_cli.model.configuration_wavllm import BACKBONES, WavLLMConfig
+from wavllm_cli.model.configuration_wavllm import WavLLMConfig
 from wavllm_cli.model.encoders import AcousticEncoder, SemanticEncoder
 from wavllm_cli.model.precision import half_precision
+from wavllm_cli.model.pretrained import WavLLMPreTrainedModel
 from wavllm_cli.model.processing_wavllm import IGNORE
 from wavllm_cli.model.prompt_lora import LoRALinear, PromptAdapter, add_lora, scale_layout
-from wavllm_cli.model.stored import explaining, on_meta, require_all, stored_shapes, stored_tensors, weight_files
 
-ADAPTERS = ("semantic_adapter", "acoustic_adapter", "fusion")
 GLU_GAIN = 1.8  # a gated linear unit shrinks its input's standard deviation by about this factor
 
 
@@ -55,20 +50,6 @@ class WavLLMOutput(ModelOutput):
     hidden_states: tuple[Tensor, ...] | None = None
     attentions: tuple[Tensor, ...] | None = None
     speech: Tensor | None = None
-
-
-class WavLLMPreTrainedModel(PreTrainedModel):
-    config: WavLLMConfig
-    config_class = WavLLMConfig
-    base_model_prefix = "model"
-    input_modalities = ("audio", "text")
-    supports_gradient_checkpointing = True
-    _supports_sdpa = True
-    _supports_flash_attn = True
-    _supports_attention_backend = True
-    _can_compile_fullgraph = True
-    # Under autocast (see model.precision) these cost nothing, and their norms and sums compute as in training.
-    _keep_in_fp32_modules_strict = ("semantic_adapter", "acoustic_adapter", "layer_weights", "fusion", "prompt_adapter")
 
 
 class WavLLMForConditionalGeneration(WavLLMPreTrainedModel, GenerationMixin):
@@ -262,7 +243,7 @@ class WavLLMForConditionalGeneration(WavLLMPreTrainedModel, GenerationMixin):
             num_items_in_batch: answer tokens over all accumulated batches, to average over them instead of this one.
         """
         if inputs_embeds is None:
-            inputs_embeds = self.embed(input_ids, input_features, input_values, audio_lengths)
+            inputs_embeds = self.embed(required(input_ids), input_features, input_values, audio_lengths)
         if lora_scale is None:
             lora_scale = self.get_lora_scale(prompt_ids, prompt_mask, len(inputs_embeds))
         if position_ids is None and attention_mask is not None and cache is None:
@@ -300,7 +281,9 @@ class WavLLMForConditionalGeneration(WavLLMPreTrainedModel, GenerationMixin):
 
     def generate(
         self,
-        input_ids: Tensor,
+        inputs: Tensor | None = None,
+        *args,
+        input_ids: Tensor | None = None,
         input_features: Tensor | None = None,
         input_values: Tensor | None = None,
         audio_lengths: Tensor | None = None,
@@ -310,91 +293,34 @@ class WavLLMForConditionalGeneration(WavLLMPreTrainedModel, GenerationMixin):
     ) -> Tensor:
         """`GenerationMixin.generate`, with clips encoded and LoRA scale computed once, before beams multiply the rows.
 
+        Args:
+            inputs: transformers' other name of `input_ids`.
+
         Returns:
             (B, L + new) ids as usual; the placeholders of the input come back as id 0, which any tokenizer decodes.
         """
+        input_ids = required(inputs if input_ids is None else input_ids)
         with torch.no_grad():
             embeds = self.embed(input_ids, input_features, input_values, audio_lengths)
             scale = kwargs.pop("lora_scale", None)
             if scale is None:
                 scale = self.get_lora_scale(prompt_ids, prompt_mask, len(input_ids))
         ids = input_ids.masked_fill(input_ids == self.config.audio_token_id, 0)
-        return super().generate(input_ids=ids, inputs_embeds=embeds, lora_scale=scale, **kwargs)
-
-    # --- files ---
-
-    @classmethod
-    def from_pretrained(
-        cls,
-        path: str | os.PathLike | None,
-        *args,
-        config: WavLLMConfig | None = None,
-        fresh: str = "",
-        trust_remote_code: bool | None = False,
-        **kwargs,
-    ):
-        """Load a checkpoint folder or hub id; frozen backbones come from where the checkpoint says they are.
-
-        Args:
-            fresh: prefix of the tensors that may be missing from the checkpoint and then start as in a new model.
-            trust_remote_code: run code that the files of the model or of its backbones bring along.
-
-        Raises:
-            UsageError: the files name code, or a backbone's folder is missing.
-            WavLLMError: the tensors are not those that the configuration describes.
-        """
-        if path is None:
-            return super().from_pretrained(path, *args, config=config, **kwargs)
-        hub = {k: kwargs.pop(k) for k in ("cache_dir", "token", "local_files_only", "revision") if k in kwargs}
-        checkpoint = read_checkpoint(path, config, fresh, bool(trust_remote_code), **hub)
-        origin, config = checkpoint.origin, checkpoint.config
-        if not config.backbones:
-            return super().from_pretrained(origin.path, *args, config=config, **origin.where, **kwargs)
-        if "generation_config" not in kwargs and (file := origin.file(GENERATION_CONFIG_NAME)):
-            kwargs["generation_config"] = GenerationConfig.from_pretrained(file.parent)
-        return super().from_pretrained(None, *args, config=config, state_dict=checkpoint.tensors(), **kwargs)
-
-    @classmethod
-    def from_backbones(
-        cls, config: WavLLMConfig, dtype: torch.dtype = torch.float32, trust: bool = False, **kwargs
-    ) -> "WavLLMForConditionalGeneration":
-        """A model to be trained: pretrained backbones where `config.backbones` names them, the rest fresh."""
-        if not config.backbones:
-            return cls._from_config(config, dtype=dtype, **kwargs).eval()
-        state = load_backbones(config, fresh=True, trust=trust)
-        return super().from_pretrained(None, config=config, state_dict=state, dtype=dtype, **kwargs)
-
-    def save_pretrained(
-        self, path: str | os.PathLike, *args, full: bool = False, state_dict: dict | None = None, **kwargs
-    ) -> None:
-        """Save the trained tensors; with `full` the frozen backbones too, so that the folder needs nothing else."""
-        state = self.state_dict() if state_dict is None else state_dict
-        backbones = self.config.backbones or {}
-        if full:
-            self.config.backbones = None
-        else:
-            state = {k: v for k, v in state.items() if not is_backbone_tensor(k, backbones)}
-            self.config.backbones = anchored(backbones)
-        try:
-            super().save_pretrained(Path(path), *args, state_dict=state, **kwargs)
-            _note_dtype(Path(path) / CONFIG_NAME, state.values())
-            for file in Path(path).glob("*.safetensors"):  # which the library writes for the owner alone
-                give_umask_modes(file)
-        finally:
-            self.config.backbones = backbones or None
+        return super().generate(None, *args, input_ids=ids, inputs_embeds=embeds, lora_scale=scale, **kwargs)
 
 
-def _note_dtype(config: Path, tensors: Iterable[Tensor]) -> None:
-    """Say in which precision the tensors are stored, not in which the frozen backbones were held while training.
+def required(input_ids: Tensor | None) -> Tensor:
+    """The ids, if there are any: pipelines that know audio alone have no instruction to give.
 
-    `from_pretrained` loads everything in it: trained float32 tensors are not to be rounded.
+    Raises:
+        UsageError: there are none, or features in their place.
     """
-    stored = {tensor.dtype for tensor in tensors if tensor.is_floating_point()}
-    if config.is_file() and stored:
-        widest = max(stored, key=lambda dtype: dtype.itemsize)
-        content = json.loads(config.read_text(encoding="utf-8"))
-        content["dtype"] = str(widest).removeprefix("torch.")
-        config.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    if input_ids is None or input_ids.is_floating_point():
+        raise UsageError(
+            "A WavLLM needs `input_ids`, instruction and clip in one, as WavLLMProcessor(text=…, audio=…) makes them; "
+            "of transformers' pipelines use any-to-any."
+        )
+    return input_ids
 
 
 def default_init(layer: nn.Module) -> None:
@@ -408,82 +334,7 @@ def default_init(layer: nn.Module) -> None:
         init.zeros_(layer.bias)
 
 
-def group_of(name: str) -> str:
-    """The parameter group (see `recipe.PARAMETER_GROUPS`) of a tensor's name.
-
-    LoRA and WavLM's layer weights live inside the backbones, but are groups of their own.
-    """
-    if ".lora_" in name:
-        return "lora"
-    if name.endswith("layer_weights"):
-        return "layer_weights"
-    part = name.split(".", 1)[0]
-    return "adapters" if part in ADAPTERS else part
-
-
-def is_backbone_tensor(name: str, backbones: Iterable[str] = BACKBONES) -> bool:
-    """Does this tensor belong to a pretrained backbone?"""
-    return group_of(name) in backbones
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """A checkpoint whose files have been looked at: they name no code, and their tensors are the configuration's.
-
-    Attributes:
-        backbones: the tensors of the frozen backbones that it refers to.
-    """
-
-    origin: Origin
-    config: WavLLMConfig
-    files: list[Path]
-    backbones: dict[str, Tensor]
-
-    def tensors(self) -> dict[str, Tensor]:
-        return self.backbones | stored_tensors(self.files)
-
-
-def read_checkpoint(
-    path: str | os.PathLike,
-    config: WavLLMConfig | None = None,
-    fresh: str = "",
-    trust: bool = False,
-    revision: str | None = None,
-    **hub,
-) -> Checkpoint:
-    """Look at a checkpoint's files before anything of its size is allocated; see `from_pretrained`."""
-    origin = replace(locate(os.fspath(path), revision), options=hub)
-    refuse_code(origin, trust)
-    with explaining(f"The model {path} cannot be loaded"):
-        folder = origin.file("config.json", required=True).parent  # type: ignore[union-attr]
-        config = config or WavLLMConfig.from_pretrained(folder)
-        config.backbones = anchored(config.backbones, folder)
-        files = weight_files(origin)
-        outline = require_described(config, files, fresh)
-    referred = config.backbones or {}
-    backbones = load_backbones(config, trust=trust) if referred else {}
-    with explaining(f"The model {path} and the backbones that it refers to do not fit together"):
-        known = outline.state_dict().keys()
-        shapes = {name: tuple(tensor.shape) for name, tensor in backbones.items() if name in known}
-        require_all(outline, shapes, lambda name: is_backbone_tensor(name, referred))
-    return Checkpoint(origin, config, files, backbones)
-
-
-def require_described(config: WavLLMConfig, files: Sequence[Path], fresh: str = "") -> nn.Module:
-    """The tensors in a checkpoint's files are those that its configuration describes.
-
-    Returns:
-        the model without values.
-
-    Raises:
-        WavLLMError: the end of a sentence, see `stored`.
-    """
-    referred = config.backbones or {}
-    stored = stored_shapes(files)
-    parts = (config.semantic_config, config.acoustic_config, config.text_config)
-    outline = on_meta(lambda: WavLLMForConditionalGeneration(deepcopy(config)), parts, stored)
-    require_all(outline, stored, lambda name: not is_backbone_tensor(name, referred), fresh)
-    return outline
-
-
-AutoModel.register(WavLLMConfig, WavLLMForConditionalGeneration)
+for auto_class in (AutoModel, AutoModelForMultimodalLM, AutoModelForSpeechSeq2Seq):
+    auto_class.register(WavLLMConfig, WavLLMForConditionalGeneration)
+for names in (MODEL_FOR_MULTIMODAL_LM_MAPPING_NAMES, MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING_NAMES):
+    names[WavLLMConfig.model_type] = WavLLMForConditionalGeneration.__name__  # where pipelines look for the class

@@ -4,6 +4,7 @@ import functools
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,10 @@ from transformers import (
 )
 
 from wavllm_cli.data.audio import SAMPLE_RATE
-from wavllm_cli.data.origin import TOKENIZER_FILES, locate, refuse_code
+from wavllm_cli.data.files import write_text
+from wavllm_cli.data.origin import OWN_PROCESSOR, TOKENIZER_FILES, locate, refuse_code
 from wavllm_cli.model.configuration_wavllm import AudioGeometry, WavLLMConfig
+from wavllm_cli.model.conversation import instruction
 
 IGNORE = -100  # label of positions that are not part of the answer
 SYSTEM = (
@@ -27,6 +30,17 @@ SYSTEM = (
     "and assist the user with a variety of tasks using natural language."
 )
 SPEECH_OPEN, SPEECH_CLOSE = "<SPEECH>", " </SPEECH> "
+SIGNPOST = '''"""This model's processor is part of the Python package wavllm."""
+
+try:
+    from wavllm_cli.model.processing_wavllm import WavLLMProcessor  # noqa: F401
+except ImportError as error:
+    raise ImportError(
+        "This folder holds a WavLLM, whose code is the Python package wavllm: install that, and load the folder with "
+        "its WavLLMForConditionalGeneration and WavLLMProcessor."
+    ) from error
+'''
+OPTIONS = ("text", "audio", "target", "sampling_rate", "return_tensors", "padding")
 _USER_TEXT = "\x00user\x00"  # stands for the instruction while a chat template is rendered
 
 
@@ -92,6 +106,17 @@ class WavLLMProcessor(ProcessorMixin):
         self.template = template or asdict(template_of(tokenizer))
         self.audio_token_id = audio_token_id
         self.acoustic_convs = [list(conv) for conv in acoustic_convs]
+        self.auto_map = {"AutoProcessor": OWN_PROCESSOR}
+
+    def save_pretrained(self, path: str | os.PathLike, *args, **kwargs) -> None:
+        """Save tokenizer, extractors and template, and beside them what says whose processor it is.
+
+        Without that file `AutoProcessor` of a program that does not know this package would make do with the tokenizer
+        alone and say nothing.
+        """
+        super().save_pretrained(path, *args, **kwargs)
+        module, _, _ = OWN_PROCESSOR.partition(".")
+        write_text(Path(path) / f"{module}.py", SIGNPOST)
 
     @classmethod
     def from_pretrained(cls, path: str | os.PathLike, trust_remote_code: bool | None = False, **kwargs):
@@ -196,6 +221,9 @@ class WavLLMProcessor(ProcessorMixin):
         target: str | Sequence[str] | None = None,
         sampling_rate: int = SAMPLE_RATE,
         return_tensors: str = "pt",
+        padding: bool | str = True,
+        audios: np.ndarray | Sequence[np.ndarray | None] | None = None,
+        **others: Any,
     ) -> BatchFeature:
         """Inputs for one utterance or a batch.
 
@@ -203,16 +231,29 @@ class WavLLMProcessor(ProcessorMixin):
             text: the instruction(s).
             audio: mono float32 clip(s) at 16 kHz; `None` for an utterance without audio.
             target: the answer(s); adds `labels` (B, L) for training.
+            padding: True or "longest", what a batch of unequal rows needs.
+            audios: an older name of `audio` in transformers.
+            others: nothing; what pipelines give to every processor may be None.
 
         Returns:
             input_ids, attention_mask (B, L) padded on the left; prompt_ids, prompt_mask (B, P) padded on the right;
             input_features, input_values, audio_lengths unless the whole batch is text; labels with `target`.
+
+        Raises:
+            ValueError: one sentence about an option or a shape.
         """
+        if unknown := [name for name, value in others.items() if value is not None]:
+            raise ValueError(f"WavLLMProcessor has no option {unknown[0]!r}; it takes {', '.join(OPTIONS)}.")
         if sampling_rate != SAMPLE_RATE:
             raise ValueError(f"Audio must be at {SAMPLE_RATE} Hz, not {sampling_rate}: resample it first.")
         if return_tensors != "pt":
             raise ValueError("WavLLMProcessor makes PyTorch tensors only: return_tensors='pt'.")
+        if audio is not None and audios is not None:
+            raise ValueError("`audio` and `audios` are two names of one argument: give one of them.")
+        audio = audios if audio is None else audio
         texts = [text] if isinstance(text, str) else list(text)
+        if padding not in (True, "longest") and (len(texts) > 1 or padding not in (False, "do_not_pad")):
+            raise ValueError(f"WavLLMProcessor pads a batch to its longest row: padding=True, not {padding!r}.")
         clips = self._clips(audio, len(texts))
         targets = [None] * len(texts) if target is None else [target] if isinstance(target, str) else list(target)
         if not len(texts) == len(clips) == len(targets):
@@ -232,6 +273,42 @@ class WavLLMProcessor(ProcessorMixin):
         if target is not None:
             batch["labels"] = pad_rows([labels for _, labels in rows], IGNORE, left=True)
         return BatchFeature(batch)
+
+    def apply_chat_template(
+        self,
+        conversation: Sequence[Mapping[str, Any]] | Sequence[Sequence[Mapping[str, Any]]],
+        *,
+        tokenize: bool = True,
+        return_dict: bool = True,
+        add_generation_prompt: bool = True,
+        continue_final_message: bool = False,
+        processor_kwargs: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> BatchFeature:
+        """The model's inputs for one conversation, or a batch of them, of one message each: see `conversation`.
+
+        Args:
+            add_generation_prompt: what follows is always an answer.
+            processor_kwargs, options: as for a call of the processor.
+
+        Raises:
+            UsageError: a conversation that is more than one instruction about at most one clip.
+            ValueError: an option that is not offered.
+        """
+        if not tokenize or not return_dict or continue_final_message:
+            raise ValueError(
+                "WavLLMProcessor turns a conversation into the model's inputs (tokenize=True, return_dict=True): "
+                "speech has no text, and an answer cannot be continued."
+            )
+        conversations: Any = [conversation] if conversation and isinstance(conversation[0], Mapping) else conversation
+        pairs = [instruction(messages) for messages in conversations]
+        texts, clips = zip(*pairs, strict=True)
+        return self(text=list(texts), audio=list(clips), **{**options, **(processor_kwargs or {})})
+
+    def post_process_multimodal_output(self, generated_outputs: torch.Tensor, *args, **kwargs) -> list[str]:
+        """(B, L) ids -> texts; placeholders of speech are no words, and read as they come back from `generate`."""
+        ids = torch.as_tensor(generated_outputs)
+        return super().post_process_multimodal_output(ids.masked_fill(ids == self.audio_token_id, 0), *args, **kwargs)
 
     def answers(self, ids: torch.Tensor, inputs: Mapping[str, Any]) -> list[str]:
         """The texts that `generate` added to these inputs, (B, L + new) ids -> B answers."""

@@ -5,7 +5,8 @@ from collections.abc import Collection
 import torch
 from torch import nn
 
-from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration, group_of
+from wavllm_cli.model.groups import group_of
+from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration
 
 BIASLIKE = 1  # tensors of at most one dimension (biases, norms, layer weights) are not decayed
 
