@@ -380,12 +380,12 @@ def test_interrupt_waits_for_what_is_paid(tmp_path, sign):
     before = signal.getsignal(sign)
     with ChatServer(interrupt_at(10, sign=sign)) as server:
         with pytest.raises(KeyboardInterrupt):
-            chat_of(server.url, tmp_path).ask(requests(200), "s")
+            chat_of(server.url, tmp_path).ask(requests(100), "s")
         paid = server.answered.total()
-        assert paid == len(server.requests) == len(list((tmp_path / "cache").rglob("*.json"))) < 200
+        assert paid == len(server.requests) == len(list((tmp_path / "cache").rglob("*.json"))) < 100
         server.answer = answer
-        assert chat_of(server.url, tmp_path).ask(requests(200), "s") == words(200)
-    assert server.answered.total() == 200 and not server.paid_twice()
+        assert chat_of(server.url, tmp_path).ask(requests(100), "s") == words(100)
+    assert server.answered.total() == 100 and not server.paid_twice()
     assert signal.getsignal(sign) is before
 
 

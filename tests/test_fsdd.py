@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from wavllm_cli.corpora import fsdd, prepare
+from wavllm_cli.corpora import digits, fsdd, prepare
 from wavllm_cli.corpora.digits import SPLITS
 from wavllm_cli.corpora.fsdd import Recording, _draw
 from wavllm_cli.data.audio import read_audio
@@ -17,6 +17,13 @@ from wavllm_cli.errors import UsageError, WavLLMError
 
 SPEAKERS = {"george": 0.1, "lucas": 0.4}  # and the level that tells them apart
 INDICES = range(10)
+
+
+@pytest.fixture(autouse=True)
+def few_beginners(monkeypatch):
+    """What a curriculum begins with are thousands of clips and rows; here some are enough."""
+    monkeypatch.setattr(fsdd, "SHORT_STRINGS", 40)
+    monkeypatch.setattr(digits, "SPELLED_STRINGS", 40)
 
 
 @pytest.fixture

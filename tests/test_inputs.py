@@ -368,18 +368,20 @@ def test_names_tell_systems_apart(tmp_path):
     assert names(("a/t.jsonl", "mm"), ("a/t.jsonl", "mm")) == ["m (1)", "m (2)"]
 
 
-def test_a_hundred_thousand_rows_take_seconds(tmp_path):
-    rows = [{"reference": f"the answer to {i}", "prediction": f"an answer to {i}", "wer": 0.1} for i in range(100_000)]
+def test_rows_take_time_in_proportion(tmp_path):
+    rows = [{"reference": f"the answer to {i}", "prediction": f"an answer to {i}", "wer": 0.1} for i in range(20_000)]
     theirs = as_json(tmp_path / "theirs.json", {"wer": 0.1, "sample_wer": rows})
     mine = as_lines(
         tmp_path / "mine.jsonl",
-        *(OURS | {"task": "asr", "id": str(i), "target": f"the answer to {i}", "text": "x"} for i in range(1, 100_000)),
-        OURS | {"task": "asr", "id": "100000", "target": "the answer to 99999", "text": "x"},
+        *(OURS | {"task": "asr", "id": str(i), "target": f"the answer to {i}", "text": "x"} for i in range(1, 20_000)),
+        OURS | {"task": "asr", "id": "20000", "target": "the answer to 19999", "text": "x"},
     )
     start = time.process_time()
-    assert len(one([theirs], mapping=MAP)) == 100_000
-    assert len(one([mine])) == 100_000
-    assert time.process_time() - start < 15  # about 2 s; generous for a busy machine
+    assert len(one([theirs], mapping=MAP)) == 20_000
+    assert len(one([mine])) == 20_000
+    assert (
+        time.process_time() - start < 4
+    )  # about 0.4 s; generous for a busy machine, and not enough to compare each with each
 
 
 @pytest.mark.parametrize(("key", "value"), [("text", "NaN"), ("target", "Infinity"), ("id", "-Infinity")])

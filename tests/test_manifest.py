@@ -237,13 +237,15 @@ def test_resolve_audio(tmp_path, capsys):
     assert capsys.readouterr().err.count("warning") == 1
 
 
-def test_a_hundred_thousand_rows_take_seconds(tmp_path):
+def test_rows_take_time_in_proportion(tmp_path):
     line = Utterance(**{**ASR, "duration": 3.0, "speaker": "s", "transcript": "x y z"}).json_line()
     path = tmp_path / "m.jsonl"
-    path.write_text("".join(line.replace('"id":"a"', f'"id":"u{i}"') + "\n" for i in range(100_000)))
+    path.write_text("".join(line.replace('"id":"a"', f'"id":"u{i}"') + "\n" for i in range(20_000)))
     start = time.process_time()
-    assert len(read_manifest(path)) == 100_000
-    assert time.process_time() - start < 8  # about 1.2 s; generous for a busy machine
+    assert len(read_manifest(path)) == 20_000
+    assert (
+        time.process_time() - start < 3
+    )  # about 0.25 s; generous for a busy machine, and not enough to compare each with each
 
 
 # --- what would be taken for something else ---

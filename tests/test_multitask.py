@@ -1,6 +1,6 @@
 import random
 from math import comb
-from time import perf_counter
+from time import process_time
 
 import pytest
 
@@ -176,9 +176,9 @@ def test_unseen_wordings_are_kept_apart(rows):
 
 def test_ten_thousand_rows_take_seconds_not_minutes():
     rows = [row for i in range(3000) for row in clip(i, *ALL)] + [text(i) for i in range(500)]
-    start = perf_counter()
+    start = process_time()
     assert len({row.id for row in compose(rows, "ii", 10_000, seed=0)}) == 10_000
-    assert perf_counter() - start < 10
+    assert process_time() - start < 10
 
 
 # --- longer chains, and what a chat model has written ---
