@@ -379,9 +379,7 @@ def test_rows_take_time_in_proportion(tmp_path):
     start = time.process_time()
     assert len(one([theirs], mapping=MAP)) == 20_000
     assert len(one([mine])) == 20_000
-    assert (
-        time.process_time() - start < 4
-    )  # about 0.4 s; generous for a busy machine, and not enough to compare each with each
+    assert time.process_time() - start < 4  # about 0.4 s; generous, and not enough to compare each with each
 
 
 @pytest.mark.parametrize(("key", "value"), [("text", "NaN"), ("target", "Infinity"), ("id", "-Infinity")])

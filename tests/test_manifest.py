@@ -243,9 +243,7 @@ def test_rows_take_time_in_proportion(tmp_path):
     path.write_text("".join(line.replace('"id":"a"', f'"id":"u{i}"') + "\n" for i in range(20_000)))
     start = time.process_time()
     assert len(read_manifest(path)) == 20_000
-    assert (
-        time.process_time() - start < 3
-    )  # about 0.25 s; generous for a busy machine, and not enough to compare each with each
+    assert time.process_time() - start < 3  # about 0.25 s; generous, and not enough to compare each with each
 
 
 # --- what would be taken for something else ---
