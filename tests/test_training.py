@@ -273,6 +273,18 @@ def test_unusable_clips_are_left_out_by_name_and_the_rest_is_trained(recipe, dat
     assert len([line for line in curve(run) if "loss" in line]) == 4
 
 
+def test_a_clip_that_cannot_be_used_in_the_validation_is_named(recipe, capsys):
+    from wavllm_cli.data.batch import Batch
+    from wavllm_cli.training.dataset import Utterances, validation_batches
+
+    utterances = Utterances(clips=["gone"], seconds=np.ones(1))
+    batches = validation_batches(
+        utterances, recipe().stages[0], lambda clips: Batch([], None, [f"{clips[0]}: no such clip"]), 0, 1
+    )
+    assert not list(batches)
+    assert "gone: no such clip" in capsys.readouterr().err
+
+
 @pytest.fixture
 def poisoned(monkeypatch):
     """Function: from this step on (0-based), so many steps have a loss, or only gradients, that are no number."""

@@ -93,7 +93,6 @@ class Stream:
     """
 
     def __init__(self, dataset: MixtureDataset, plan: Curriculum, step: int, rank: int, world: int, workers: int):
-        self.skipped: dict[str, str] = {}  # id -> sentence; a clip comes by once in every epoch, its warning once
         self.per_step = -(-plan.per_step // world)
         sampler = (batch for batches in plan.steps(step) for batch in share(batches, rank, world))
         self._batches = iter(DataLoader(dataset, batch_sampler=sampler, collate_fn=identity, num_workers=workers))
@@ -102,14 +101,13 @@ class Stream:
         """The batches of the next step."""
         batches = list(islice(self._batches, self.per_step))
         for batch in batches:
-            self._warn(batch)
+            say_what_is_wrong(batch)
         return batches
 
-    def _warn(self, batch: Batch) -> None:
-        warn_once(batch.notes)
-        for sentence in batch.skipped + [f"{name}: silent clip" for name in batch.silent]:
-            if self.skipped.setdefault(sentence.split(":", 1)[0], sentence) is sentence:
-                console.warn(sentence)
+
+def say_what_is_wrong(batch: Batch) -> None:
+    """With its clips; a clip comes by in every epoch, its warning once."""
+    warn_once([*batch.notes, *batch.skipped, *(f"{name}: silent clip" for name in batch.silent)])
 
 
 def training_manifests(recipe: Recipe, stage: Stage) -> list[Utterances]:
@@ -122,5 +120,6 @@ def validation_batches(
     """One pass over the validation manifest, in batches of similar length."""
     for indices in pack(utterances.seconds.tolist(), stage.batch)[rank::world]:
         batch = collator([utterances.clips[i] for i in indices])
+        say_what_is_wrong(batch)
         if batch.inputs is not None:
             yield batch
