@@ -261,10 +261,12 @@ def test_a_finished_output_is_left_to_the_same_command_only(released, sentencepi
 def test_tensors_that_are_not_the_networks_numbers(sentencepiece_file, checkpoint, tmp_path):
     def refused(error, sentence: str, dtype: str | None = None, **changes) -> None:
         with pytest.raises(error, match=sentence) as caught:
-            from_fairseq(checkpoint(**changes), sentencepiece_file, tmp_path / "model", HEADS, {}, dtype=dtype)
+            path = checkpoint(tensors, **changes)
+            from_fairseq(path, sentencepiece_file, tmp_path / "model", HEADS, {}, dtype=dtype)
         assert "\n" not in str(caught.value)
         assert sorted(p.name for p in tmp_path.iterdir()) == ["final.pt"]
 
+    tensors = random_checkpoint(SIZES)
     bias, norm = "wavlm_audio_proj.bias", "gpt_model.model_llama.norm.weight"
     numbers = torch.ones(SIZES.width)
     numbers[3:5] = torch.tensor([float("nan"), float("inf")])

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import AutoProcessor
+from transformers import AutoModel, AutoProcessor
 
 from wavllm_cli.data.origin import locate
 from wavllm_cli.errors import UsageError, WavLLMError
 from wavllm_cli.model.backbones import load_backbone
 from wavllm_cli.model.load import described_config, load_model
+from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration
 from wavllm_cli.model.processing_wavllm import WavLLMProcessor
 
 
@@ -77,8 +78,13 @@ def refused(work, error, sentence: str) -> None:
 )
 def test_a_configuration_that_the_weights_do_not_fit(folder, keys, sentence):
     edit(folder / "config.json", **keys)
-    for reading in (load_model, described_config):
-        refused(lambda: reading(str(folder)), WavLLMError, sentence)  # noqa: B023
+    refused(lambda: described_config(str(folder)), WavLLMError, sentence)
+
+
+def test_it_is_looked_at_wherever_a_model_is_loaded(folder):
+    edit(folder / "config.json", text_config__hidden_size=10**7)
+    for load in (load_model, WavLLMForConditionalGeneration.from_pretrained, AutoModel.from_pretrained):
+        refused(lambda: load(str(folder)), WavLLMError, "35 of another shape")  # noqa: B023
 
 
 @pytest.mark.parametrize(
