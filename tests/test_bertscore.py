@@ -170,3 +170,9 @@ def test_a_model_with_code_is_refused(tmp_path):
         UsageError, match=r"\(mine\.Model\), .*: BERTScore runs no model's own code, choose another one"
     ):
         bert_score(["a"], ["a"], f"{tmp_path}@1", None)
+
+
+def test_the_nearest_reference_counts(tiny):
+    both = bert_score([["cat", " ", "it"], ["", " "]], ["it", "it"], f"{tiny}@2", None)
+    alone = [bert_score([text], ["it"], f"{tiny}@2", None).value for text in ("cat", "it")]
+    assert both.rows.tolist() == [pytest.approx(max(alone)), 0] and "|refs:var|" in both.signature

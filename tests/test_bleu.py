@@ -128,3 +128,21 @@ def test_systems_that_cannot_be_compared_are_refused(systems):
     for other in (chrf(references, similar, "en"), bleu(good, similar, "en")):
         with pytest.raises(ValueError, match="same metric on the same references"):
             paired_test(bleu(references, good, "en"), other)
+
+
+SEVERAL = [["the cat sat", "a cat was sitting there"], ["it rains"], ["he came home late", "late he came home", "x"]]
+SAID = ["a cat was sitting there", "it rains", "late he came"]
+
+
+@pytest.mark.parametrize("name", ["bleu", "chrf", "ter"])
+def test_several_references_count_as_sacrebleu_counts_them(name):
+    import sacrebleu
+
+    ours, theirs = {"bleu": bleu, "chrf": chrf, "ter": ter}[name], getattr(sacrebleu, f"corpus_{name}")
+    streams = [[texts[i] if i < len(texts) else None for texts in SEVERAL] for i in range(3)]
+    measure = ours(SEVERAL, SAID, "en")
+    assert measure.value == pytest.approx(theirs(SAID, streams).score)
+    assert "|nrefs:var|" in measure.signature
+    assert "|nrefs:2|" in ours([["a", "b"], ["c", "d"]], ["a", "d"], "en").signature
+    single = ours([texts[0] for texts in SEVERAL], SAID, "en")
+    assert "|nrefs:1|" in single.signature and single.value != measure.value

@@ -146,3 +146,8 @@ def test_exact_compares_whole_texts_by_their_words_and_an_empty_one_is_never_rig
     assert measure.value == 2 / 5
     assert measure.signature.startswith("exact|norm:basic|")
     assert len(exact([], []).rows) == 0
+
+
+def test_exact_takes_any_of_several_references():
+    measure = exact([["Yes.", "It is"], ["no"], [""]], ["it is", "yes", ""])
+    assert measure.rows.tolist() == [1, 0, 0] and "|refs:var|" in measure.signature

@@ -27,7 +27,9 @@ II = {
     "speaker": "s", "language": "en",
 }  # fmt: skip
 OWN = {"snr": 3.5, "votes": {"a": [1, None]}, "note": "grüße", "text": "not an answer"}
-ROWS = [Utterance(**row) for row in (ASR, TEXT, {**II, "extra": OWN})]
+PARTS = [*II["parts"], {"task": "er", "prompt": "r", "target": "sad", "references": ["angry"]}]
+ALL = {**II, "extra": OWN, "parts": PARTS, "target": "t", "references": ["u", "v"]}
+ROWS = [Utterance(**row) for row in (ASR, TEXT, ALL)]
 
 
 def jsonl(path, *rows):
@@ -58,7 +60,7 @@ def test_a_line_leaves_out_empty_options_but_never_audio_and_target(tmp_path):
     asr, text, ii = map(json.loads, (tmp_path / "m.jsonl").read_text(encoding="utf-8").splitlines())
     assert asr == {**ASR, "start": 0.0}
     assert text["audio"] is None and "duration" not in text
-    assert ii["target"] is None and ii["parts"][0] == {"task": "asr", "prompt": "p", "target": "t"}
+    assert ii["target"] == "t" and ii["parts"][0] == {"task": "asr", "prompt": "p", "target": "t"}
 
 
 def test_hypotheses_keep_the_manifest_row(tmp_path):
@@ -74,7 +76,7 @@ def test_hypotheses_keep_the_manifest_row(tmp_path):
     assert read_manifest(tmp_path / "h.jsonl", Hypothesis) == [answer]
     answered = {"text": "", "system": "m", "token_ids": [1], "logprobs": [-0.5], "steps": [{"asr": "x"}]}
     assert read_manifest(tmp_path / "h.jsonl") == [ROWS[2].model_copy(update={"extra": answered})]
-    assert answer.parts == [Part(task="asr", prompt="p", target="t"), Part(task="sft", prompt="q")]
+    assert answer.parts[:2] == [Part(task="asr", prompt="p", target="t"), Part(task="sft", prompt="q")]
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".jsonl.gz"])

@@ -64,3 +64,13 @@ def test_the_order_of_rows_does_not_matter_and_the_seed_does():
     rows = [row(i, "er", ["sad", "angry", "bored", "calm"][i % 4]) for i in range(20)] + [row(30, "sv", "yes")]
     assert from_metadata(rows, 1) == from_metadata(random.Random(0).sample(rows, len(rows)), 1)
     assert from_metadata(rows, 1) != from_metadata(rows, 2)
+
+
+def test_a_further_right_answer_is_no_wrong_choice():
+    emotions = {"happy": ["angry", "sadness"], "neutral": None}
+    rows = [
+        Utterance(id=target, audio=f"{target}.wav", task="er", prompt="p", target=target, references=references)
+        for target, references in emotions.items()
+    ]
+    by_id = {question.id: question for question in from_metadata(rows, 1)}
+    assert by_id["happy-emotion"].wrong == ("neutral",)

@@ -272,3 +272,10 @@ def test_wordings_of_the_user_take_the_place_of_those_of_their_task_or_role(rows
         assert any(f"; {last}, " in row.prompt for last in lasts)
     asked = {part.prompt for row in made for part in row.parts if part.task in ("asr", "er")}
     assert "Schreib alles auf" in asked and asked & set(load_pool("er")) and not asked & set(load_pool("asr"))
+
+
+def test_further_right_answers_stay_with_their_part():
+    rows = [Utterance(id="a", audio="x.wav", task="asr", prompt="p", target="one two", extra={"snr": 1})]
+    rows.append(rows[0].model_copy(update={"id": "b", "task": "er", "target": "happy", "references": ["excited"]}))
+    (row,) = compose(rows, "cot", 1, seed=1)
+    assert row.references is None and [part.references for part in row.parts] == [None, ["excited"]]

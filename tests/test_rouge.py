@@ -84,3 +84,10 @@ def test_no_pairs_other_names_and_unequal_lengths():
         rouge(["a"], ["a"], "en", names=("rougeX",))
     with pytest.raises(ValueError, match="2 references but 1 hypotheses"):
         rouge(["a", "b"], ["a"], "en")
+
+
+def test_the_nearest_reference_counts():
+    measure, *_ = rouge([["a b c", "d e f"], "g h"], ["d e f", "g x"], "en")
+    assert measure.rows.tolist() == [1, 0.5] and "|refs:var|" in measure.signature
+    assert "|refs:2|" in rouge([["a", "b"]], ["b"], "en")[0].signature
+    assert "refs" not in rouge(["a"], ["b"], "en")[0].signature

@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 from pydantic import ValidationError
 
-from wavllm_cli.data.schema import Hypothesis, Utterance, problems_in
+from wavllm_cli.data.schema import Hypothesis, Part, Utterance, problems_in
 
 ASR = {"id": "a", "audio": "a.wav", "task": "asr", "prompt": "p", "target": "t"}
 
@@ -31,4 +31,13 @@ def test_columns_that_cannot_be_kept_are_named():
     assert problem(snr=3, extra={"snr": 4}) == 'key "snr" stands in the row and in its "extra"'
     assert problem(extra=[1]) == 'key "extra" should be a valid dictionary, not [1]'
     assert problem(extra="{").startswith('key "extra" should be an object: not valid JSON')
-    assert problem(snr=3, promt="x", prompt=None).startswith('key "prompt" should be') is True
+
+
+def test_references_are_further_right_answers():
+    row = Utterance(**ASR, references=["u", " "])
+    assert row.accepted == ["t", "u"] and Utterance.model_validate_json(row.json_line()) == row
+    assert Utterance(**ASR, references="u").references == ["u"]
+    assert Utterance(**ASR, references=[]).references is None and "references" not in Utterance(**ASR).json_line()
+    assert 'needs a "target"' in problem(target=None, references=["u"])
+    assert Part(task="asr", prompt="p", target="t").model_dump() == {"task": "asr", "prompt": "p", "target": "t"}
+    assert Part(task="asr", prompt="p", target="t", references=["u"]).model_dump()["references"] == ["u"]

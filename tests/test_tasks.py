@@ -279,7 +279,7 @@ def test_bertscore_is_measured_where_an_encoder_is_named_but_not_for_transcripti
     assert not any(m.metric == "bertscore" for group in measure(rows, Options()) for m in group.measures)
     found = groups(rows, bertscore="tiny@2", rescale=True)
     assert [name for name, group in found.items() if "bertscore" in measures(group)] == ["st"]
-    assert calls == [(["c"], ["d"], "tiny@2", "de", True)]
+    assert calls == [([["c"]], ["d"], "tiny@2", "de", True)]
     groups(rows, bertscore="tiny@2", metrics=("bertscore",))
     assert [call[0] for call in calls[1:]] == [["a"], ["c"]]
 
@@ -300,3 +300,39 @@ def test_options_that_cannot_be_met_are_refused_with_the_cure(options, message):
 
 def test_no_rows_are_no_groups():
     assert measure([], Options()) == []
+
+
+# --- further right answers ---
+
+
+def test_an_answer_is_right_by_any_reference_and_error_rates_take_the_target():
+    def row(number, task, target, references, text, **more):
+        fields = {"id": f"{task}{number}", "audio": "x.wav", "task": task, "prompt": "p", "text": text}
+        return Hypothesis(**fields, target=target, references=references, **more)
+
+    rows = [
+        row(1, "er", "happy", ["excited"], "excited"),
+        row(2, "er", "sad", None, "excited"),
+        row(3, "er", "unclear whatever", ["angry"], "angry"),
+        row(1, "sqa", "A", ["B"], "B", choices=["x", "y", "z"]),
+        row(1, "sft", "a b", ["c d"], "c d"),
+        row(1, "asr", "a b", ["c d"], "c d"),
+    ]
+    found = {group.name: group for group in measure(rows, Options())}
+    er = found["er"]
+    assert (er.keys, er.answers) == (["happy", "sad", "angry"], ["happy", "excited", "angry"])
+    assert er.measures[0].value == 2 / 3 and "answer:emotion|refs:var" in er.measures[0].signature
+    assert found["sqa"].measures[0].value == 1
+    assert [m.value for m in found["sft"].measures] == [1, 1, 1, 1]
+    assert found["asr"].measures[0].value == 1 and "refs" not in found["asr"].measures[0].signature
+
+
+def test_a_part_has_its_own_further_answers():
+    part = Part(task="er", prompt="Name the emotion.", target="happy", references=["excited"])
+    other = Part(task="asr", prompt="Transcribe.", target="hello there")
+    row = Hypothesis(
+        id="a", audio="x.wav", task="ii", prompt="Name the emotion; then transcribe.", target=None,
+        parts=[part, other], text="excited\nhello there",
+    )  # fmt: skip
+    found = {group.name: group for group in measure([row], Options())}
+    assert found["ii/er"].measures[0].value == 1 and found["ii/asr"].measures[0].value == 0

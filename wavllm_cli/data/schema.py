@@ -3,9 +3,19 @@
 from collections.abc import Collection
 from difflib import get_close_matches
 from functools import cache, lru_cache
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 from pydantic_core import to_jsonable_python
 
 from wavllm_cli import strict_json
@@ -16,6 +26,14 @@ PartTask = Literal["asr", "st", "sv", "er", "sqa", "sqqa", "sft"]  # what ii and
 Seconds = Annotated[float, Field(allow_inf_nan=False)]
 
 
+def _listed(value: Any) -> Any:
+    """One reference may stand without a list; no references are None."""
+    return [value] if isinstance(value, str) else value or None
+
+
+References = Annotated[list[str] | None, BeforeValidator(_listed)]
+
+
 class Part(BaseModel):
     """One of the instructions of an `ii` or `cot` row."""
 
@@ -24,6 +42,20 @@ class Part(BaseModel):
     task: PartTask
     prompt: str
     target: str | None = None
+    references: References = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _parsed(cls, part: Any) -> Any:
+        """In a Parquet file made by `datasets`, objects that do not have the same keys are JSON text."""
+        return strict_json.loads(part) if isinstance(part, str) else part
+
+    @model_serializer(mode="wrap")
+    def _without_none(self, serialized: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = serialized(self)
+        if self.references is None:
+            del fields["references"]
+        return fields
 
 
 class Utterance(BaseModel):
@@ -38,6 +70,7 @@ class Utterance(BaseModel):
     task: Task
     prompt: str  # empty where the question is in the audio
     target: str | None = None  # None where there is no reference
+    references: References = None  # further right answers
     transcript: str | None = None
     language: str | None = None
     target_language: str | None = None
@@ -57,6 +90,17 @@ class Utterance(BaseModel):
         if problem := misspelt_key(row, cls):
             raise ValueError(problem)
         return _gathered(row, cls)
+
+    @model_validator(mode="after")
+    def _with_target(self) -> Self:
+        if self.references and self.target is None:
+            raise ValueError('key "references" holds further right answers and needs a "target", the first one')
+        return self
+
+    @property
+    def accepted(self) -> list[str]:
+        """Every right answer that is not blank, the target first."""
+        return [text for text in (self.target, *(self.references or ())) if text and text.strip()]
 
     def json_line(self) -> str:
         """The row as a line of a manifest: empty optional fields are left out, `audio` and `target` never."""

@@ -74,10 +74,16 @@ def build(kind: Kind, combination: Combination, wordings: Wordings, seed: int) -
             "target": BETWEEN_ANSWERS.join(map(_answer, combination)),
             "transcript": next((row.transcript for row in about_clip if row.transcript), None),
             "target_language": next((row.target_language for row in about_clip if row.target_language), None),
+            "references": None,
             "choices": None,
             "extra": _own_columns(about_clip),
             "parts": [
-                Part(task=cast(PartTask, step.row.task), prompt=clause[-1], target=step.row.target)
+                Part(
+                    task=cast(PartTask, step.row.task),
+                    prompt=clause[-1],
+                    target=step.row.target,
+                    references=step.row.references,
+                )
                 for step, clause in zip(combination, clauses, strict=True)
             ],
         }

@@ -58,16 +58,17 @@ def _about_emotion(rows: Sequence[Utterance], seed: int) -> Iterator[Question]:
         labels.setdefault(row.corpus, set()).add(basic(row.target or ""))
     for row in rows:
         right = basic(row.target or "")
-        known = [label for label in sorted(labels[row.corpus]) if _differ(label, right)]
-        more = [e for e in COMMON_EMOTIONS if _differ(e, right) and all(_differ(e, label) for label in known)]
+        accepted = [right, *map(basic, row.references or ())]
+        known = [label for label in sorted(labels[row.corpus]) if _differs(label, accepted)]
+        more = [emotion for emotion in COMMON_EMOTIONS if _differs(emotion, [*accepted, *known])]
         wrong = Random(f"{seed} {row.id}").sample(known, min(len(known), EMOTION_CHOICES - 1)) + more
         wording = pick(EMOTION_WORDINGS, seed, row.id)
         yield Question(f"{row.id}-emotion", row, wording, right, tuple(wrong[: EMOTION_CHOICES - 1]))
 
 
-def _differ(emotion: str, other: str) -> bool:
-    """Whether two words do not name the same emotion, as "sad" and "sadness" do: their first three letters tell."""
-    return emotion[:3] != other[:3]
+def _differs(emotion: str, others: Iterable[str]) -> bool:
+    """Whether a word names none of some emotions; "sad" and "sadness" are one: their first three letters tell."""
+    return all(emotion[:3] != other[:3] for other in others)
 
 
 def _about_speakers(row: Utterance, seed: int) -> Question:

@@ -83,6 +83,7 @@ def _row(question: Question, position: int, rng: Random) -> Utterance:
             "task": "sqa",
             "prompt": f"{question.text} {listed}." if question.wrong else question.text,
             "target": list(by_letter)[position] if question.wrong else question.answer,
+            "references": None,
             "target_language": None,
             "choices": choices if question.wrong else None,
             "parts": None,

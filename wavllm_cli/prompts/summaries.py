@@ -172,7 +172,7 @@ def _steps(clip: Sequence[Step], answer: Summary, words: int, target_language: s
 
     def step(what: str, **fields: Any) -> Step:
         own = {"id": f"{base.id}+{what}", "prompt": "", "transcript": transcript, "target_language": None}
-        row = base.model_copy(update={**own, "choices": None, **fields})
+        row = base.model_copy(update={**own, "choices": None, "references": None, **fields})
         return Step(what, row, words if what == "summary" else None)
 
     if not any(has.what == "asr" for has in clip):

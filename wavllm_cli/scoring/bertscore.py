@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from wavllm_cli.data.origin import foreign_code, locate
 from wavllm_cli.errors import UsageError, WavLLMError, reason
-from wavllm_cli.scoring.measure import Measure, check_pairs, share
+from wavllm_cli.scoring.measure import Measure, References, check_pairs, listed, several, share
 from wavllm_cli.text.languages import language_code
 
 if TYPE_CHECKING:
@@ -19,7 +19,11 @@ UNKNOWN_LENGTH = 1_000_000  # tokenizers that know no limit say a number beyond 
 
 
 def bert_score(
-    references: Sequence[str], hypotheses: Sequence[str], model: str, language: str | None, rescale: bool = False
+    references: References,
+    hypotheses: Sequence[str],
+    model: str,
+    language: str | None,
+    rescale: bool = False,
 ) -> Measure:
     """The mean F1 of BERTScore, without idf weights.
 
@@ -27,7 +31,7 @@ def bert_score(
     gives a raw 0 there, which rescaling would make a penalty.
 
     Args:
-        references: one a row.
+        references: one or more a row; the nearest counts, as in bert-score.
         hypotheses: same length.
         model: an encoder's name on the Hugging Face hub or its folder, with "@" and the layer to read
             ("bert-base-uncased@9"); models that bert-score knows need no layer.
@@ -41,20 +45,22 @@ def bert_score(
     import numpy as np
 
     check_pairs(references, hypotheses)
+    references = listed(references)
     name, layer = _name_and_layer(model)
     rescale_for = _language_with_baseline(name, language) if rescale else None
     scorer = _scorer(name, layer, rescale_for)
-    spoken = [i for i, pair in enumerate(zip(references, hypotheses, strict=True)) if all(map(str.strip, pair))]
+    said = [[text for text in texts if text.strip()] for texts in references]
+    spoken = [i for i, text in enumerate(hypotheses) if text.strip() and said[i]]
     statistics = np.stack([np.zeros(len(references)), np.ones(len(references))], axis=1)
     if spoken:
-        f1 = scorer.score([hypotheses[i] for i in spoken], [references[i] for i in spoken])[2]
+        f1 = scorer.score([hypotheses[i] for i in spoken], [said[i] for i in spoken])[2]
         statistics[spoken, 0] = f1.numpy()
     return Measure(
         metric="bertscore",
         statistics=statistics,
         figure=share,
         signature=f"bertscore|f1|model:{name}|layer:{layer}|idf:no|rescaled:{rescale_for or 'no'}"
-        f"|bert-score:{version('bert-score')}|transformers:{version('transformers')}",
+        f"{several(references)}|bert-score:{version('bert-score')}|transformers:{version('transformers')}",
     )
 
 

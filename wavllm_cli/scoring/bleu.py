@@ -6,9 +6,10 @@ from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from wavllm_cli.scoring.measure import SEED, Measure, check_pairs
+from wavllm_cli.scoring.measure import SEED, Measure, References, check_pairs, listed
 from wavllm_cli.text.languages import language_code
 
 if TYPE_CHECKING:
@@ -31,13 +32,13 @@ class TranslationMeasure(Measure):
     Attributes:
         scorer: sacrebleu's metric, set up for the language.
         sentence_scorer: the same for single rows.
-        references: N texts.
+        references: those of each of N rows.
         hypotheses: N texts.
     """
 
     scorer: "Metric"
     sentence_scorer: "Metric"
-    references: Sequence[str]
+    references: list[list[str]]
     hypotheses: Sequence[str]
 
     @cached_property
@@ -46,11 +47,11 @@ class TranslationMeasure(Measure):
         return _figure(self.sentence_scorer)(self.statistics)
 
 
-def bleu(references: Sequence[str], hypotheses: Sequence[str], target_language: str | None) -> TranslationMeasure:
+def bleu(references: References, hypotheses: Sequence[str], target_language: str | None) -> TranslationMeasure:
     """BLEU with the tokeniser that the target language needs.
 
     Args:
-        references: one a row; an empty one matches nothing.
+        references: one or more a row, of which sacrebleu uses all; an empty one matches nothing.
         hypotheses: same length; an empty one counts as fully wrong.
         target_language: a code or an English name ("de", "zh_CN", "Korean"); None: one that puts spaces between words.
 
@@ -65,7 +66,7 @@ def bleu(references: Sequence[str], hypotheses: Sequence[str], target_language: 
     return _measure("bleu", scorer, sentence_scorer, references, hypotheses)
 
 
-def chrf(references: Sequence[str], hypotheses: Sequence[str], target_language: str | None) -> TranslationMeasure:
+def chrf(references: References, hypotheses: Sequence[str], target_language: str | None) -> TranslationMeasure:
     """chrF2, on characters whatever the language; arguments and errors as for `bleu`."""
     from sacrebleu.metrics import CHRF
 
@@ -73,7 +74,7 @@ def chrf(references: Sequence[str], hypotheses: Sequence[str], target_language: 
     return _measure("chrf", scorer, scorer, references, hypotheses)
 
 
-def ter(references: Sequence[str], hypotheses: Sequence[str], target_language: str | None) -> TranslationMeasure:
+def ter(references: References, hypotheses: Sequence[str], target_language: str | None) -> TranslationMeasure:
     """Translation edit rate; arguments and errors as for `bleu`.
 
     For Chinese, Japanese and Korean, sacrebleu's Asian support sets Han characters and punctuation apart. It has
@@ -102,7 +103,7 @@ def paired_test(a: TranslationMeasure, b: TranslationMeasure, seed: int = SEED) 
     Raises:
         ValueError: the two are not of the same metric and references.
     """
-    if a.signature != b.signature or list(a.references) != list(b.references):
+    if a.signature != b.signature or a.references != b.references:
         raise ValueError("a paired test needs two systems scored by the same metric on the same references")
     if (a.statistics == b.statistics).all():
         return 1.0, 1.0
@@ -132,13 +133,21 @@ def _seeded(seed: int) -> Iterator[None]:
 
 
 def _measure(
-    metric: str, scorer: "Metric", sentence_scorer: "Metric", references: Sequence[str], hypotheses: Sequence[str]
+    metric: str,
+    scorer: "Metric",
+    sentence_scorer: "Metric",
+    references: References,
+    hypotheses: Sequence[str],
 ) -> TranslationMeasure:
     import numpy as np
 
     check_pairs(references, hypotheses)
-    # With an empty pair at the end, no rows at all are no special case to sacrebleu.
-    rows = scorer._extract_corpus_statistics([*hypotheses, ""], [[*references, ""]])
+    references = listed(references)
+    # With an empty pair at the end, no rows at all are no special case to sacrebleu; it has as many references as the
+    # row before, because sacrebleu's signature says how many there are.
+    padding = [""] * len(references[-1]) if references else [""]
+    streams: Any = list(zip_longest(*references, padding))
+    rows = scorer._extract_corpus_statistics([*hypotheses, ""], streams)
     name = scorer._compute_score_from_stats(rows[-1]).name
     return TranslationMeasure(
         metric=metric,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import wavllm_cli
 from wavllm_cli.scoring.commitment import NO_MENTION, SEVERAL
-from wavllm_cli.scoring.measure import Measure, check_pairs, share
+from wavllm_cli.scoring.measure import Measure, References, check_pairs, listed, several, share
 from wavllm_cli.text.normalize import basic
 
 if TYPE_CHECKING:
@@ -53,13 +53,21 @@ def balanced_accuracy(answers: Sequence[str], keys: Sequence[str], kind: str) ->
     return _by_class("balanced_accuracy", answers, keys, kind, lambda right, given, true: right / true)
 
 
-def exact(references: Sequence[str], texts: Sequence[str]) -> Measure:
-    """The share of texts that say just what their reference does, after `normalize.basic`; nothing is never right."""
+def exact(references: References, texts: Sequence[str]) -> Measure:
+    """The share of texts that say just what a reference does, after `normalize.basic`; nothing is never right.
+
+    Args:
+        references: one or more a row.
+        texts: same length.
+    """
     import numpy as np
 
-    equal = [basic(text) == basic(reference) != "" for reference, text in zip(references, texts, strict=True)]
+    references = listed(references)
+    pairs = zip(references, texts, strict=True)
+    equal = [bool(said := basic(text)) and said in map(basic, right) for right, text in pairs]
     statistics = np.array([(same, 1) for same in equal], dtype=np.float64).reshape(-1, 2)
-    return Measure("exact", statistics, share, f"exact|norm:basic|wavllm:{wavllm_cli.__version__}")
+    signature = f"exact|norm:basic{several(references)}|wavllm:{wavllm_cli.__version__}"
+    return Measure("exact", statistics, share, signature)
 
 
 def confusion(answers: Sequence[str], keys: Sequence[str]) -> dict[str, dict[str, int]]:

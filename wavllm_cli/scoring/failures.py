@@ -29,8 +29,8 @@ def _all(group: Group) -> Iterator[Failure]:
     rows = group.rows
     said = [row for row in rows if row.text.strip()]
     yield _found("empty", rows, lambda row: not row.text.strip())
-    yield _found("repetition", said, lambda row: loops(row.text) and not loops(row.target or ""))
-    yield _found("echo", said, lambda row: is_echo(row.text, row.prompt) and not is_echo(row.target or "", row.prompt))
+    yield _found("repetition", said, lambda row: loops(row.text) and not any(map(loops, row.accepted)))
+    yield _found("echo", said, _echoes)
     yield _found("refusal", said, _refuses)
     long = [row for row in said if _language(row) and len(row.text) >= MIN_CHARACTERS]
     yield _found("wrong_language", long, _in_wrong_language)
@@ -52,9 +52,13 @@ def _found(kind: str, rows: Sequence[Hypothesis], fails: Callable[[Hypothesis], 
     return Failure(kind, [row.id for row in rows if fails(row)], len(rows), detail)
 
 
+def _echoes(row: Hypothesis) -> bool:
+    return is_echo(row.text, row.prompt) and not any(is_echo(text, row.prompt) for text in row.accepted)
+
+
 def _refuses(row: Hypothesis) -> bool:
     """A clip whose words are "I'm sorry, I can't hear you" may be transcribed and translated."""
-    return refuses(row.text) and not any(_repeats(row.text, source) for source in (row.transcript, row.target))
+    return refuses(row.text) and not any(_repeats(row.text, source) for source in (row.transcript, *row.accepted))
 
 
 def _repeats(text: str, source: str | None) -> bool:
@@ -71,7 +75,8 @@ def _language(row: Hypothesis) -> str | None:
 
 def _in_wrong_language(row: Hypothesis) -> bool:
     """The words of the reference are right in any language; most answers hold them, so that few need identifying."""
-    return not _repeats(row.text, row.target) and not language.is_in(row.text, language_code(_language(row) or ""))
+    repeated = any(_repeats(row.text, text) for text in row.accepted)
+    return not repeated and not language.is_in(row.text, language_code(_language(row) or ""))
 
 
 def _hallucination(rows: Sequence[Hypothesis]) -> Failure:
@@ -85,7 +90,8 @@ def _hallucination(rows: Sequence[Hypothesis]) -> Failure:
 
 def _overrun(rows: Sequence[Hypothesis]) -> Failure:
     longer = [row for row in rows if len(row.text) >= len(row.target or "") + 2 * OVERRUN_WORDS]  # saves counting
-    lengths = {row.id: (count_words(row.text), count_words(row.target or "")) for row in longer}
+    asked_for = {row.id: max(map(count_words, row.accepted), default=0) for row in longer}
+    lengths = {row.id: (count_words(row.text), asked_for[row.id]) for row in longer}
     ids = [i for i, (said, asked) in lengths.items() if said > OVERRUN * asked and said >= asked + OVERRUN_WORDS]
     longest = max(ids, key=lambda i: lengths[i][0] - lengths[i][1], default=None)
     detail = f"longest: {lengths[longest][0]} words for {lengths[longest][1]} ({longest})" if longest else ""

@@ -144,7 +144,7 @@ def _translation(named: Mapping[str, str], table: Table) -> dict[str, str]:
     is_ours = _is_ours(table)
     if not found or (is_ours and len(found) < len(named)):
         return same
-    lost = {"text", "target"} & set(found.values()) | (frozenset() if is_ours else UNASKED)
+    lost = {"text", "target", "references"} & set(found.values()) | (frozenset() if is_ours else UNASKED)
     return {key: key for key in same if key not in lost} | found
 
 
@@ -263,13 +263,13 @@ def _require_same_ids(name: str, ids: Collection[str], of: str, expected: Collec
 def _require_same_questions(
     name: str, rows: Mapping[str, Hypothesis], of: str, first: Mapping[str, Hypothesis]
 ) -> None:
-    """The same task and target in each row."""
-    for key in ("task", "target"):
+    """The same task and right answers in each row."""
+    for key in ("task", "target", "references"):
         differing = [id for id, row in rows.items() if getattr(row, key) != getattr(first[id], key)]
         if differing:
-            id = differing[0]
+            id, what = differing[0], key.removesuffix("s")
             raise ManifestError(
-                f"{name} and {of} cannot be compared: the {key}s differ in {len(differing)} of {len(rows)} rows, "
+                f"{name} and {of} cannot be compared: the {what}s differ in {len(differing)} of {len(rows)} rows, "
                 f"e.g. id {shortened(id)}: {_shown(rows[id], key)} and {_shown(first[id], key)}."
             )
 

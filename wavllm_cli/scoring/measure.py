@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
@@ -13,6 +13,8 @@ RESAMPLES = 1000
 SEED = 12345
 FEW = 8  # rows to each distinct one, from where on weights are drawn for those
 BLOCK = 2_000_000  # bootstrap weights held in memory at once (16 bytes each)
+
+References = Sequence[str | Sequence[str]]  # the right answer of each row, or several of them
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +71,12 @@ def middle(figures: "np.ndarray") -> tuple[float, float]:
     return float(low), float(high)
 
 
-def check_pairs(references: Sequence[str], hypotheses: Sequence[str]) -> None:
+def listed(references: References) -> list[list[str]]:
+    """The right answers of each row as a list."""
+    return [[texts] if isinstance(texts, str) else list(texts) for texts in references]
+
+
+def check_pairs(references: Sequence[Any], hypotheses: Sequence[str]) -> None:
     """Every metric compares row by row.
 
     Raises:
@@ -77,6 +84,12 @@ def check_pairs(references: Sequence[str], hypotheses: Sequence[str]) -> None:
     """
     if len(references) != len(hypotheses):
         raise ValueError(f"{len(references)} references but {len(hypotheses)} hypotheses")
+
+
+def several(references: Sequence[Sequence[str]]) -> str:
+    """What a signature says of rows with more than one reference: `|refs:4`, or `|refs:var` where they differ."""
+    numbers = {len(texts) for texts in references}
+    return "" if numbers <= {1} else f"|refs:{numbers.pop() if len(numbers) == 1 else 'var'}"
 
 
 def resampled_sums(statistics: "np.ndarray", seed: int, resamples: int) -> "np.ndarray":

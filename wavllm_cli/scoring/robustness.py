@@ -45,7 +45,7 @@ def _item(row: Hypothesis) -> Hashable | None:
     if row.task == "sqa" and not choices:
         return None
     parts = tuple((part.task, part.target) for part in row.parts or ())
-    return row.task, row.audio, row.start, row.target, row.target_language, choices, parts
+    return row.task, row.audio, row.start, tuple(row.accepted), row.target_language, choices, parts
 
 
 def _chosen(measure: Measure, items: list[list[int]], best: bool) -> float:

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from importlib.metadata import version
+from itertools import chain
 
 import wavllm_cli
-from wavllm_cli.scoring.measure import Measure, check_pairs, share
+from wavllm_cli.scoring.measure import Measure, References, check_pairs, listed, several, share
 from wavllm_cli.text.languages import language_code
 from wavllm_cli.text.normalize import APOSTROPHES
 from wavllm_cli.text.words import words
@@ -24,14 +25,17 @@ class UnicodeTokenizer:
 
 
 def rouge(
-    references: Sequence[str], hypotheses: Sequence[str], language: str | None, names: Sequence[str] = NAMES
+    references: References,
+    hypotheses: Sequence[str],
+    language: str | None,
+    names: Sequence[str] = NAMES,
 ) -> list[Measure]:
     """The mean F-measure of each kind of ROUGE, without stemming.
 
     The statistics of a row are its F-measure and 1. A row without words on either side, or on both, counts 0.
 
     Args:
-        references: one a row.
+        references: one or more a row; each measure takes the one that is nearest by it, as rouge_score does.
         hypotheses: same length.
         language: a code or an English name. English is split as rouge_score does, so that figures compare with
             published ones; all else by `UnicodeTokenizer`. None: English if the references hold ASCII only.
@@ -47,16 +51,17 @@ def rouge(
     from rouge_score.rouge_scorer import RougeScorer
 
     check_pairs(references, hypotheses)
-    english = language_code(language) in ("en", "eng") if language else all(map(str.isascii, references))
+    references = listed(references)
+    english = language_code(language) in ("en", "eng") if language else all(map(str.isascii, chain(*references)))
     scorer = RougeScorer(list(names), tokenizer=None if english else UnicodeTokenizer())
-    scores = [scorer.score(reference, text) for reference, text in zip(references, hypotheses, strict=True)]
+    scores = [scorer.score_multi(texts, text) for texts, text in zip(references, hypotheses, strict=True)]
     tokenizer = "rouge-score" if english else f"wavllm-{wavllm_cli.__version__}"
     return [
         Measure(
             metric=name,
             statistics=np.array([(row[name].fmeasure, 1) for row in scores], dtype=float).reshape(-1, 2),
             figure=share,
-            signature=f"{name}|f|stem:no|tok:{tokenizer}|rouge-score:{version('rouge-score')}",
+            signature=f"{name}|f|stem:no|tok:{tokenizer}{several(references)}|rouge-score:{version('rouge-score')}",
         )
         for name in names
     ]

@@ -14,7 +14,7 @@ from wavllm_cli.scoring.choice import own_choices, parse_choices, read_letter
 from wavllm_cli.scoring.commitment import is_read
 from wavllm_cli.scoring.emotion import read_emotion
 from wavllm_cli.scoring.following.verdicts import Verdict, judge
-from wavllm_cli.scoring.measure import Measure
+from wavllm_cli.scoring.measure import Measure, several
 from wavllm_cli.scoring.yes_no import read_yes_no
 from wavllm_cli.text import language
 from wavllm_cli.text.languages import language_code
@@ -147,20 +147,22 @@ def _single(task: str, rows: list[Hypothesis], options: Options, within: str = "
 def _text_group(name: str, task: str, rows: list[Hypothesis], options: Options, language: str = "") -> Group:
     """Rows whose answers are texts; the reference of a transcription may be empty, where nothing is said."""
     scored = [row for row in rows if row.target is not None and (row.target.strip() or task == "asr")]
-    references, texts = [row.target or "" for row in scored], [row.text for row in scored]
     metrics = options.text_metrics(task) if scored else []
-    return Group(name, rows, scored, list(_text_measures(metrics, references, texts, language or None, options)))
+    return Group(name, rows, scored, list(_text_measures(metrics, scored, language or None, options)))
 
 
 def _text_measures(
-    metrics: Sequence[str], references: list[str], texts: list[str], language: str | None, options: Options
+    metrics: Sequence[str], rows: list[Hypothesis], language: str | None, options: Options
 ) -> Iterator[Measure]:
+    """Error rates are those against the target; all other metrics take any of the right answers."""
+    targets, texts = [row.target or "" for row in rows], [row.text for row in rows]
+    references = [row.accepted or [""] for row in rows]
     rouges = [metric for metric in metrics if metric in rouge.NAMES]
     by_sacrebleu: dict[str, Callable[..., Measure]] = {"bleu": bleu.bleu, "chrf": bleu.chrf, "ter": bleu.ter}
     for metric in (metric for metric in metrics if metric not in rouges[1:]):
         if metric in ("wer", "cer"):
             rate = wer.word_error_rate if metric == "wer" else wer.character_error_rate
-            rates = {n.name: rate(references, texts, n) for n in normalizers_named(options.normalizer)}
+            rates = {n.name: rate(targets, texts, n) for n in normalizers_named(options.normalizer)}
             yield from (replace(r, metric=f"{metric}/{name}") if len(rates) > 1 else r for name, r in rates.items())
         elif metric in rouges:  # all of them at once: the texts are split into words but once
             yield from rouge.rouge(references, texts, language, rouges)
@@ -174,11 +176,15 @@ def _text_measures(
 
 
 def _class_group(name: str, task: str, rows: list[Hypothesis], options: Options) -> Group:
-    """Rows whose answers are one of a few; those whose reference is none of them are not scored."""
+    """Rows whose answers are one of a few; those without a right answer that is one of them are not scored."""
     kind, read = READERS[task]
-    keys = [read(row, row.target or "") for row in rows]
-    scored = [(row, key) for row, key in zip(rows, keys, strict=True) if is_read(key)]
-    answers, right = [read(row, row.text) for row, _ in scored], [key for _, key in scored]
+    keys = [[key for text in row.accepted if is_read(key := read(row, text))] for row in rows]
+    scored = [(row, accepted) for row, accepted in zip(rows, keys, strict=True) if accepted]
+    # An answer that is right by a further reference counts as the target's class: the classes of all systems are alike.
+    right = [accepted[0] for _, accepted in scored]
+    given = [(read(row, row.text), accepted) for row, accepted in scored]
+    answers = [accepted[0] if answer in accepted else answer for answer, accepted in given]
+    kind += several([accepted for _, accepted in scored])
     metrics: dict[str, Callable[..., Measure]] = {
         "accuracy": classes.accuracy,
         "balanced_accuracy": classes.balanced_accuracy,
@@ -220,9 +226,9 @@ def _choices(row: Hypothesis) -> list[str]:
 
 
 def _labels(row: Hypothesis) -> list[str]:
-    """The words that name an emotion in this corpus: the choices offered, and a reference of one word."""
-    target = (row.target or "").split()
-    return [*(row.choices or ()), *(target if len(target) == 1 else ())]
+    """The words that name an emotion in this corpus: the choices offered, and right answers of one word."""
+    words = [text.split() for text in row.accepted]
+    return [*(row.choices or ()), *(word[0] for word in words if len(word) == 1)]
 
 
 # task -> (what its answers are, how one is read out of a text)
