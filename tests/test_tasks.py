@@ -281,7 +281,7 @@ def test_bertscore_is_measured_where_an_encoder_is_named_but_not_for_transcripti
     assert [name for name, group in found.items() if "bertscore" in measures(group)] == ["st"]
     assert calls == [([["c"]], ["d"], "tiny@2", "de", True)]
     groups(rows, bertscore="tiny@2", metrics=("bertscore",))
-    assert [call[0] for call in calls[1:]] == [["a"], ["c"]]
+    assert [call[0] for call in calls[1:]] == [[["a"]], [["c"]]]
 
 
 @pytest.mark.parametrize(
