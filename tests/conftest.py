@@ -1,12 +1,18 @@
 """Fixtures shared by all tests."""
 
 import os
+import signal
 import sys
 
 import pytest
 
 # Before torch: on tensors as small as the tests' a second thread waits for the first and computes nothing.
 os.environ["OMP_NUM_THREADS"] = "1"
+# The servers are on loopback and have no certificates; reading the machine's costs each client 60 ms.
+os.environ.pop("SSL_CERT_FILE", None)
+os.environ["SSL_CERT_DIR"] = os.path.dirname(__file__)
+# What a script starts in the background ignores Ctrl-C, and some tests are about it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

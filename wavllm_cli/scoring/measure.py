@@ -108,13 +108,22 @@ def resampled_sums(statistics: "np.ndarray", seed: int, resamples: int) -> "np.n
 
     n, rng = len(statistics), np.random.default_rng(seed)
     distinct, counts = np.unique(np.asarray(statistics, dtype=np.float64), axis=0, return_counts=True)
-    if len(distinct) > n // FEW:
-        draws = (np.bincount(rng.integers(n, size=n), minlength=n) for _ in range(resamples))
-        return np.stack([drawn @ statistics for drawn in draws])
-    share = counts / counts.sum()
-    step = max(1, BLOCK // len(distinct))
+    few = len(distinct) <= n // FEW
+    step = max(1, BLOCK // (len(distinct) if few else n))
     sizes = [min(step, resamples - start) for start in range(0, resamples, step)]
+    if not few:
+        return np.stack([drawn @ statistics for size in sizes for drawn in _times_drawn(rng, n, size)])
+    share = counts / counts.sum()
     return np.concatenate([rng.multinomial(n, share, size=size).astype(np.float64) @ distinct for size in sizes])
+
+
+def _times_drawn(rng: "np.random.Generator", n: int, resamples: int) -> "np.ndarray":
+    """(resamples, n) how often each of n rows is drawn when as many are drawn with replacement."""
+    import numpy as np
+
+    drawn = rng.integers(n, size=(resamples, n))
+    drawn += n * np.arange(resamples)[:, None]
+    return np.bincount(drawn.ravel(), minlength=resamples * n).reshape(resamples, n)
 
 
 def share(sums: "np.ndarray") -> "np.ndarray":

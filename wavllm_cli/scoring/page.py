@@ -4,7 +4,9 @@ import math
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import wavllm_cli
@@ -15,6 +17,9 @@ from wavllm_cli.scoring.report import Scores
 from wavllm_cli.scoring.significance import Comparison
 from wavllm_cli.scoring.wer import alignment
 from wavllm_cli.text.normalize import get_normalizer
+
+if TYPE_CHECKING:
+    import jinja2
 
 TEMPLATE = Path(__file__).with_name("page.html.jinja")
 BINS = 20  # of a histogram, from nothing to 100 %
@@ -37,16 +42,7 @@ def page(
         folder: where the page will lie; recordings are linked from there.
         judge_prompt: what a model was told that judged answers, if one did.
     """
-    import jinja2
-
-    environment = jinja2.Environment(
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=lambda value: visible(value) if type(value) is str else value,  # markup has been through it
-    )
-    return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+    return _template().render(
         scores=scores,
         comparisons=comparisons,
         judge_prompt=judge_prompt,
@@ -61,6 +57,20 @@ def page(
         sort_key=sort_key,
         link=lambda audio: link(audio, folder),
     )
+
+
+@cache
+def _template() -> "jinja2.Template":
+    import jinja2
+
+    environment = jinja2.Environment(
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: visible(value) if type(value) is str else value,  # markup has been through it
+    )
+    return environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
 
 
 @dataclass(frozen=True)
