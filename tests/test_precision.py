@@ -66,8 +66,9 @@ def outputs(model, batch) -> dict[str, torch.Tensor]:
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("norm", ["group", "layer"])
-@pytest.mark.parametrize("dtype", HALF, ids=str)
+@pytest.mark.parametrize(
+    ("norm", "dtype"), [("group", torch.bfloat16), ("layer", torch.bfloat16), ("layer", torch.float16)], ids=str
+)
 def test_every_module_computes_in_half_precision_what_it_does_in_float32(tiny_model, batch, norm, dtype):
     half = copy.deepcopy(tiny_model(norm)).to(dtype)
     expected = outputs(copy.deepcopy(half).float(), batch)  # the same values: the error is the arithmetic's
@@ -85,10 +86,9 @@ def test_the_positional_convolution_is_the_only_one_with_groups(tiny_model):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("norm", ["group", "layer"])
-def test_inference_hears_what_training_heard(tiny_model, tiny_processor, batch, tmp_path, norm):
+def test_inference_hears_what_training_heard(tiny_model, tiny_processor, batch, tmp_path):
     """A bfloat16 stage under autocast, its trained tensors in float32, and the saved model as `infer` loads it."""
-    tiny_model(norm).save_pretrained(tmp_path)
+    tiny_model().save_pretrained(tmp_path)
     tiny_processor.save_pretrained(tmp_path)
     trained, _ = load_model(str(tmp_path), torch.bfloat16)
     set_trainable(trained, STAGE_TWO)

@@ -2,6 +2,7 @@ import copy
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import WavLMModel
 
 from wavllm_cli.model import wavlm
@@ -48,21 +49,20 @@ def test_attention_in_blocks_learns_as_transformers_attention(pair, monkeypatch)
 
 @torch.no_grad()
 def test_no_tensor_is_as_large_as_the_square_of_the_length(pair, monkeypatch):
-    from torch.utils._python_dispatch import TorchDispatchMode
-
-    largest = []
+    frames, sizes = 1_000, []
 
     class Sizes(TorchDispatchMode):
         def __torch_dispatch__(self, function, types, args=(), kwargs=None):
             result = function(*args, **(kwargs or {}))
             if isinstance(result, torch.Tensor):
-                largest.append(result.untyped_storage().nbytes())
+                sizes.append(result.untyped_storage().nbytes() // result.element_size())
             return result
 
     monkeypatch.setattr(wavlm, "BLOCK", 2**16)
+    attention = pair[1].encoder.layers[0].attention
     with Sizes():
-        pair[1](torch.randn(1, 640_000, dtype=torch.double))  # 2,000 frames, 2 heads
-    assert max(largest) < 2_000 * 2_000 * 8
+        attention(torch.randn(1, frames, 32, dtype=torch.double), torch.ones(1, frames, dtype=torch.bool))
+    assert frames * 32 < max(sizes) <= 2**16 < frames * frames
 
 
 def test_layers_are_summed_in_float32():
