@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from wavllm_cli.data.audio import SAMPLE_RATE, audio_info, decode_audio, is_silent, read_audio, write_wav
+from wavllm_cli.data.audio import SAMPLE_RATE, audio_info, decode_audio, is_silent, load, read_audio, write_wav
 from wavllm_cli.errors import AudioError, UsageError, WavLLMError
 
 FORMATS = {
@@ -61,6 +61,18 @@ def test_channels_are_averaged(tmp_path, noise):
     soundfile.write(tmp_path / "x.wav", stereo, 16_000, subtype="FLOAT")
     np.testing.assert_allclose(read_audio(tmp_path / "x.wav"), stereo.mean(axis=1), atol=1e-7)
     assert audio_info(tmp_path / "x.wav").channels == 2
+
+
+def test_one_channel_is_read_alone(tmp_path, noise):
+    stereo = noise(channels=2) * [0.5, 0]
+    soundfile.write(tmp_path / "x.wav", stereo, 16_000, subtype="FLOAT")
+    for channel in (0, 1):
+        samples = read_audio(tmp_path / "x.wav", 0.25, 0.5, channel)
+        np.testing.assert_allclose(samples, stereo[4000:12_000, channel], atol=1e-7)
+    soundfile.write(tmp_path / "y.wav", stereo[:, :1] * [1, -1], 16_000, subtype="FLOAT")  # no warning of its mean
+    assert load(tmp_path / "y.wav", channel=1)[1] == []
+    with pytest.raises(AudioError, match=r"x.wav has 2 channels: there is no channel 2, they count from 0\."):
+        read_audio(tmp_path / "x.wav", channel=2)
 
 
 @pytest.mark.parametrize("rate", [8_000, 11_025, 22_050, 44_100, 48_000])

@@ -66,3 +66,13 @@ def test_what_is_odd_is_noted_and_said_once(row, tmp_path, capsys):
     assert len(clip.read()) == len(clip.read()) == 1600
     assert capsys.readouterr().err.count("is clipped") == 1
     assert clip.seconds() == 0.1 and Clip(row("t", None), None).read() is None
+
+
+def test_the_channel_that_a_row_names_is_heard(row, tmp_path, noise):
+    soundfile.write(tmp_path / "call.wav", noise(channels=2) * [1, 0], 16_000)
+    names = {"mean": None, "left": 0, "right": 1, "third": 2}
+    write_manifest(tmp_path / "m.jsonl", [row(n, "call.wav", channel=c) for n, c in names.items()])
+    batch = Collator(processor, with_targets=False)(clips_of(tmp_path / "m.jsonl"))
+    assert [r.id for r in batch.rows] == ["mean", "left", "right"] and batch.silent == ["right"]
+    (sentence,) = batch.skipped
+    assert sentence.startswith("third: ") and "call.wav has 2 channels: there is no channel 2" in sentence

@@ -52,7 +52,7 @@ def test_channels_that_cancel_are_not_averaged(noise):
     one = noise()[:, None]
     opposite = levels(np.hstack([0.9 * one, -one]))
     assert opposite.channel == 1 and opposite.notes("x") == [
-        "x: its channels cancel each other out; channel 2 alone is used."
+        "x: its channels cancel each other out; channel 1 (from 0) alone is used."
     ]
     rng = np.random.default_rng(0)
     unrelated = rng.standard_normal((4000, 64)) / 9

@@ -28,7 +28,7 @@ II = {
 }  # fmt: skip
 OWN = {"snr": 3.5, "votes": {"a": [1, None]}, "note": "grüße", "text": "not an answer"}
 PARTS = [*II["parts"], {"task": "er", "prompt": "r", "target": "sad", "references": ["angry"]}]
-ALL = {**II, "extra": OWN, "parts": PARTS, "target": "t", "references": ["u", "v"]}
+ALL = {**II, "channel": 1, "extra": OWN, "parts": PARTS, "target": "t", "references": ["u", "v"]}
 ROWS = [Utterance(**row) for row in (ASR, TEXT, ALL)]
 
 

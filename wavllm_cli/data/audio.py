@@ -57,7 +57,9 @@ def audio_info(path: str | Path) -> AudioInfo:
         return AudioInfo(audio.rate, audio.channels, frames / audio.rate)
 
 
-def read_audio(path: str | Path, start: float = 0.0, duration: float | None = None) -> np.ndarray:
+def read_audio(
+    path: str | Path, start: float = 0.0, duration: float | None = None, channel: int | None = None
+) -> np.ndarray:
     """Read a file or a segment of it; nothing before or after the segment is decoded, where the format allows it.
 
     A clip shorter than its header or `duration` promises is used with a warning while at least half of it is there.
@@ -66,29 +68,32 @@ def read_audio(path: str | Path, start: float = 0.0, duration: float | None = No
         path: an audio file.
         start: seconds into the file.
         duration: seconds; None reads to the end.
+        channel: from 0; None takes the mean of all.
 
     Returns:
-        (samples,) float32, mono (the mean of the channels), at 16 kHz.
+        (samples,) float32, mono, at 16 kHz.
 
     Raises:
         UsageError: there is no such file.
-        AudioError: the file or segment holds no usable audio; the message says why.
+        AudioError: the file or segment holds no usable audio, or there is no such channel; the message says why.
     """
-    samples, notes = load(path, start, duration)
+    samples, notes = load(path, start, duration, channel)
     warn_once(notes)
     return samples
 
 
-def load(path: str | Path, start: float = 0.0, duration: float | None = None) -> tuple[np.ndarray, list[str]]:
+def load(
+    path: str | Path, start: float = 0.0, duration: float | None = None, channel: int | None = None
+) -> tuple[np.ndarray, list[str]]:
     """As `read_audio`, but what a user should know of the clip is returned, a sentence each, instead of said."""
     with opened_path(Path(path)) as audio:
-        return _read(audio, start, duration)
+        return _read(audio, start, duration, channel)
 
 
 def decode_audio(data: bytes, name: str) -> np.ndarray:
     """As `read_audio`, for the bytes of a whole file; messages call it `name`."""
     with opened(BytesIO(data), name) as audio:
-        samples, notes = _read(audio, 0.0, None)
+        samples, notes = _read(audio, 0.0, None, None)
     warn_once(notes)
     return samples
 
@@ -104,8 +109,11 @@ def warn_once(notes: list[str]) -> None:
             console.warn(note)
 
 
-def _read(audio: AudioFile, start: float, duration: float | None) -> tuple[np.ndarray, list[str]]:
+def _read(audio: AudioFile, start: float, duration: float | None, channel: int | None) -> tuple[np.ndarray, list[str]]:
     name, rate = audio.name, audio.rate
+    if channel is not None and channel >= audio.channels:
+        has = "1 channel" if audio.channels == 1 else f"{audio.channels} channels"
+        raise AudioError(f"{name} has {has}: there is no channel {channel}, they count from 0.")
     first = round(min(start * rate, ENDLESS))
     asked = None if duration is None else round(min(duration * rate, ENDLESS))
     if audio.frames is not None and (audio.frames == 0 or first >= audio.frames):
@@ -115,7 +123,7 @@ def _read(audio: AudioFile, start: float, duration: float | None) -> tuple[np.nd
     count = rest if asked is None else asked if rest is None else min(asked, rest)
     if asked == 0:
         raise AudioError(f"{name}: a segment of {duration:g} s is too short to be heard.")
-    mono, levels = _decoded(audio, first, count, None)
+    mono, levels = _decoded(audio, first, count, channel)
     if not len(mono):
         raise audio.nothing_from(start)
     audio.settle(len(mono), promised, first, is_segment=asked is not None)
@@ -133,11 +141,10 @@ def _read(audio: AudioFile, start: float, duration: float | None) -> tuple[np.nd
 
 
 def _decoded(audio: AudioFile, first: int, count: int | None, channel: int | None) -> tuple[np.ndarray, Levels]:
-    """(samples,) of one channel, or the mean of all; and the figures of all of them."""
+    """(samples,) of one channel, or the mean of all; and the figures of what was asked for."""
     levels, pieces, most = Levels(), [], LONGEST * audio.rate
     for block in audio.blocks(first, count):
-        mean = levels.add(block)
-        pieces.append(mean if channel is None else block[:, channel])
+        pieces.append(levels.add(block if channel is None else block[:, [channel]]))
         most -= len(block)
         if most < 0:
             raise AudioError(f"{audio.name} is longer than {LONGEST / 3600:g} h: read it in segments.")

@@ -32,7 +32,8 @@ class Clip:
 
     def load(self) -> tuple[np.ndarray | None, list[str]]:
         """As `read`, but what is odd is returned, a sentence each: a worker process leaves the saying to another."""
-        return (None, []) if self.path is None else load(self.path, self.row.start, self.row.duration)
+        row = self.row
+        return (None, []) if self.path is None else load(self.path, row.start, row.duration, row.channel)
 
     def seconds(self) -> float:
         """Duration, 0 for text; the file is opened only where the manifest does not say it.

@@ -89,7 +89,7 @@ class Levels:
                 "divided by 32768."
             )
         if self.channel is not None:
-            notes.append(f"{name}: its channels cancel each other out; channel {self.channel + 1} alone is used.")
+            notes.append(f"{name}: its channels cancel each other out; channel {self.channel} (from 0) alone is used.")
         if self.full > CLIPPED * self.samples:
             share = self.full / self.samples
             notes.append(f"{name} is clipped: {100 * share:.0f} % of its samples are at full scale.")

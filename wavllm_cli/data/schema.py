@@ -65,6 +65,7 @@ class Utterance(BaseModel):
 
     id: str = Field(min_length=1)
     audio: str | None = Field(min_length=1)  # relative to the manifest, or absolute; None for text alone
+    channel: int | None = Field(default=None, ge=0)  # of the file, from 0; None: the mean of all
     start: Seconds = Field(default=0.0, ge=0)
     duration: Seconds | None = Field(default=None, gt=0)  # None: to the end of the file
     task: Task

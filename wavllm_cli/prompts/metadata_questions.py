@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from random import Random
 
+from wavllm_cli.data.clips import by_clip
 from wavllm_cli.data.schema import Utterance
 from wavllm_cli.prompts.pools import pick
 from wavllm_cli.prompts.sqa import Question
@@ -45,10 +46,7 @@ def from_metadata(rows: Iterable[Utterance], seed: int) -> list[Question]:
 
 
 def _first_of_each_clip(rows: Iterable[Utterance]) -> list[Utterance]:
-    clips: dict[tuple[str | None, float], Utterance] = {}
-    for row in rows:
-        clips.setdefault((row.audio, row.start), row)
-    return list(clips.values())
+    return [about[0] for about in by_clip(rows).values()]
 
 
 def _about_emotion(rows: Sequence[Utterance], seed: int) -> Iterator[Question]:

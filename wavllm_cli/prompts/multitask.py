@@ -4,12 +4,13 @@ ii: independent instructions about one clip, some of them telling the model to i
 cot: a chain about one clip in which each step builds on the answers before it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice, product
 from math import comb
 from random import Random
 
 from wavllm_cli import console
+from wavllm_cli.data.clips import clip_key, clip_order, transcripts
 from wavllm_cli.data.schema import Utterance
 from wavllm_cli.errors import UsageError
 from wavllm_cli.prompts.clauses import LEAD_INS, Combination, Kind, Step, Wordings, build
@@ -42,9 +43,9 @@ def compose(
     """Compose multi-task rows; every clip gets one before any gets two, and no combination occurs twice.
 
     Args:
-        rows: the rows of one or more manifests, whose audio paths start at the same folder. Those that share `audio`
-            and `start` are about one clip; sft rows without audio are text instructions. Rows without a target take
-            no part, nor do sqqa rows, which have no words to be asked in.
+        rows: the rows of one or more manifests, whose audio paths start at the same folder. What rows about one clip
+            are `data.clips` says; sft rows without audio are text instructions. Rows without a target take no part,
+            nor do sqqa rows, which have no words to be asked in.
         kind: "ii" or "cot".
         n: rows wanted; where fewer combinations exist all of them are returned, with a warning.
         seed: the same rows, in any order, and the same seed give the same result.
@@ -59,7 +60,7 @@ def compose(
         raise UsageError(f"unknown kind of multi-task rows '{kind}': use ii or cot.")
     if n < 1:
         raise UsageError(f"{n} rows were asked for; ask for at least 1.")
-    clips, texts = by_clip(rows, written)
+    clips, texts = steps_by_clip(rows, written)
     rng = Random(seed)
     rng.shuffle(clips)
     clips.sort(key=_without_summary)
@@ -73,22 +74,26 @@ def compose(
     return composed
 
 
-def by_clip(rows: Iterable[Utterance], written: Iterable[Step] = ()) -> tuple[list[list[Step]], list[Step]]:
+def steps_by_clip(rows: Iterable[Utterance], written: Iterable[Step] = ()) -> tuple[list[list[Step]], list[Step]]:
     """Sort usable rows into clips and text instructions, in an order that does not depend on theirs.
 
-    A question asked twice about a clip (one row under two wordings, a manifest given twice) is kept once.
+    A question asked twice about a clip (one row under two wordings, a manifest given twice) is kept once. All rows
+    about a clip have its transcript.
     """
-    clips: dict[tuple[str, float], dict[tuple[str | None, ...], Step]] = {}
+    rows = list(rows)
+    said = transcripts(rows)
+    clips: dict[Hashable, dict[tuple[str | None, ...], Step]] = {}
     texts: dict[str, Step] = {}
     for step in [*_usable(rows), *written]:
         row = step.row
         if row.audio is None:
             texts.setdefault(row.prompt, step)
             continue
-        question = None if row.task in POOL_TASKS else row.prompt
-        clip = clips.setdefault((row.audio, row.start), {})
-        clip.setdefault((step.what, row.target_language, question), step)
-    return [list(clips[key].values()) for key in sorted(clips)], list(texts.values())
+        question, key = None if row.task in POOL_TASKS else row.prompt, clip_key(row)
+        known = step._replace(row=row.model_copy(update={"transcript": said.get(key)}))
+        clips.setdefault(key, {}).setdefault((step.what, row.target_language, question), known)
+    found = [list(clip.values()) for clip in clips.values()]
+    return sorted(found, key=lambda clip: clip_order(clip[0].row)), list(texts.values())
 
 
 def _usable(rows: Iterable[Utterance]) -> Iterator[Step]:
@@ -154,12 +159,13 @@ def _round_robin(streams: Sequence[Iterator[Combination]]) -> Iterator[Combinati
 
 
 def _what_is_missing(kind: Kind) -> str:
+    same = "about one clip (same audio, channel, start and duration)"
     if kind == "ii":
         return (
-            "No ii row can be composed: it takes two instructions with targets about one clip (rows with the same "
-            "audio and start; tasks asr, st, sv, er, sqa), or one such row and a text instruction (sft, without audio)."
+            f"No ii row can be composed: it takes two instructions with targets {same} of asr, st, sv, er or "
+            "sqa, or one such row and a text instruction (sft, without audio)."
         )
     return (
-        "No cot row can be composed: it takes rows with targets about one clip (same audio and start): asr, and one "
-        "of st, sqa and er, or a summary by a chat model."
+        f"No cot row can be composed: it takes rows with targets {same}: asr, and one of st, sqa and er, or a summary "
+        "by a chat model."
     )

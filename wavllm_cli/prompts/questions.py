@@ -6,6 +6,7 @@ from hashlib import blake2b
 
 from wavllm_cli.chat.request import Answer, Request
 from wavllm_cli.chat.session import Chat
+from wavllm_cli.data.clips import by_clip, transcripts
 from wavllm_cli.data.schema import Utterance
 from wavllm_cli.errors import UsageError
 from wavllm_cli.prompts.metadata_questions import from_metadata
@@ -113,8 +114,7 @@ def write(
     """Make sqa rows: about what is said, by the chat model, and about emotion and speakers where rows tell them.
 
     Args:
-        rows: of a manifest. Those with the same `audio` and `start` are one clip; its transcript is a row's
-            `transcript`, else an asr row's target.
+        rows: of a manifest. A clip and its transcript are what `data.clips` says.
         chat: is told of every question that fails a check.
         per_clip: most multiple-choice questions of a clip.
         free: most free questions of a clip.
@@ -142,17 +142,10 @@ def write(
 
 def _clips(rows: Iterable[Utterance]) -> list[Utterance]:
     """The first row by id of each clip that has a transcript, and with it; the order of the rows does not matter."""
-    by_clip: dict[tuple[str, float], list[Utterance]] = {}
-    for row in sorted(rows, key=lambda row: row.id):
-        if row.audio is not None:
-            by_clip.setdefault((row.audio, row.start), []).append(row)
-    clips = []
-    for about in by_clip.values():
-        said = [row.transcript for row in about] + [row.target for row in about if row.task == "asr"]
-        transcript = next((text for text in said if text and basic(text)), None)
-        if transcript:
-            clips.append(about[0].model_copy(update={"transcript": transcript}))
-    return clips
+    rows = sorted(rows, key=lambda row: row.id)
+    said = transcripts(rows)
+    clips = {key: about[0] for key, about in by_clip(rows).items() if key in said}
+    return [row.model_copy(update={"transcript": said[key]}) for key, row in clips.items()]
 
 
 # --- the model writes, rules check ---
@@ -224,12 +217,12 @@ def _problem(question: Question, draft: FreeQuestion, said: str) -> str | None:
 
 def _verified(questions: Iterable[Question], chat: Chat) -> list[Question]:
     """The questions whose answer the model finds again in the transcript, without being told which choice it is."""
-    by_clip: dict[str, list[Question]] = {}
+    clips: dict[str, list[Question]] = {}
     for question in questions:
-        by_clip.setdefault(question.clip.id, []).append(question)
-    requests = [_verification(about) for about in by_clip.values()]
+        clips.setdefault(question.clip.id, []).append(question)
+    requests = [_verification(about) for about in clips.values()]
     passed: list[Question] = []
-    for about, verdict in zip(by_clip.values(), chat.ask(requests, VERIFY), strict=True):
+    for about, verdict in zip(clips.values(), chat.ask(requests, VERIFY), strict=True):
         if verdict:
             confirmed = _confirmed(about, verdict)
             passed += confirmed

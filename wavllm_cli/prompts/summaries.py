@@ -10,7 +10,7 @@ from wavllm_cli.chat.session import Chat
 from wavllm_cli.data.schema import Utterance
 from wavllm_cli.errors import UsageError
 from wavllm_cli.prompts.clauses import Step
-from wavllm_cli.prompts.multitask import by_clip
+from wavllm_cli.prompts.multitask import steps_by_clip
 from wavllm_cli.prompts.pools import language_name, pick
 from wavllm_cli.text.languages import known_language
 from wavllm_cli.text.normalize import basic
@@ -78,7 +78,7 @@ def write(
     """
     if words < MIN_LIMIT:
         raise UsageError(f"A summary of at most {words} words was asked for; allow at least {MIN_LIMIT}.")
-    clips, _ = by_clip(rows)
+    clips, _ = steps_by_clip(rows)
     Random(seed).shuffle(clips)  # as `compose` does
     worth_it = [clip for clip in clips if count_words(_transcript(clip)) >= MIN_WORDS]
     if len(worth_it) < len(clips):
@@ -94,8 +94,7 @@ def write(
 
 
 def _transcript(clip: Sequence[Step]) -> str:
-    texts = (step.row.transcript or (step.row.target if step.what == "asr" else None) for step in clip)
-    return next((text for text in texts if text), "")
+    return clip[0].row.transcript or ""
 
 
 def _request(clip: Sequence[Step], words: int, target_language: str | None) -> Request[Summary]:

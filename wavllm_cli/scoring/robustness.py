@@ -4,6 +4,7 @@ import math
 from collections.abc import Hashable
 from dataclasses import replace
 
+from wavllm_cli.data.clips import clip_key
 from wavllm_cli.data.schema import Hypothesis
 from wavllm_cli.scoring.choice import parse_choices
 from wavllm_cli.scoring.measure import Measure
@@ -45,7 +46,7 @@ def _item(row: Hypothesis) -> Hashable | None:
     if row.task == "sqa" and not choices:
         return None
     parts = tuple((part.task, part.target) for part in row.parts or ())
-    return row.task, row.audio, row.start, tuple(row.accepted), row.target_language, choices, parts
+    return row.task, clip_key(row), tuple(row.accepted), row.target_language, choices, parts
 
 
 def _chosen(measure: Measure, items: list[list[int]], best: bool) -> float:
