@@ -61,6 +61,11 @@ def llama2(shared_data):
     return shared_data / "wavllm_examples" / "tokenizer.model"
 
 
+@pytest.fixture(scope="module")
+def llama2_tokenizer(llama2):
+    return load_sentencepiece(llama2)
+
+
 def differences(
     path, texts: list[str], tokenizer: PreTrainedTokenizerFast | None = None
 ) -> list[tuple[str, list, list]]:
@@ -96,13 +101,13 @@ def test_ids_are_sentencepieces(train, model_type, byte_fallback, rule, strip, p
     assert not wrong
 
 
-def test_ids_of_llama2(llama2):
+def test_ids_of_llama2(llama2, llama2_tokenizer):
     draw = random.Random(1)
     sentencepiece = SentencePieceProcessor(model_file=str(llama2))
     pieces = [sentencepiece.id_to_piece(i).replace("▁", " ") for i in range(259, 32_000)]
     texts = ["".join(draw.choices(pieces, k=draw.randint(1, 25))) for _ in range(500)]
     blanks = ["".join(draw.choices(" \n=-0a", [8, 1, 1, 1, 1, 1], k=draw.randint(1, 60))) for _ in range(500)]
-    assert not differences(llama2, [*random_texts(500), *texts, *blanks, "".join(pieces)])
+    assert not differences(llama2, [*random_texts(500), *texts, *blanks, "".join(pieces)], llama2_tokenizer)
 
 
 @pytest.mark.parametrize("alphabet", ["ab", "abc", "a b"])
@@ -156,8 +161,8 @@ def test_combining_characters_that_a_charsmap_gets_wrong(train, text):
 # --- the tokenizer around the ids ---
 
 
-def test_special_tokens_of_llama2(llama2):
-    tokenizer = load_sentencepiece(llama2)
+def test_special_tokens_of_llama2(llama2_tokenizer):
+    tokenizer = llama2_tokenizer
     assert (tokenizer.bos_token, tokenizer.eos_token, tokenizer.unk_token) == ("<s>", "</s>", "<unk>")
     assert (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id) == (1, 2, 0)
     assert len(tokenizer) == 32_000
@@ -179,10 +184,9 @@ def test_special_tokens_are_the_models_own(train):
 @pytest.mark.parametrize("model_type", ["bpe", "unigram", "llama2"])
 def test_a_saved_tokenizer_comes_back(request, train, tmp_path, model_type):
     if model_type == "llama2":
-        path = request.getfixturevalue("llama2")
+        tokenizer = request.getfixturevalue("llama2_tokenizer")
     else:
-        path = train(model_type=model_type, normalization_rule_name="nmt_nfkc")
-    tokenizer = load_sentencepiece(path)
+        tokenizer = load_sentencepiece(train(model_type=model_type, normalization_rule_name="nmt_nfkc"))
     tokenizer.save_pretrained(tmp_path)
     texts = random_texts(300, seed=4)
     expected = [tokenizer.encode(text) for text in texts]

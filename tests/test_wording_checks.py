@@ -123,12 +123,12 @@ def test_likeness_is_jaccard_over_all():
         assert Known(texts[:i]).has_like(text) is expected
 
 
-def test_a_pool_of_thousands_is_compared_within_seconds():
+def test_a_large_pool_is_compared_within_seconds():
     rng = random.Random(0)
     words = [f"word{i}" for i in range(300)]
     known, start = Known(), time.process_time()
-    for _ in range(2600):
+    for _ in range(1300):
         text = " ".join(rng.sample(words, rng.randint(6, 14)))
         known.has_like(text)
         known.add(text)
-    assert time.process_time() - start < 20  # about 4 s; generous for a busy machine
+    assert time.process_time() - start < 5  # about 1 s; generous for a busy machine
