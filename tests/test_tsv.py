@@ -1,6 +1,9 @@
+import json
+
 import pytest
 
 from wavllm_cli.data.manifest import read_manifest, resolve_audio
+from wavllm_cli.data.schema import Utterance
 from wavllm_cli.errors import ManifestError
 
 
@@ -41,6 +44,25 @@ def test_further_columns_are_ours_or_the_users(tmp_path):
     first, second = read_manifest(path)
     assert (first.speaker, first.extra, first.corpus) == ("anna", {"snr": "3"}, None)
     assert (second.speaker, second.extra, second.corpus) == (None, None, "c")
+
+
+def test_every_key_of_ours_may_be_a_column(tmp_path):
+    row = {
+        "channel": 1, "references": ["u", "v"], "transcript": "w", "language": "en", "target_language": "de",
+        "speaker": "s", "choices": ["x", "y"], "parts": [{"task": "asr", "prompt": "p", "target": "t"}], "corpus": "c",
+        "split": "dev", "extra": {"snr": 3},
+    }  # fmt: skip
+    assert (
+        row.keys() | {"id", "audio", "start", "duration", "task", "prompt", "target"} == Utterance.model_fields.keys()
+    )
+    text = {name: value if isinstance(value, str) else json.dumps(value) for name, value in row.items()}
+    path = tmp_path / "II-task.tsv"
+    header, values = ["id", "audio", "prompt", "tgt_text", *text], ["a", "x.wav", "p", "t", *text.values()]
+    path.write_text("\t".join(header) + "\n" + "\t".join(values) + "\n")
+    expected = Utterance(id="a", audio="x.wav", task="ii", prompt="p", target="t", **row)
+    assert read_manifest(path) == [expected]
+    path.write_text("id\taudio\tprompt\ttgt_text\treferences\na\tx.wav\tp\tt\t[noise]\n")
+    assert read_manifest(path)[0].references == ["[noise]"]
 
 
 def test_tsv_problems(tmp_path):

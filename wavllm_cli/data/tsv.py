@@ -10,11 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from wavllm_cli import strict_json
 from wavllm_cli.errors import ManifestError
 
 FRAME_RATE = 16_000  # Hz, of start_frame and end_frame
 
 COLUMNS = ("id", "audio", "n_frames", "prompt", "tgt_text", "with_speech", "start_frame", "end_frame")
+LISTS = ("references", "choices", "parts")  # of our columns
 
 # Words of a file's name that tell its task; `en2de` and the like are found by their form.
 TASKS = {task: task for task in ("asr", "st", "sv", "er", "sqa", "sqqa", "sft", "ii", "cot")}
@@ -56,8 +58,18 @@ def rows(
             continue
         has_speech = row.get("with_speech", "True").strip().lower() not in ("false", "0")
         columns = {"audio": row["audio"] if has_speech else None, "target": row.get("tgt_text") or None}
-        further = {name: value for name, value in row.items() if value and name not in COLUMNS}
+        further = {name: _value(name, value) for name, value in row.items() if value and name not in COLUMNS}
         yield number, {"id": row["id"], "prompt": row["prompt"]} | columns | segment | from_name | further
+
+
+def _value(name: str, text: str) -> Any:
+    """What a further column says; lists are JSON, and what is not stays text."""
+    if name not in LISTS:
+        return text
+    try:
+        return strict_json.loads(text)
+    except ValueError:
+        return text
 
 
 def _segment(row: dict[str, str]) -> dict[str, float]:
