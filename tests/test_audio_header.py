@@ -93,6 +93,17 @@ def test_a_wrong_size_in_a_whole_file_is_not_believed(good, tmp_path, suffix):
         assert found == pytest.approx(2.0) and "has a wrong header, which says" in note
 
 
+@pytest.mark.parametrize("suffix", ["wav", "rf64", "aiff"])
+def test_much_behind_the_audio_is_not_left_out_without_a_word(good, tmp_path, suffix):
+    found, (note,) = seconds(tmp_path / f"x.{suffix}", sized(good, suffix, 3 * BYTES // 4))
+    assert found == pytest.approx(1.5, abs=0.01) and "goes on behind the 1.50 s of its header" in note
+
+
+def test_a_size_that_is_wrong_by_a_byte_is_no_news(good, tmp_path):
+    assert seconds(tmp_path / "x.wav", sized(good, "wav", BYTES + 1)) == (2.0, [])
+    assert seconds(tmp_path / "x.wav", good["wav"][:-1]) == (pytest.approx(2.0, abs=0.001), [])
+
+
 def test_chunks_behind_the_audio_are_no_audio(good, tmp_path):
     notes = b"LIST" + struct.pack("<I", 200_000) + bytes(200_000)
     (tmp_path / "x.wav").write_bytes(good["wav"] + notes)
@@ -123,9 +134,18 @@ def test_a_cut_file_is_never_used_without_a_word(good, tmp_path, suffix):
             read(path)
 
 
+def test_a_hole_in_an_ogg_is_named(good, tmp_path):
+    content = bytearray(good["ogg"])
+    half = len(content) // 2
+    content[half : half + 500] = bytes(500)
+    (tmp_path / "x.ogg").write_bytes(content)
+    samples, (note,) = load(tmp_path / "x.ogg")
+    assert len(samples) < 2 * RATE and "is damaged in 1 place, which is left out" in note
+    assert audio_info(tmp_path / "x.ogg").duration == pytest.approx(len(samples) / RATE)
+
+
 def test_ogg_streams_one_after_the_other(good, tmp_path):
-    other = good["ogg"].replace(good["ogg"][14:18], b"next")
-    (tmp_path / "x.ogg").write_bytes(good["ogg"] + other)
+    (tmp_path / "x.ogg").write_bytes(good["ogg"] * 2)
     assert "several recordings one after the other" in load(tmp_path / "x.ogg")[1][0]
 
 

@@ -6,6 +6,7 @@ import soundfile
 
 from wavllm_cli.data import mpeg
 from wavllm_cli.data.audio import audio_info, load
+from wavllm_cli.errors import AudioError
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,10 @@ def test_frames_are_counted(vbr):
     assert mpeg.scan(BytesIO(b"\xff\xfb" + bytes(1000)), 0) is None
 
 
-@pytest.mark.parametrize("tag", [b"", b"ID3\3\0\0\0\0\1\0" + bytes(128)], ids=["bare", "ID3"])
+ID3 = b"ID3\3\0\0\0\0\1\0" + bytes(128)
+
+
+@pytest.mark.parametrize("tag", [b"", ID3, ID3 + ID3], ids=["bare", "ID3", "two ID3"])
 def test_without_a_xing_header_all_is_read(vbr, tmp_path, tag):
     path = tmp_path / "x.mp3"
     path.write_bytes(tag + without_xing(vbr))
@@ -57,6 +61,14 @@ def test_damaged_places_are_counted(vbr, tmp_path, capfd):
     _, notes = load(tmp_path / "x.mp3")
     assert any("is damaged in" in note for note in notes)
     assert not capfd.readouterr().err  # libmpg123's own notes
+
+
+def test_junk_that_ends_the_decoding_is_found_when_it_is_measured(vbr, tmp_path):
+    junk = np.random.default_rng(0).bytes(3000)
+    (tmp_path / "x.mp3").write_bytes(vbr[: len(vbr) // 2] + junk + vbr[len(vbr) // 2 :])
+    for read in (load, audio_info):
+        with pytest.raises(AudioError, match=r"is damaged or cut off after"):
+            read(tmp_path / "x.mp3")
 
 
 def test_a_quarter_of_an_hour_is_not_decoded_to_be_measured(vbr, tmp_path, monkeypatch):

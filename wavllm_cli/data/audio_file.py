@@ -55,14 +55,14 @@ class AudioFile:
         self._failure: str | None = None  # why decoding stopped before the end
         self.rate, self.channels = self._sound.samplerate, self._sound.channels
         is_packed = self._sound.subtype.startswith(PACKED) and not header.is_mpeg
-        self._is_counted = header.length == "counted" and not is_packed
+        self._is_counted = header.length == "counted" and not is_packed and not header.gaps
         self.frames: int | None = None if header.length == "open" else self._sound.frames
         self.promised: float | None = header.samples
         if self.promised is None and header.ratio is not None and self.frames is not None:
             self.promised = header.ratio * self.frames
         if header.gaps:
-            places = "1 place" if header.gaps == 1 else f"{header.gaps} places"
-            self.notes.append(f"{name} is damaged in {places}, which are left out.")
+            places = "1 place, which is" if header.gaps == 1 else f"{header.gaps} places, which are"
+            self.notes.append(f"{name} is damaged in {places} left out.")
         if header.streams:
             self.notes.append(f"{name} holds several recordings one after the other: only the first is read.")
 
@@ -212,13 +212,19 @@ class AudioFile:
             self.notes.append(
                 f"{self.name} is cut off, nobody knows how much is missing: {seconds} are there and used."
             )
+        elif promised is not None and abs(there / self.rate - promised) < SLACK:
+            self._note_rest(seconds, is_segment)
         elif not is_segment and not self._header.credible:
             self.notes.append(f"{self.name} has a wrong header, which says{of[3:]}: {seconds} are there and used.")
         elif promised is not None and there < LEAST_SHARE * promised * self.rate:
             raise AudioError(f"{self.name} is cut off: {seconds}{of} are there.")
-        elif promised is not None and there < (promised - SLACK) * self.rate:
+        elif promised is not None and there < promised * self.rate:
             self.notes.append(f"{self.name} is cut off: {seconds}{of} are there and used.")
-        elif not is_segment and self._leaves_something():
+        else:
+            self._note_rest(seconds, is_segment)
+
+    def _note_rest(self, seconds: str, is_segment: bool) -> None:
+        if not is_segment and (self._header.goes_on or self._leaves_something()):
             self.notes.append(f"{self.name} goes on behind the {seconds} of its header, which alone are read.")
 
     def _leaves_something(self) -> bool:
@@ -240,7 +246,7 @@ def opened(file: BinaryIO, name: str) -> Iterator[AudioFile]:
         if not file.seek(0, io.SEEK_END):
             raise AudioError(f"{name} is empty (0 bytes).")
         header = inspect(file)
-        with c_stderr_silenced() if header.is_mpeg else nullcontext(), closing(AudioFile(file, header, name)) as audio:
+        with c_stderr_silenced(), closing(AudioFile(file, header, name)) as audio:
             yield audio
     except WavLLMError:
         raise

@@ -12,14 +12,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import BinaryIO, Literal
 
-from wavllm_cli.data import mpeg
+from wavllm_cli.data import mpeg, ogg
 
 LONGEST_HEADER = 1 << 24  # bytes; notes and pictures may stand before the audio
 LEFT_OPEN = 0x7F00_0000  # bytes: encoders that write into a pipe claim 2 or 4 GB, or nearly so
 NO_SIZE = 1 << 48  # bytes
 SURPLUS = 1 << 12  # bytes of nothing known behind the audio that are no reason yet to doubt its size
 FLAC_SAMPLES_PER_BYTE = 6600  # at most: a frame of silence has 65,535 samples in 10 bytes
-OGG_PAGE = 65_307  # bytes, at most
 BUFFER = 1 << 16  # bytes: libmpg123 reads four at a time
 
 Length = Literal["counted", "claimed", "open"]
@@ -36,6 +35,7 @@ class Header:
         samples: the number that the header claims, where it is not to be had from libsndfile.
         credible: False where what is there cannot be a part of what is claimed.
         cut: the end is missing; how much is not known.
+        goes_on: something of unknown kind, and much of it, stands behind the audio.
         gaps: places where something else stands in the midst of the audio.
         streams: whether others follow the first one.
         is_mpeg: whether libmpg123 decodes it.
@@ -47,13 +47,14 @@ class Header:
     samples: int | None = None
     credible: bool = True
     cut: bool = False
+    goes_on: bool = False
     gaps: int = 0
     streams: bool = False
     is_mpeg: bool = False
 
 
 def inspect(file: BinaryIO) -> Header:
-    """Read the header, and of an MP3 the headers of all frames.
+    """Read the header, of an MP3 the headers of all frames, and of an Ogg file all pages.
 
     Args:
         file: opened, seekable.
@@ -70,7 +71,7 @@ def inspect(file: BinaryIO) -> Header:
     if magic in (b".snd", b"dns."):
         return _au(file, end, "big" if magic == b".snd" else "little")
     if magic == b"OggS":
-        return _ogg(file, end)
+        return _ogg(file)
     if magic == b"NIST":
         return _sphere(file)
     return Header(file, "claimed")
@@ -82,11 +83,11 @@ def _at(file: BinaryIO, start: int, size: int) -> bytes:
 
 
 def _id3(file: BinaryIO) -> int:
-    """Bytes of the ID3v2 tag that FLAC and MP3 files may begin with."""
-    tag = _at(file, 0, 10)
-    if len(tag) < 10 or tag[:3] != b"ID3":
-        return 0
-    return 10 + sum((byte & 0x7F) << shift for byte, shift in zip(tag[6:], (21, 14, 7, 0), strict=True))
+    """Bytes of the ID3v2 tags that FLAC and MP3 files may begin with; some programs put theirs before another's."""
+    start = 0
+    while len(tag := _at(file, start, 10)) == 10 and tag[:3] == b"ID3":
+        start += 10 + sum((byte & 0x7F) << shift for byte, shift in zip(tag[6:], (21, 14, 7, 0), strict=True))
+    return start
 
 
 def _flac(file: BinaryIO, start: int, end: int) -> Header:
@@ -109,17 +110,9 @@ def _mp3(file: BinaryIO, start: int) -> Header:
     return Header(file, length, gaps=found.gaps, is_mpeg=True)
 
 
-def _ogg(file: BinaryIO, end: int) -> Header:
-    first = _at(file, 0, 18)
-    tail = _at(file, max(0, end - 2 * OGG_PAGE), 2 * OGG_PAGE)
-    at = tail.rfind(b"OggS")
-    while at >= 0:
-        size = 27 + tail[at + 26] + sum(tail[at + 27 : at + 27 + tail[at + 26]]) if len(tail) >= at + 27 else end
-        if at + size <= len(tail):
-            is_last = bool(tail[at + 5] & 4) and at + size == len(tail)
-            return Header(file, ratio=None, cut=not is_last, streams=tail[at + 14 : at + 18] != first[14:18])
-        at = tail.rfind(b"OggS", 0, at)
-    return Header(file, ratio=None, cut=True)
+def _ogg(file: BinaryIO) -> Header:
+    found = ogg.scan(file)
+    return Header(file, ratio=None, cut=found.is_cut, gaps=found.gaps, streams=found.streams)
 
 
 def _sphere(file: BinaryIO) -> Header:
@@ -205,10 +198,11 @@ def _judged(file: BinaryIO, end: int, layout: _Layout, audio: _Chunk, claimed: i
         return Header(file, ratio=ratio, credible=width != 4 or abs(outer + 8 - end) > 1)
     behind = audio.content + max(0, claimed)
     behind += -behind % layout.alignment
-    if (end - behind <= max(SURPLUS, claimed) and claimed > 0) or end <= behind:
+    surplus = end - behind
+    if surplus <= 0 or (surplus <= SURPLUS and claimed > 0) or any(_chunks(file, behind, end, layout)):
         return Header(file)
-    if any(_chunks(file, behind, end, layout)):
-        return Header(file)
+    if surplus <= claimed:
+        return Header(file, goes_on=True)
     return Header(file, ratio=None) if claimed <= layout.before_audio else Header(file, ratio=ratio, credible=False)
 
 

@@ -2,12 +2,10 @@
 there (after 0.3 of 2.0 s, in one case); and it says nothing of places that it had to leave out.
 """
 
-import mmap
-import os
 from dataclasses import dataclass
-from functools import lru_cache
-from io import BytesIO
 from typing import BinaryIO
+
+from wavllm_cli.data.mapped import Content, scanned
 
 MPEG1, MPEG2, MPEG25 = 3, 2, 0  # as a frame's header has them
 LAYER_3 = 1
@@ -15,8 +13,6 @@ BITRATES_1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320) 
 BITRATES_2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 RATES = {MPEG1: (44_100, 48_000, 32_000), MPEG2: (22_050, 24_000, 16_000), MPEG25: (11_025, 12_000, 8_000)}
 XING = (b"Xing", b"Info")
-
-Content = mmap.mmap | bytes
 
 
 @dataclass(frozen=True)
@@ -50,16 +46,7 @@ def scan(file: BinaryIO, start: int) -> Mp3 | None:
         file: an open file, or a BytesIO.
         start: bytes before the first frame (an ID3v2 tag).
     """
-    if isinstance(file, BytesIO):
-        return _walk(file.getvalue(), start)
-    about = os.fstat(file.fileno())
-    return _scan_file(os.fsencode(file.name), start, (about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns))
-
-
-@lru_cache(maxsize=256)  # a manifest of segments asks for the same few files again and again
-def _scan_file(path: bytes, start: int, identity: tuple[int, ...]) -> Mp3 | None:
-    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        return _walk(content, start)
+    return scanned(file, _walk, start)
 
 
 def _walk(content: Content, start: int) -> Mp3 | None:
