@@ -55,7 +55,7 @@ class AudioFile:
         self._failure: str | None = None  # why decoding stopped before the end
         self.rate, self.channels = self._sound.samplerate, self._sound.channels
         is_packed = self._sound.subtype.startswith(PACKED) and not header.is_mpeg
-        self._is_counted = header.length == "counted" and not is_packed and not header.gaps
+        self._is_counted = header.length == "counted" and not is_packed
         self.frames: int | None = None if header.length == "open" else self._sound.frames
         self.promised: float | None = header.samples
         if self.promised is None and header.ratio is not None and self.frames is not None:
@@ -168,7 +168,7 @@ class AudioFile:
             AudioError: it is damaged, or less than half of what the header promises is there.
         """
         there = self.frames
-        if there is None or not (self._is_counted or self._reaches(there)):
+        if there is None or self._header.gaps or not (self._is_counted or self._reaches(there)):
             there = sum(map(len, self.blocks(0, None)))
         if not there:
             raise self.nothing_from(0)
