@@ -32,6 +32,7 @@ WEIGHTS = "model.safetensors"
 PICKLED_WEIGHTS = "pytorch_model.bin"
 KERNEL_KEYS = re.compile(r"_?(attn|experts)_implementation(_internal)?")
 OWN_PROCESSOR = "wavllm_processor.WavLLMProcessor"  # which every folder of ours names, and nothing of ours imports
+OWN_PROCESSOR_FILE = f"{OWN_PROCESSOR.partition('.')[0]}.py"
 TRUST = "read it, and give --trust-remote-code (infer, train, check, export) if you trust its author"
 
 

@@ -20,7 +20,7 @@ from transformers import (
 
 from wavllm_cli.data.audio import SAMPLE_RATE
 from wavllm_cli.data.files import write_text
-from wavllm_cli.data.origin import OWN_PROCESSOR, TOKENIZER_FILES, locate, refuse_code
+from wavllm_cli.data.origin import OWN_PROCESSOR, OWN_PROCESSOR_FILE, TOKENIZER_FILES, locate, refuse_code
 from wavllm_cli.model.configuration_wavllm import AudioGeometry, WavLLMConfig
 from wavllm_cli.model.conversation import instruction
 
@@ -115,8 +115,7 @@ class WavLLMProcessor(ProcessorMixin):
         alone and say nothing.
         """
         super().save_pretrained(path, *args, **kwargs)
-        module, _, _ = OWN_PROCESSOR.partition(".")
-        write_text(Path(path) / f"{module}.py", SIGNPOST)
+        write_text(Path(path) / OWN_PROCESSOR_FILE, SIGNPOST)
 
     @classmethod
     def from_pretrained(cls, path: str | os.PathLike, trust_remote_code: bool | None = False, **kwargs):

@@ -22,6 +22,7 @@ from pydantic import ValidationError
 from wavllm_cli import console
 from wavllm_cli import recipe as recipes
 from wavllm_cli.data.files import digest, replacing, require_space, write_text
+from wavllm_cli.data.origin import OWN_PROCESSOR_FILE
 from wavllm_cli.errors import UsageError, WavLLMError
 from wavllm_cli.training.logs import BOARD, LOG, SAMPLES, append_line, log_lines, make_way, truncate_log
 from wavllm_cli.training.record import MODEL_FILES, Accepted, Record, Result
@@ -35,7 +36,7 @@ __all__ = ["RunFolder", "State"]
 
 RESULT = "model.safetensors"
 RECORD, RECIPE, BEGIN, STATES, WRITING = "run.json", "recipe.yaml", "begin", "state", "writing"
-RESULT_FILES = (*MODEL_FILES, "generation_config.json", RESULT)
+RESULT_FILES = (*MODEL_FILES, OWN_PROCESSOR_FILE, "generation_config.json", RESULT)
 
 
 class RunFolder:
