@@ -50,7 +50,7 @@ def imports(path: Path) -> set[str]:
     return names
 
 
-SOURCES = [p for p in PACKAGE.rglob("*.py") if p.stem not in {"__init__", "__main__"}]
+SOURCES = sorted(p for p in PACKAGE.rglob("*.py") if p.stem not in {"__init__", "__main__"})
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=module_of)
