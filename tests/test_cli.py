@@ -240,6 +240,23 @@ def test_a_deleted_working_directory_is_named(wavllm, tmp_path, monkeypatch):
     assert said == "The working directory does not exist any more: change into another folder."
 
 
+def test_ctrl_c_where_python_drops_exceptions_arrives_all_the_same(wavllm, monkeypatch):
+    from wavllm_cli.scoring import command
+
+    class Dropping:
+        def __del__(self):
+            raise KeyboardInterrupt
+
+    def score(*_):
+        Dropping()
+        time.sleep(5)
+
+    before = sys.unraisablehook
+    monkeypatch.setattr(command, "score", score)
+    assert wavllm("score", "x.jsonl")[::2] == (130, "error: interrupted; the same command continues.\n")
+    assert sys.unraisablehook is before
+
+
 def test_sigterm_is_what_ctrl_c_is(wavllm, monkeypatch):
     from wavllm_cli.scoring import command
 

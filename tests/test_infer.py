@@ -75,6 +75,7 @@ OUTPUTS = [
     ("notes.jsonl", "exists and holds no hypotheses"),
     ("manifest.parquet", "exists and holds no hypotheses"),
     ("x" * 300 + ".jsonl", "File name too long"),
+    ("x" * 245 + ".jsonl", "File name too long"),  # that of the unfinished answers
 ]
 
 

@@ -44,6 +44,11 @@ def test_the_longest_clip_that_fits_is_named(published, memory):
     assert limits.longest_that_fits(published, torch.bfloat16, 0) == 0
 
 
+def test_a_short_clip_has_a_length(published):
+    sentence = limits.memory_problem(published, 8000, torch.float32, 0)
+    assert sentence.startswith("the clip is 0.5 s long; ")
+
+
 def test_positions_end_a_clip_with_its_instruction(published):
     """LLaMA-2 has 4,096; a second is 12.5 speech tokens."""
     published.text_config.max_position_embeddings = 4096

@@ -52,6 +52,8 @@ def test_an_entry_means_the_same_from_every_folder(tmp_path, monkeypatch):
         stored_origin({"path": "llm", "local": True}, tmp_path).file("config.json")
     with pytest.raises(UsageError, match="needs a path, not None"):
         stored_origin({"revision": "main"})
+    with pytest.raises(UsageError, match="needs a path, not None"):
+        anchored({"language_model": "../../etc"})
 
 
 CODE = {"auto_map": {"AutoTokenizer": ["mine.Tokens", None]}}
@@ -82,6 +84,22 @@ def test_files_that_name_code_are_refused_unless_trusted(tmp_path, file, content
 def test_files_without_code_are_not_refused(tmp_path):
     (tmp_path / "config.json").write_text('{"attn_implementation": "flash_attention_2", "auto_map": null, "a": "b/c"}')
     assert foreign_code(locate(str(tmp_path))) is None
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("special_tokens_map.json", {"bos_token": {"content": "<s>", "\x1b[2J": 1}}),
+        ("special_tokens_map.json", {"auto_map": {"\x1b[2J": "x"}}),
+        ("tokenizer_config.json", {"added_tokens_decoder": {"0": {"content": "<s>", "\x1b[2J": 1}}}),
+    ],
+)
+def test_tokens_with_keys_that_a_library_would_print(tmp_path, file, content):
+    (tmp_path / file).write_text(json.dumps(content))
+    with pytest.raises(WavLLMError, match=f"{file} describes a token with the unknown key"):
+        refuse_code(locate(str(tmp_path)))
+    (tmp_path / file).write_text('{"bos_token": {"content": "<s>", "lstrip": false}, "eos_token": "</s>", "a": [1]}')
+    refuse_code(locate(str(tmp_path)))
 
 
 @pytest.mark.parametrize("content", ["", "{", "[1]", "[" * 100_000, "\x00"])

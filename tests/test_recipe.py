@@ -223,6 +223,13 @@ def test_a_problem_is_placed_where_it_was_written():
     assert loaded.key("seed") == f"{recipe.find('tiny')}:18: seed"
 
 
+def test_two_wrong_stages_are_not_called_too_few():
+    rates = [f"stages.{i}.optimizer.learning_rate=.nan" for i in (0, 1)]
+    lines = problems("tiny", rates).splitlines()
+    assert len(lines) == 2 and all(line.endswith("is nan: it should be a finite number.") for line in lines)
+    assert "at least 1 item" in problems("tiny", ["stages=[]"])
+
+
 def test_long_values_and_many_problems_are_cut(edited):
     message = problems(edited("name: tiny", f"name: {'y' * 100_000}"))
     assert "name is 'yyy" in message and len(message) < 400

@@ -276,7 +276,7 @@ def test_what_will_not_fit_is_not_tried(quick, answer, failing, monkeypatch):
     report = answer()
     assert report.answered == 7
     (sentence,) = report.skipped
-    assert sentence.startswith("clip4: the clip is 3 s long; with this model and 0.2 GiB of free memory the longest")
+    assert sentence.startswith("clip4: the clip is 3.4 s long; with this model and 0.2 GiB of free memory the longest")
     assert ["clip1"] in tried and ["clip4"] not in tried
 
 

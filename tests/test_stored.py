@@ -105,6 +105,20 @@ def test_a_processor_that_the_network_does_not_fit(folder, keys, sentence):
     refused(lambda: load_model(str(folder)), WavLLMError, sentence)
 
 
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"num_beams": 1_000_000}, r"has num_beams 1,000,000: \d+ is the limit"),
+        ({"num_beams": 8, "num_return_sequences": 5}, "has num_return_sequences 5: 1 is the limit"),
+    ],
+    ids=str,
+)
+def test_decoding_beyond_what_a_command_may_ask_for(folder, keys, said):
+    edit(folder / "generation_config.json", **keys)
+    with pytest.raises(UsageError, match=said):
+        load_model(str(folder))
+
+
 def test_decoding_that_would_be_fetched(folder):
     edit(folder / "generation_config.json", penalty_alpha=0.6, top_k=4)
     refused(

@@ -15,6 +15,10 @@ def reason(error: BaseException) -> str:
     """A library's error in one line, to be the end of a sentence of ours; never its advice to do without protection."""
     if any(name in str(error) for name in PROTECTIONS):
         return "it is damaged, or holds something that can run code, which is refused"
+    if isinstance(error, KeyError) and error.args:  # whose text is nothing but the key
+        return f"{shortened(repr(error.args[0]))} is missing or unknown"
+    if isinstance(error, IndexError):
+        return f"something in it is missing ({error})"
     first, *rest = (str(error).strip() or type(error).__name__).splitlines()
     return f"{first} {rest[0].strip()}" if first.endswith(":") and rest else first
 

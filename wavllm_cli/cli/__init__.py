@@ -35,7 +35,7 @@ def main() -> NoReturn:
 
 def _run() -> int:
     try:
-        with process.interrupted_by_sigterm():
+        with process.interrupts_kept(), process.interrupted_by_sigterm():
             code = app.app(prog_name="wavllm", standalone_mode=False)
     except WavLLMError as error:
         return _fail(error, error.exit_code, *error.args)

@@ -1,11 +1,15 @@
 """What the command's process owes to whoever started it: sound streams, an orderly end on SIGTERM."""
 
+import _thread
 import os
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Timer
 from typing import NoReturn
+
+AGAIN = 0.02  # seconds after which a Ctrl-C that was dropped arrives again
 
 
 def prepare_streams() -> None:
@@ -33,6 +37,27 @@ def flush_streams() -> bool:
             complete = complete and stream is not sys.stdout
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     return complete
+
+
+@contextmanager
+def interrupts_kept() -> Iterator[None]:
+    """Let Ctrl-C arrive again where Python had to drop it: in a callback from C code, in a finaliser.
+
+    Otherwise the command goes on to its end after a traceback.
+    """
+    before = sys.unraisablehook
+
+    def hook(dropped: "sys.UnraisableHookArgs") -> None:
+        if issubclass(dropped.exc_type, KeyboardInterrupt):
+            Timer(AGAIN, _thread.interrupt_main).start()  # within the hook it would be dropped once more
+        else:
+            before(dropped)
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from typing import Any
 
 from wavllm_cli import console
 from wavllm_cli.data.files import digest, is_lfs_pointer
-from wavllm_cli.errors import UsageError, WavLLMError, reason
+from wavllm_cli.errors import UsageError, WavLLMError, reason, shortened
 
 # Every file in which transformers looks for code to import, or for another model to follow.
 CONFIG_FILES = (
@@ -28,6 +28,8 @@ CONFIG_FILES = (
     "adapter_config.json",
 )
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json")
+TOKEN_FILES = ("special_tokens_map.json", "tokenizer_config.json")
+TOKEN_KEYS = {"content", "single_word", "lstrip", "rstrip", "normalized", "special", "__type", "id"}
 WEIGHTS = "model.safetensors"
 PICKLED_WEIGHTS = "pytorch_model.bin"
 KERNEL_KEYS = re.compile(r"_?(attn|experts)_implementation(_internal)?")
@@ -142,7 +144,7 @@ def stored_origin(entry: Mapping[str, Any], folder: str | Path | None = None) ->
     Raises:
         UsageError: the entry has no path.
     """
-    path = entry.get("path")
+    path = entry.get("path") if isinstance(entry, Mapping) else None
     if not isinstance(path, str) or not path:
         raise UsageError(f"a reference to a backbone needs a path, not {path!r}.")
     if entry.get("local") is None:
@@ -189,6 +191,7 @@ def refuse_code(origin: Origin, trust: bool = False) -> None:
         UsageError: names the file and what it asks for.
         WavLLMError: one of the files is damaged or cannot be fetched.
     """
+    _require_plain_tokens(origin)
     if not trust and (found := foreign_code(origin)):
         raise UsageError(f"{found}: {TRUST}.")
 
@@ -209,6 +212,29 @@ def foreign_code(origin: Origin) -> str | None:
         if kernels:
             return f"{file} names a kernel on the hub ({kernels[0]}), code which would be fetched and run"
     return None
+
+
+def _require_plain_tokens(origin: Origin) -> None:
+    """The tokenizers' library writes keys that it does not know to standard output, whatever they do to a terminal."""
+    for name in TOKEN_FILES:
+        file = origin.file(name)
+        for token in _tokens(read_json(file), name == TOKEN_FILES[0]) if file else ():
+            if unknown := [key for key in token if key not in TOKEN_KEYS]:
+                raise WavLLMError(f"{file} describes a token with the unknown key {shortened(unknown[0])!r}.")
+
+
+def _tokens(content: Any, is_map: bool) -> Iterator[Mapping[str, Any]]:
+    """What a tokenizer's file describes as tokens: sections with a `content`, and in a map of special tokens all."""
+    if isinstance(content, dict):
+        if "content" in content:
+            yield content
+        for value in content.values():
+            if is_map and isinstance(value, dict):
+                yield value
+            yield from _tokens(value, False)
+    elif isinstance(content, list):
+        for value in content:
+            yield from _tokens(value, False)
 
 
 def read_json(file: Path) -> dict[str, Any]:

@@ -16,10 +16,13 @@ from wavllm_cli.data.manifest import MANIFEST_SUFFIXES, parquet_rows, read_lines
 from wavllm_cli.data.schema import Hypothesis
 from wavllm_cli.errors import ManifestError, UsageError, WavLLMError
 from wavllm_cli.inference.decoding import Decoding
+from wavllm_cli.inference.partial import partial_of
 from wavllm_cli.recipe import Batch
 
 if TYPE_CHECKING:
-    from wavllm_cli.inference.engine import Engine
+    import numpy as np
+
+    from wavllm_cli.inference.engine import Engine, Generated
     from wavllm_cli.inference.fingerprint import Fingerprint
     from wavllm_cli.inference.run import Report
 
@@ -122,6 +125,7 @@ def infer(
             _require_utf8(source)
     if is_manifest:
         assert output is not None
+        require_output(partial_of(output))
         return _infer_manifest(source, output, audio_root, batch_size, by)
     return _infer_clip(source, instruction, output, by)
 
@@ -134,7 +138,7 @@ def _infer_clip(source: Path, instruction: str, output: Path | None, by: Answere
     assert by.model is not None
     _require_room(source, len(samples), instruction, by)
     with owned(output) if output is not None else nullcontext():
-        generated = by.load().answer(samples, instruction, source.stem)
+        generated = _answered(by.load(), samples, instruction, source)
         for warning in generated.warnings or ():
             console.warn(f"{source}: {warning}.")
         if output is not None:
@@ -144,6 +148,18 @@ def _infer_clip(source: Path, instruction: str, output: Path | None, by: Answere
             write_manifest(output, [Hypothesis(**row, audio=audio, **vars(generated), system=by.model)])
     where = None if output is None else str(output)
     return Answer(**vars(generated), audio=str(source), prompt=instruction, model=by.model, output=where)
+
+
+def _answered(engine: "Engine", samples: "np.ndarray", instruction: str, source: Path) -> "Generated":
+    """As `Engine.answer`; a model's own settings can make its library fail in any way, as in a manifest."""
+    from wavllm_cli.inference.run import explained
+
+    try:
+        return engine.answer(samples, instruction, source.stem)
+    except WavLLMError:
+        raise
+    except Exception as error:
+        raise WavLLMError(f"{shown(source)}: {explained(error, engine.device)}") from error
 
 
 def _infer_manifest(source: Path, output: Path, audio_root: Path | None, batch_size: int, by: Answerer) -> "Report":

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 
@@ -18,7 +18,9 @@ from wavllm_cli.data.batch import Clip
 from wavllm_cli.data.files import append_text, write_text
 from wavllm_cli.data.schema import Hypothesis
 from wavllm_cli.errors import UsageError
-from wavllm_cli.inference.fingerprint import Fingerprint
+
+if TYPE_CHECKING:
+    from wavllm_cli.inference.fingerprint import Fingerprint
 
 AudioState = tuple[str, int, int]  # absolute path, bytes, nanoseconds of its last change
 NOTHING = b" \t\r\n\0"  # what a power cut may leave of a line
@@ -51,6 +53,10 @@ class Found:
     empty: bool
 
 
+def partial_of(output: Path) -> Path:
+    return output.with_name(output.name + ".partial")
+
+
 class Partial:
     """The partial file of one output.
 
@@ -60,8 +66,8 @@ class Partial:
         system: how this run names its model.
     """
 
-    def __init__(self, output: Path, run: Fingerprint, system: str):
-        self.path = output.with_name(output.name + ".partial")
+    def __init__(self, output: Path, run: "Fingerprint", system: str):
+        self.path = partial_of(output)
         self.run, self.system = run, system
 
     def earlier(self, clips: Sequence[Clip]) -> tuple[dict[str, Hypothesis], int]:
@@ -140,7 +146,7 @@ class Partial:
         if others:
             header = found.header
             told = header is not None and header.run != self.run.key
-            by = self.run.since(Fingerprint(header.model, header.settings)) if told and header else "another run"
+            by = self.run.since(type(self.run)(header.model, header.settings)) if told and header else "another run"
             self._warn(others, f"given by another run ({by})" if told else "given by another run")
         if found.unknown:
             self._warn(found.unknown, "given nobody knows by what model and options")

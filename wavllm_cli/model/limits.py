@@ -144,7 +144,7 @@ def memory_problem(config: WavLLMConfig, samples: int, dtype: torch.dtype, memor
     if encoding_memory(config, samples, dtype) <= memory:
         return None
     return (
-        f"the clip is {samples / SAMPLE_RATE:,.0f} s long; with this model and {memory / 2**30:.1f} GiB of free memory "
+        f"the clip is {_seconds(samples)} long; with this model and {memory / 2**30:.1f} GiB of free memory "
         f"the longest that fits is {longest_that_fits(config, dtype, memory):,} s"
     )
 
@@ -178,10 +178,15 @@ def position_problem(config: WavLLMConfig, samples: int, text_tokens: int, new_t
     left = limit - text_tokens - new_tokens
     longest = _longest(lambda seconds: config.audio_geometry.tokens(seconds * SAMPLE_RATE) <= left)
     return (
-        f"{samples / SAMPLE_RATE:,.0f} s of audio ({speech:,} tokens), {text_tokens:,} tokens of text and an answer of "
+        f"{_seconds(samples)} of audio ({speech:,} tokens), {text_tokens:,} tokens of text and an answer of "
         f"{new_tokens:,} need {needed:,} positions, the language model has {limit:,}: "
         f"at most {longest:,} s of audio with this instruction"
     )
+
+
+def _seconds(samples: int) -> str:
+    seconds = samples / SAMPLE_RATE
+    return f"{seconds:,.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
 
 
 def _longest(fits: Callable[[int], bool]) -> int:

@@ -1,6 +1,5 @@
 """Opening a checkpoint for use: the sentences that a user needs when it is not one."""
 
-import json
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +21,7 @@ from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration
 from wavllm_cli.model.processing_wavllm import WavLLMProcessor
 from wavllm_cli.model.stored import explaining as explaining_end
 from wavllm_cli.model.stored import stored_tensors, weight_files
+from wavllm_cli.recipe.ranges import MAX_BEAMS
 
 
 def load_model(
@@ -59,7 +59,7 @@ def load_model(
         )
     processor = load_processor(source, trust)
     _require_fitting(source, config, processor)
-    _refuse_fetched_decoding(source, model.generation_config)
+    _refuse_decoding(source, model.generation_config)
     return model.eval(), processor
 
 
@@ -95,8 +95,13 @@ def _require_fitting(source: str, config: WavLLMConfig, processor: WavLLMProcess
             raise WavLLMError(f"The processor of {source} does not fit its config.json in {name}: {own} and {other}.")
 
 
-def _refuse_fetched_decoding(source: str, generation: GenerationConfig) -> None:
-    """Some ways of decoding have left transformers, which would fetch their code from the hub and run it."""
+def _refuse_decoding(source: str, generation: GenerationConfig) -> None:
+    """A checkpoint may not ask for more than a command may; and some ways of decoding have left transformers, which
+    would fetch their code from the hub and run it.
+    """
+    for name, most in (("num_beams", MAX_BEAMS), ("num_return_sequences", 1)):
+        if (asked := getattr(generation, name) or 1) > most:
+            raise UsageError(f"The generation_config.json of {source} has {name} {asked:,}: {most} is the limit.")
     mode = generation.get_generation_mode()
     if "/" in GENERATION_MODES_MAPPING[mode]:
         raise UsageError(
@@ -118,6 +123,7 @@ def load_config(source: str, trust: bool = False) -> WavLLMConfig:
         folder = origin.file("config.json", required=True).parent  # type: ignore[union-attr]
     try:
         config = WavLLMConfig.from_pretrained(folder)
+        config.audio_geometry.windows(1)  # divides by sizes
     except Exception as error:  # every kind of layer fails in its own way
         raise WavLLMError(
             f"The model {source} cannot be loaded: its config.json describes no possible model: {reason(error)}"
@@ -193,10 +199,7 @@ def check_source(source: str) -> None:
     if not config.is_file():
         hint = " Training is not finished there." if (folder / "state").is_dir() else ""
         raise UsageError(f"{source} is not a model folder: it has no config.json.{hint}")
-    try:
-        model_type = json.loads(config.read_text(encoding="utf-8")).get("model_type")
-    except (ValueError, AttributeError) as error:
-        raise WavLLMError(f"{config} is not valid JSON: {error}") from error
+    model_type = read_json(config).get("model_type")
     if model_type != WavLLMConfig.model_type:
         raise UsageError(f"{source} holds a {model_type!r} model, not a WavLLM.")
 

@@ -64,7 +64,7 @@ def load(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:
     try:
         recipe = Recipe.model_validate(content)
     except ValidationError as error:
-        problems = [_sentence(places, problem) for problem in error.errors()]
+        problems = [_sentence(places, problem) for problem in error.errors() if not _follows(problem)]
         left_out = [f"{path}: {len(problems) - REPORTED} more problems."] if len(problems) > REPORTED else []
         raise RecipeError(*problems[:REPORTED], *left_out) from error
     recipe._places = places
@@ -152,6 +152,11 @@ def _child(target: Any, position: Any) -> Any:
 
 
 # --- sentences ---
+
+
+def _follows(problem: Any) -> bool:
+    """Whether a list is called too short only because its items have problems of their own."""
+    return problem["type"] == "too_short" and len(problem["input"]) >= problem["ctx"]["min_length"]
 
 
 def _sentence(places: Places, problem: Any) -> str:
