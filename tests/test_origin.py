@@ -69,6 +69,7 @@ CODE = {"auto_map": {"AutoTokenizer": ["mine.Tokens", None]}}
         ("config.json", {"text_config": {"auto_map": {"AutoModelForCausalLM": "mine.M"}}}, "(mine.M)"),
         ("config.json", {"attn_implementation": "kernels-community/flash-attn2"}, "a kernel on the hub (kernels-comm"),
         ("config.json", {"text_config": {"_attn_implementation": {"": "a/b@v1:c"}}}, "(a/b@v1:c)"),
+        ("processor_config.json", {"audio_tokenizer": {"audio_tokenizer_name_or_path": "a/b"}}, "another model (a/b)"),
         ("adapter_config.json", {"base_model_name_or_path": "a/b"}, "an adapter of another model"),
     ],
 )
@@ -92,6 +93,7 @@ def test_files_without_code_are_not_refused(tmp_path):
         ("special_tokens_map.json", {"bos_token": {"content": "<s>", "\x1b[2J": 1}}),
         ("special_tokens_map.json", {"auto_map": {"\x1b[2J": "x"}}),
         ("tokenizer_config.json", {"added_tokens_decoder": {"0": {"content": "<s>", "\x1b[2J": 1}}}),
+        ("tokenizer.json", {"added_tokens": [{"id": 0, "content": "<s>", "\x1b[2J": 1}]}),
     ],
 )
 def test_tokens_with_keys_that_a_library_would_print(tmp_path, file, content):

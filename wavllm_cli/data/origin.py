@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from wavllm_cli import console
+from wavllm_cli import console, strict_json
 from wavllm_cli.data.files import digest, is_lfs_pointer
 from wavllm_cli.errors import UsageError, WavLLMError, reason, shortened
 
@@ -32,6 +32,7 @@ TOKEN_FILES = ("special_tokens_map.json", "tokenizer_config.json")
 TOKEN_KEYS = {"content", "single_word", "lstrip", "rstrip", "normalized", "special", "__type", "id"}
 WEIGHTS = "model.safetensors"
 PICKLED_WEIGHTS = "pytorch_model.bin"
+FOLLOWED = re.compile("audio_tokenizer_name_or_path")
 KERNEL_KEYS = re.compile(r"_?(attn|experts)_implementation(_internal)?")
 OWN_PROCESSOR = "wavllm_processor.WavLLMProcessor"  # which every folder of ours names, and nothing of ours imports
 OWN_PROCESSOR_FILE = f"{OWN_PROCESSOR.partition('.')[0]}.py"
@@ -205,6 +206,8 @@ def foreign_code(origin: Origin) -> str | None:
         if name == "adapter_config.json":
             return f"{file} makes it an adapter of another model, which would be followed, with code that it names"
         content = read_json(file)
+        if others := [text for _, value in _entries(content, FOLLOWED) for text in _texts(value)]:
+            return f"{file} names another model ({others[0]}), which would be fetched and loaded"
         named = [text for _, value in _entries(content, re.compile("auto_map")) for text in _texts(value)]
         if classes := [name for name in named if name != OWN_PROCESSOR]:
             return f"{file} names Python code of its own ({', '.join(classes[:3])}), which would run on this machine"
@@ -217,10 +220,17 @@ def foreign_code(origin: Origin) -> str | None:
 def _require_plain_tokens(origin: Origin) -> None:
     """The tokenizers' library writes keys that it does not know to standard output, whatever they do to a terminal."""
     for name in TOKEN_FILES:
-        file = origin.file(name)
-        for token in _tokens(read_json(file), name == TOKEN_FILES[0]) if file else ():
-            if unknown := [key for key in token if key not in TOKEN_KEYS]:
-                raise WavLLMError(f"{file} describes a token with the unknown key {shortened(unknown[0])!r}.")
+        if (file := origin.file(name)) is not None:
+            _require_known_keys(_tokens(read_json(file), name == TOKEN_FILES[0]), file)
+    if vocabulary := origin.file("tokenizer.json"):
+        content = strict_json.readable(vocabulary.read_bytes())  # of many megabytes; its own reader says what is wrong
+        added = content.get("added_tokens") if isinstance(content, dict) else None
+        _require_known_keys(_tokens(added, is_map=False), vocabulary)
+
+
+def _require_known_keys(tokens: Iterator[Mapping[str, Any]], file: Path) -> None:
+    if unknown := [key for token in tokens for key in token if key not in TOKEN_KEYS]:
+        raise WavLLMError(f"{file} describes a token with the unknown key {shortened(unknown[0])!r}.")
 
 
 def _tokens(content: Any, is_map: bool) -> Iterator[Mapping[str, Any]]:
