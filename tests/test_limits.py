@@ -1,5 +1,4 @@
 import re
-import resource
 
 import pytest
 import torch
@@ -66,19 +65,3 @@ def test_positions_end_a_clip_with_its_instruction(published):
 def test_no_end_of_positions_no_problem(published, monkeypatch):
     monkeypatch.setattr(limits, "positions", lambda _: None)
     assert limits.position_problem(published, seconds(10_000), 10**6) is None
-
-
-def test_room_is_the_least_that_host_container_and_ulimit_leave(monkeypatch, tmp_path):
-    assert 0 < limits.available_memory("cpu") < 2**50
-    (tmp_path / "memory.max").write_text(f"{3 * GIB}\n")
-    (tmp_path / "memory.current").write_text(f"{2 * GIB}\n")
-    (tmp_path / "memory.stat").write_text("anon 1\ninactive_file 4096\n")
-    monkeypatch.setattr(limits, "CGROUPS", (str(tmp_path / "memory.max"),))
-    monkeypatch.setattr(limits, "USED", (str(tmp_path / "memory.current"),))
-    monkeypatch.setattr(limits, "_host_room", lambda: 8 * GIB)
-    assert limits.available_memory("cpu") == GIB + 4096
-    (tmp_path / "memory.max").write_text("max\n")
-    assert limits.available_memory("cpu") == 8 * GIB
-    monkeypatch.setattr(resource, "getrlimit", lambda _: (10**15, 10**15))
-    monkeypatch.setattr(limits, "_host_room", lambda: None)
-    assert 10**15 - 10**13 < limits.available_memory("cpu") < 10**15

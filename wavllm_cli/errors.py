@@ -6,6 +6,7 @@ A message is one sentence (or one per problem): what is wrong, where (file, line
 import errno
 import os
 import shutil
+from collections.abc import Sequence
 
 # What libraries advise to set where they refuse to run code out of a file.
 PROTECTIONS = ("trust_remote_code", "weights_only", "allow_pickle", "allow_all_kernels")
@@ -27,6 +28,12 @@ def shortened(value: object, most: int = 80) -> str:
     """What a file or a user calls something, short enough for a message."""
     text = str(value)
     return text if len(text) <= most else f"{text[:most]}… ({len(text):,} characters)"
+
+
+def listed(names: Sequence[str], most: int) -> str:
+    """The first of many names, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 class WavLLMError(Exception):

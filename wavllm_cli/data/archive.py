@@ -9,6 +9,7 @@ from pathlib import Path
 
 from wavllm_cli import console
 from wavllm_cli.data.files import digest
+from wavllm_cli.data.memory import free_memory
 from wavllm_cli.errors import WavLLMError
 
 BLOCK = 1 << 20  # bytes
@@ -56,11 +57,3 @@ def _require_memory(path: Path, needed: int) -> None:
             f"{path} is a compressed archive that needs {needed / 1e9:.1f} GB of memory to unpack, but only "
             f"{free / 1e9:.1f} GB are free: unpack it and zip the files again without compression (zip -0 -r)."
         )
-
-
-def free_memory() -> int:
-    """Bytes that can be allocated without swapping."""
-    for line in Path("/proc/meminfo").read_text().splitlines():
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024
-    raise AssertionError("Linux says how much memory is free")

@@ -19,7 +19,7 @@ from wavllm_cli.data.batch import Clip
 from wavllm_cli.data.manifest import write_manifest
 from wavllm_cli.data.mixture import pack
 from wavllm_cli.data.schema import Hypothesis
-from wavllm_cli.errors import WavLLMError, reason
+from wavllm_cli.errors import WavLLMError, listed, reason
 from wavllm_cli.inference.engine import NOT_FINITE, Engine
 from wavllm_cli.inference.fingerprint import Fingerprint
 from wavllm_cli.inference.partial import Partial
@@ -57,7 +57,7 @@ class Report:
         )
         if self.cut:
             what = "1 answer was" if len(self.cut) == 1 else f"{len(self.cut)} answers were"
-            console.info(f"{what} cut at the greatest number of new tokens: {_named(self.cut)}.")
+            console.info(f"{what} cut at the greatest number of new tokens: {listed(self.cut, SHOWN)}.")
         if self.skipped:
             console.error(f"{len(self.skipped)} utterances could not be answered; the first: {self.skipped[0]}")
 
@@ -296,8 +296,3 @@ def _seconds(clip: Clip) -> float:
         return max(0.0, clip.seconds())
     except Exception:
         return 0.0
-
-
-def _named(ids: Sequence[str]) -> str:
-    more = f" and {len(ids) - SHOWN} more" if len(ids) > SHOWN else ""
-    return ", ".join(ids[:SHOWN]) + more

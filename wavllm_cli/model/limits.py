@@ -4,14 +4,12 @@ Everything here is arithmetic over a configuration; the only look at the machine
 lacks the name of its clip, which the caller puts before it.
 """
 
-import os
-import resource
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 
 from wavllm_cli.data.audio import SAMPLE_RATE
+from wavllm_cli.data.memory import free_memory
 from wavllm_cli.model.configuration_wavllm import WavLLMConfig
 from wavllm_cli.model.wavlm import BLOCK
 
@@ -20,8 +18,6 @@ CONVOLUTION_COPIES = 3  # output, normalised, activated
 SCORE_COPIES = 4  # of a block of attention scores: bias, masked bias, scores, softmax
 RESERVE = 2**28  # bytes left alone: buffers of the libraries and of the allocator
 LONGEST = 24 * 3600  # seconds; where the search for the longest clip that fits ends
-CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
-USED = ("/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory/memory.usage_in_bytes")
 
 
 # --- memory ---
@@ -33,46 +29,7 @@ def available_memory(device: torch.device | str) -> int:
     if device.type == "cuda":
         free, _total = torch.cuda.mem_get_info(device)
         return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    limits = [room for find in (_host_room, _cgroup_room, _address_room) if (room := find()) is not None]
-    return max(0, min(limits)) if limits else 2**63
-
-
-def _host_room() -> int | None:
-    for line in _read("/proc/meminfo").splitlines():
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024
-    return None
-
-
-def _cgroup_room() -> int | None:
-    """What a container's limit leaves; page cache counts as used there, though the kernel would give it back."""
-    rooms = []
-    for limit, used in zip(CGROUPS, USED, strict=True):
-        most, now = _read(limit).strip(), _read(used).strip()
-        if most.isdigit() and now.isdigit():
-            cached = sum(int(line.split()[1]) for line in _cgroup_stat(limit) if line.startswith("inactive_file "))
-            rooms.append(int(most) - int(now) + cached)
-    return min(rooms, default=None)
-
-
-def _cgroup_stat(limit: str) -> list[str]:
-    return _read(str(Path(limit).with_name("memory.stat"))).splitlines()
-
-
-def _address_room() -> int | None:
-    """What `ulimit -v` leaves."""
-    limit, _hard = resource.getrlimit(resource.RLIMIT_AS)
-    pages = _read("/proc/self/statm").split()
-    if limit == resource.RLIM_INFINITY or not pages:
-        return None
-    return limit - int(pages[0]) * os.sysconf("SC_PAGE_SIZE")
-
-
-def _read(path: str) -> str:
-    try:
-        return Path(path).read_text()
-    except OSError:
-        return ""
+    return free_memory()
 
 
 def encoding_memory(config: WavLLMConfig, samples: int, dtype: torch.dtype, clips: int = 1) -> int:

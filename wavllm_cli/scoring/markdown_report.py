@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from wavllm_cli.console import visible
+from wavllm_cli.errors import listed
 from wavllm_cli.scoring.published import SOURCES, published_for
 from wavllm_cli.scoring.report import Scores
 from wavllm_cli.scoring.shown import (
@@ -66,17 +67,12 @@ def _figures(scores: Sequence[Scores], task: str, published: bool) -> str:
 
 def _failures(scores: Sequence[Scores], task: str) -> list[str]:
     rows = [
-        (f.kind, name, f"{len(f.ids)} of {f.of}", percentage(len(f.ids), f.of), f.detail, _first(f.ids))
+        (f.kind, name, f"{len(f.ids)} of {f.of}", percentage(len(f.ids), f.of), f.detail, listed(f.ids, SHOWN_IDS))
         for name, f in failures(scores, task)
     ]
     parts = [_table(["failure", "system", ">rows", ">share", "detail", "ids"], rows)] if rows else []
     absent = never_failed(scores, task)
     return parts + ([f"Looked for and found in no row: {_plain(', '.join(absent))}."] if absent else [])
-
-
-def _first(ids: Sequence[str]) -> str:
-    more = f" and {len(ids) - SHOWN_IDS} more" if len(ids) > SHOWN_IDS else ""
-    return ", ".join(ids[:SHOWN_IDS]) + more
 
 
 def _confusions(scores: Sequence[Scores], task: str) -> Iterator[str]:

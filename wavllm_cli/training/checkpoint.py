@@ -25,7 +25,7 @@ from wavllm_cli.data.files import digest, replacing, require_space, write_text
 from wavllm_cli.data.origin import OWN_PROCESSOR_FILE
 from wavllm_cli.errors import UsageError, WavLLMError
 from wavllm_cli.training.logs import BOARD, LOG, SAMPLES, append_line, log_lines, make_way, truncate_log
-from wavllm_cli.training.record import MODEL_FILES, Accepted, Record, Result
+from wavllm_cli.training.record import MODEL_FILES, RECORD, Accepted, Record, Result
 from wavllm_cli.training.state import KEPT, State, damage_of, read_state, state_folders, step_of, write_state
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["RunFolder", "State"]
 
 RESULT = "model.safetensors"
-RECORD, RECIPE, BEGIN, STATES, WRITING = "run.json", "recipe.yaml", "begin", "state", "writing"
+RECIPE, BEGIN, STATES, WRITING = "recipe.yaml", "begin", "state", "writing"
 RESULT_FILES = (*MODEL_FILES, OWN_PROCESSOR_FILE, "generation_config.json", RESULT)
 
 

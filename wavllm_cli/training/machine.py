@@ -1,11 +1,8 @@
-"""What this machine has: the memory that a model is trained in."""
-
-import os
-from pathlib import Path
+"""What a model is trained in: the memory of the GPU, or of the machine."""
 
 import torch
 
-CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")  # of a container; "max" where there is none
+from wavllm_cli.data.memory import installed_memory
 
 
 def memory() -> tuple[int, str]:
@@ -13,12 +10,4 @@ def memory() -> tuple[int, str]:
     if torch.cuda.is_available():
         device = torch.cuda.get_device_properties(0)
         return device.total_memory, f"the {device.name} here"
-    installed = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return min(installed, _limit() or installed), "this machine"
-
-
-def _limit() -> int | None:
-    try:
-        return int(CGROUP_LIMIT.read_text())
-    except (OSError, ValueError):
-        return None
+    return installed_memory(), "this machine"
