@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from wavllm_cli.data.schema import Hypothesis
-from wavllm_cli.scoring.choice import parse_choices, read_letter
 from wavllm_cli.scoring.following.verdicts import judge
-from wavllm_cli.scoring.yes_no import read_yes_no
+from wavllm_cli.tasks.answers.choice import parse_choices, read_letter
+from wavllm_cli.tasks.answers.yes_no import read_yes_no
 
 GOLDEN = Path(__file__).parent / "golden" / "instruction_following.jsonl"
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from wavllm_cli.scoring.choice import parse_choices, read_letter
-from wavllm_cli.scoring.commitment import NO_MENTION, SEVERAL
+from wavllm_cli.tasks.answers.choice import parse_choices, read_letter
+from wavllm_cli.tasks.answers.commitment import NO_MENTION, SEVERAL
 
 CHOICES = ["By bus", "In the man’s car", "In her father’s car"]
 

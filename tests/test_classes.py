@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from wavllm_cli.scoring.classes import accuracy, balanced_accuracy, confusion, exact, macro_f1
-from wavllm_cli.scoring.commitment import NO_MENTION, SEVERAL
+from wavllm_cli.tasks.answers.commitment import NO_MENTION, SEVERAL
 
 KEYS = ["sad", "sad", "happy", "angry", "angry", "angry"]
 ANSWERS = ["sad", "angry", "happy", "angry", NO_MENTION, SEVERAL]

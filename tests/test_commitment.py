@@ -3,10 +3,10 @@
 import pytest
 from stopwatch import seconds
 
-from wavllm_cli.scoring.choice import read_letter
-from wavllm_cli.scoring.commitment import NO_MENTION, SEVERAL, denied, from_json, negated, only, without_question
-from wavllm_cli.scoring.emotion import read_emotion
-from wavllm_cli.scoring.yes_no import read_yes_no
+from wavllm_cli.tasks.answers.choice import read_letter
+from wavllm_cli.tasks.answers.commitment import NO_MENTION, SEVERAL, denied, from_json, negated, only, without_question
+from wavllm_cli.tasks.answers.emotion import read_emotion
+from wavllm_cli.tasks.answers.yes_no import read_yes_no
 
 CHOICES = ["By bus", "In the man’s car", "In her father’s car"]
 

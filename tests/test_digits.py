@@ -6,7 +6,7 @@ import pytest
 
 from wavllm_cli.corpora.digits import WORDS, asr_row, check_range, instructions, questions, words
 from wavllm_cli.errors import UsageError
-from wavllm_cli.scoring.choice import parse_choices
+from wavllm_cli.tasks.answers.choice import parse_choices
 
 
 def clips(n: int, low: int, high: int):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from wavllm_cli.scoring.commitment import NO_MENTION, SEVERAL
-from wavllm_cli.scoring.emotion import read_emotion
+from wavllm_cli.tasks.answers.commitment import NO_MENTION, SEVERAL
+from wavllm_cli.tasks.answers.emotion import read_emotion
 
 
 @pytest.mark.parametrize(

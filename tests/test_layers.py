@@ -14,7 +14,7 @@ LAYERS = [
     {"strict_json"},
     {"console", "help"},
     {"text"},
-    {"recipe"},
+    {"recipe", "tasks"},
     {"data"},
     {"chat"},
     {"corpora", "prompts", "scoring"},

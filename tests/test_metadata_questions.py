@@ -6,8 +6,8 @@ from wavllm_cli.data.schema import Utterance
 from wavllm_cli.prompts import metadata_questions
 from wavllm_cli.prompts.metadata_questions import from_metadata
 from wavllm_cli.prompts.sqa import can_be_read_back, to_rows
-from wavllm_cli.scoring.choice import parse_choices
-from wavllm_cli.scoring.emotion import EMOTIONS
+from wavllm_cli.tasks.answers.choice import parse_choices
+from wavllm_cli.tasks.answers.emotion import EMOTIONS
 
 
 def row(i, task, target, **fields):

@@ -4,7 +4,7 @@ import pytest
 from stopwatch import seconds
 
 from wavllm_cli.prompts.pools import load_pool
-from wavllm_cli.scoring.nonanswers import is_echo, loops, nothing_said, refuses
+from wavllm_cli.tasks.answers.nonanswers import is_echo, loops, nothing_said, refuses
 
 QUESTION = "What is the capital of New Zealand?"
 

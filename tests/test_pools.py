@@ -20,7 +20,7 @@ from wavllm_cli.prompts.pools import (
     read_pools,
     split_pool,
 )
-from wavllm_cli.scoring.choice import parse_choices
+from wavllm_cli.tasks.answers.choice import parse_choices
 from wavllm_cli.text.normalize import basic
 
 KINDS = ("ii", "cot")

@@ -5,7 +5,7 @@ import pytest
 
 from wavllm_cli.data.schema import Utterance
 from wavllm_cli.prompts.sqa import Question, bare, can_be_read_back, to_rows
-from wavllm_cli.scoring.choice import parse_choices, read_letter
+from wavllm_cli.tasks.answers.choice import parse_choices, read_letter
 
 CLIP = Utterance(
     id="clip",

@@ -3,8 +3,8 @@
 import pytest
 
 from wavllm_cli.prompts.pools import load_pool
-from wavllm_cli.scoring.commitment import NO_MENTION, SEVERAL
-from wavllm_cli.scoring.yes_no import asks_for_several, read_yes_no
+from wavllm_cli.tasks.answers.commitment import NO_MENTION, SEVERAL
+from wavllm_cli.tasks.answers.yes_no import asks_for_several, read_yes_no
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from wavllm_cli.text.languages import known_language
 
 Split = Literal["seen", "unseen", "all"]
 
-WORDINGS = Path(__file__).parent / "wordings"
+WORDINGS = Path(__file__).parent.parent / "tasks" / "wordings"
 POOL_TASKS = ("asr", "st", "sv", "er")  # the rows of all other tasks bring an instruction of their own
 ATTACH_TASKS = (*POOL_TASKS, "sqa", "sqqa", "sft")
 

@@ -11,7 +11,7 @@ from string import ascii_uppercase
 
 from wavllm_cli.data.schema import Utterance
 
-# What `scoring.choice.parse_choices` takes for the letter of a choice, and the labels that people write.
+# What `tasks.answers.choice.parse_choices` takes for the letter of a choice, and the labels that people write.
 _LABEL = re.compile(r"(?:^|(?<=[\s;?；？，。]))\(?(?:[A-Z][.):]|[a-z]\))(?:\s|$)|^\(?\w[.):]\s")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # line breaks among them
 _ENDS = re.compile(r"^[\s.;。]+|[\s.;。]+$")

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import wavllm_cli
-from wavllm_cli.scoring.commitment import NO_MENTION, SEVERAL
 from wavllm_cli.scoring.measure import Measure, References, check_pairs, listed, several, share
+from wavllm_cli.tasks.answers.commitment import NO_MENTION, SEVERAL
 from wavllm_cli.text.normalize import basic
 
 if TYPE_CHECKING:

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 
 from wavllm_cli.data.schema import Hypothesis
 from wavllm_cli.scoring import ifr
-from wavllm_cli.scoring.commitment import NO_MENTION, SEVERAL
 from wavllm_cli.scoring.following.verdicts import OUT_OF_PLACE
-from wavllm_cli.scoring.nonanswers import is_echo, loops, refuses
 from wavllm_cli.scoring.report import Failure
 from wavllm_cli.scoring.tasks import Group
+from wavllm_cli.tasks.answers.commitment import NO_MENTION, SEVERAL
+from wavllm_cli.tasks.answers.nonanswers import is_echo, loops, refuses
 from wavllm_cli.text import language
 from wavllm_cli.text.languages import language_code
 from wavllm_cli.text.words import count_words, share_in, words

@@ -10,12 +10,12 @@ from wavllm_cli import console
 from wavllm_cli.data.schema import Hypothesis, Part, Task
 from wavllm_cli.errors import UsageError
 from wavllm_cli.scoring import bertscore, bleu, classes, ifr, rouge, wer
-from wavllm_cli.scoring.choice import own_choices, parse_choices, read_letter
-from wavllm_cli.scoring.commitment import is_read
-from wavllm_cli.scoring.emotion import read_emotion
 from wavllm_cli.scoring.following.verdicts import Verdict, judge
 from wavllm_cli.scoring.measure import Measure, several
-from wavllm_cli.scoring.yes_no import read_yes_no
+from wavllm_cli.tasks.answers.choice import own_choices, parse_choices, read_letter
+from wavllm_cli.tasks.answers.commitment import is_read
+from wavllm_cli.tasks.answers.emotion import read_emotion
+from wavllm_cli.tasks.answers.yes_no import read_yes_no
 from wavllm_cli.text import language
 from wavllm_cli.text.languages import language_code
 from wavllm_cli.text.normalize import normalizers_named

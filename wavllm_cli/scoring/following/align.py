@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from wavllm_cli.scoring.following.cut import Piece, joined, read_answer
 from wavllm_cli.scoring.following.forms import COPY, MIN_RECALL, NO_ANSWER, Instruction, Reading
-from wavllm_cli.scoring.nonanswers import is_echo, nothing_said
+from wavllm_cli.tasks.answers.nonanswers import is_echo, nothing_said
 from wavllm_cli.text.words import share_in, words
 
 MAX_STRETCH = 3  # pieces of an answer that is a letter, a word or yes or no

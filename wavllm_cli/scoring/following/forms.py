@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 
 from wavllm_cli.data.schema import Hypothesis, Part
-from wavllm_cli.scoring.choice import own_choices, parse_choices, read_letter
-from wavllm_cli.scoring.commitment import NO_MENTION, SEVERAL
-from wavllm_cli.scoring.emotion import OTHER_EMOTIONS, read_emotion
-from wavllm_cli.scoring.nonanswers import loops
-from wavllm_cli.scoring.yes_no import read_yes_no
+from wavllm_cli.tasks.answers.choice import own_choices, parse_choices, read_letter
+from wavllm_cli.tasks.answers.commitment import NO_MENTION, SEVERAL
+from wavllm_cli.tasks.answers.emotion import OTHER_EMOTIONS, read_emotion
+from wavllm_cli.tasks.answers.nonanswers import loops
+from wavllm_cli.tasks.answers.yes_no import read_yes_no
 from wavllm_cli.text import language
 from wavllm_cli.text.lead_ins import task_led_in
 from wavllm_cli.text.lexicon import pattern, source

@@ -6,8 +6,8 @@ from functools import lru_cache
 from itertools import chain, count, islice, product
 from string import ascii_uppercase
 
-from wavllm_cli.scoring.commitment import NO_MENTION, denied, from_json, is_read, negated, only, without_question
-from wavllm_cli.scoring.nonanswers import nothing_said
+from wavllm_cli.tasks.answers.commitment import NO_MENTION, denied, from_json, is_read, negated, only, without_question
+from wavllm_cli.tasks.answers.nonanswers import nothing_said
 from wavllm_cli.text.lexicon import pattern, source
 from wavllm_cli.text.normalize import APOSTROPHES, UNSPACED, basic
 from wavllm_cli.text.words import content, with_digits

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
-from wavllm_cli.scoring.commitment import negated, only
+from wavllm_cli.tasks.answers.commitment import negated, only
 from wavllm_cli.text.lexicon import lexicon, phrases
 from wavllm_cli.text.normalize import APOSTROPHES
 

@@ -2,8 +2,8 @@
 
 import re
 
-from wavllm_cli.scoring.commitment import NO_MENTION, from_json, negated, only, without_question
-from wavllm_cli.scoring.nonanswers import nothing_said
+from wavllm_cli.tasks.answers.commitment import NO_MENTION, from_json, negated, only, without_question
+from wavllm_cli.tasks.answers.nonanswers import nothing_said
 from wavllm_cli.text.lexicon import pattern, phrases, source
 from wavllm_cli.text.normalize import APOSTROPHES
 
