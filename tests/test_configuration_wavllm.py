@@ -105,3 +105,14 @@ def test_auto_classes(tiny_model, tiny_processor, tmp_path):
     tiny_processor.save_pretrained(tmp_path)
     assert isinstance(AutoModel.from_pretrained(tmp_path), WavLLMForConditionalGeneration)
     assert isinstance(AutoProcessor.from_pretrained(tmp_path), WavLLMProcessor)
+
+
+@pytest.mark.parametrize("seconds", [19.9, 0, -60, float("nan")])
+def test_an_acoustic_window_is_longer_than_what_is_only_heard_along(seconds):
+    with pytest.raises(ValueError, match=r"acoustic_window is .* s, but must be at least 20 s"):
+        WavLLMConfig(acoustic_window=seconds)
+
+
+def test_long_clips_are_taken_in_windows_unless_told_otherwise():
+    assert WavLLMConfig().acoustic_windows.samples == 60 * 16_000
+    assert WavLLMConfig(acoustic_window=None).acoustic_windows is None

@@ -5,6 +5,8 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 from transformers import WavLMModel, WhisperModel
 
+from wavllm_cli.model import configuration_wavllm
+from wavllm_cli.model.configuration_wavllm import AcousticWindow
 from wavllm_cli.model.encoders import AcousticEncoder, SemanticEncoder
 
 LENGTHS = (16_000, 70_001, 730, 9_999)  # 730: the shortest of which the tiny convolutions make a frame
@@ -75,3 +77,48 @@ def test_training_mode_does_not_reach_the_encoders(acoustic, waves, tiny_config)
     for _ in range(3):
         assert torch.equal(semantic(mels), semantic(mels))
         assert torch.equal(acoustic(wave[None], [len(wave)]), acoustic(wave[None], [len(wave)]))
+
+
+@pytest.fixture
+def window(tiny_config, monkeypatch):
+    monkeypatch.setattr(configuration_wavllm, "ACOUSTIC_CONTEXT", 0.5)
+    return AcousticWindow(32_000, tiny_config().audio_geometry)
+
+
+@torch.no_grad()
+def test_up_to_the_limit_a_window_changes_nothing(acoustic, waves, window):
+    windowed = copy.deepcopy(acoustic)
+    windowed.window = window
+    short = [wave[:32_000] for wave in waves]
+    lengths = [len(wave) for wave in short]
+    batch = pad_sequence(short, batch_first=True)
+    assert torch.equal(windowed(batch, lengths), acoustic(batch, lengths))
+
+
+@torch.no_grad()
+def test_a_long_clip_has_the_frames_of_its_windows(acoustic, waves, window):
+    windowed = copy.deepcopy(acoustic)
+    windowed.window = window
+    together = windowed(pad_sequence(waves, batch_first=True), LENGTHS)
+    whole = acoustic(pad_sequence(waves, batch_first=True), LENGTHS)
+    assert together.shape == whole.shape
+    for row, length in enumerate(LENGTHS):
+        alone = windowed(waves[row][None], [length])[0]
+        torch.testing.assert_close(together[row, : len(alone)], alone)
+        assert torch.allclose(alone, whole[row, : len(alone)]) == (length <= 32_000)
+    start = window.span(0, window.frames)
+    first = acoustic(waves[1][None, start], [start.stop])[0]
+    kept = window.frames - window.context
+    torch.testing.assert_close(together[1, :kept], first[:kept])
+    end = window.geometry.acoustic_frames(LENGTHS[1])
+    tail = window.span(end - window.frames, end)
+    last = acoustic(waves[1][None, tail], [tail.stop - tail.start])[0]
+    torch.testing.assert_close(together[1, end - window.context : end], last[-window.context :])
+
+
+def test_layer_weights_learn_from_a_long_clip(acoustic, waves, window):
+    windowed = copy.deepcopy(acoustic)
+    windowed.window = window
+    windowed.model.requires_grad_(False)
+    windowed(waves[1][None], [LENGTHS[1]]).square().sum().backward()
+    assert windowed.layer_weights.grad.abs().min() > 0

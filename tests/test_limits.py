@@ -19,8 +19,10 @@ def seconds(n: float) -> int:
 
 
 def test_memory_grows_with_the_length_not_its_square(published):
-    minute, ten = (limits.encoding_memory(published, seconds(n), torch.bfloat16) for n in (60, 600))
-    assert 1 < minute / GIB < 3 and 7 < ten / minute <= 10
+    minute, ten, hour = (limits.encoding_memory(published, seconds(n), torch.bfloat16) for n in (60, 600, 3600))
+    assert 1 < minute / GIB < 3 and 2 < ten / minute < 5 and hour < 6 * ten
+    whole = WavLLMConfig(acoustic_window=None)
+    assert 7 < limits.encoding_memory(whole, seconds(600), torch.bfloat16) / minute <= 10
     assert limits.encoding_memory(published, 0, torch.bfloat16) == 0
     assert limits.encoding_memory(published, 1, torch.bfloat16) > 0  # padded to the shortest clip
     assert limits.encoding_memory(published, seconds(60), torch.float32, clips=4) > 2 * minute

@@ -98,6 +98,7 @@ def build_config(
         lora_alpha=model.lora.alpha,
         lora_dropout=model.lora.dropout,
         prompt_adapter_width=prompt_adapter.width if prompt_adapter else None,
+        acoustic_window=model.acoustic_window,
     )
 
 

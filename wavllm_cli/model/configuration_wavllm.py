@@ -1,5 +1,6 @@
 """Every size of the network, and the arithmetic from samples to speech tokens that model and processor share."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,8 +8,12 @@ from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig, PreTrainedConfig
 from transformers.configuration_utils import SubConfigSpec
 
+from wavllm_cli.data.audio import SAMPLE_RATE
+
 MEL_HOP = 160  # samples between two log-mel frames: 10 ms, the same in every Whisper
 PUBLISHED_PROMPT_SCALE_MAX = 3.0
+WINDOWS_AT_ONCE = 64  # semantic ones; more of them, as long clips have, go through the encoder in turn
+ACOUSTIC_WINDOW, SHORTEST_ACOUSTIC_WINDOW, ACOUSTIC_CONTEXT = 60, 20, 5  # seconds
 WHISPER_LARGE_V2 = {
     "d_model": 1280,
     "encoder_layers": 32,
@@ -72,6 +77,34 @@ class AudioGeometry:
         return min(semantic, acoustic)
 
 
+@dataclass(frozen=True)
+class AcousticWindow:
+    """How the acoustic encoder takes clips that are longer than `samples`: in overlapping windows of that length.
+
+    The last `context` frames on either side of a window are only heard along, unless the clip begins or ends there.
+    """
+
+    samples: int
+    geometry: AudioGeometry
+
+    @property
+    def hop(self) -> int:
+        """Samples between two acoustic frames."""
+        return math.prod(stride for _, stride in self.geometry.acoustic_convs)
+
+    @property
+    def frames(self) -> int:
+        return self.geometry.acoustic_frames(self.samples)
+
+    @property
+    def context(self) -> int:
+        return round(ACOUSTIC_CONTEXT * SAMPLE_RATE) // self.hop
+
+    def span(self, start: int, end: int) -> slice:
+        """The samples of which frames `start` to `end` (not included) are made."""
+        return slice(start * self.hop, (end - 1) * self.hop + self.geometry.shortest)
+
+
 @strict
 class WavLLMConfig(PreTrainedConfig):
     r"""
@@ -90,6 +123,8 @@ class WavLLMConfig(PreTrainedConfig):
         lora_rank, lora_alpha, lora_dropout: LoRA on the q, k, v and o projections of every layer.
         prompt_adapter_width: inner width of the prompt adapter; `None` (stage 1) means a constant scale alpha / rank.
         prompt_scale_max: upper bound of the per-channel LoRA scale.
+        acoustic_window: a clip of more than so many seconds goes through the acoustic encoder in overlapping windows
+            of this length; `None`: always in one piece.
         interleaved_scale: the prompt adapter counts the channels of q and k in the interleaved rotary order of Meta's
             LLaMA, as the released checkpoint does; the LLM itself holds them in the half-split order of transformers.
     """
@@ -117,9 +152,15 @@ class WavLLMConfig(PreTrainedConfig):
     prompt_adapter_width: int | None = None
     prompt_scale_max: float | int = PUBLISHED_PROMPT_SCALE_MAX
     interleaved_scale: bool = False
+    acoustic_window: float | int | None = ACOUSTIC_WINDOW
 
     def __post_init__(self, **kwargs):
         super().__post_init__(**kwargs)
+        if self.acoustic_window is not None and not self.acoustic_window >= SHORTEST_ACOUSTIC_WINDOW:
+            raise ValueError(
+                f"acoustic_window is {self.acoustic_window} s, but must be at least {SHORTEST_ACOUSTIC_WINDOW} s: "
+                f"{ACOUSTIC_CONTEXT} s on either side of a window are only heard along"
+            )
         # generate() looks for these on the outer configuration
         for name in ("bos_token_id", "eos_token_id", "pad_token_id"):
             setattr(self, name, getattr(self.text_config, name, None))
@@ -138,6 +179,12 @@ class WavLLMConfig(PreTrainedConfig):
             window=self.semantic_config.max_source_positions * 2 * MEL_HOP,
             acoustic_convs=tuple(zip(acoustic.conv_kernel, acoustic.conv_stride, strict=True)),
         )
+
+    @property
+    def acoustic_windows(self) -> AcousticWindow | None:
+        if self.acoustic_window is None:
+            return None
+        return AcousticWindow(round(self.acoustic_window * SAMPLE_RATE), self.audio_geometry)
 
 
 AutoConfig.register(WavLLMConfig.model_type, WavLLMConfig)

@@ -8,11 +8,14 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedConfig, WavLMModel
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from wavllm_cli.model.adapters import length_mask
+from wavllm_cli.model.configuration_wavllm import AcousticWindow
 from wavllm_cli.model.wavlm import ClipwiseFeatureEncoder, adapt_wavlm
+from wavllm_cli.model.windows import windows
 
 
 class SemanticEncoder(nn.Module):
@@ -32,12 +35,18 @@ class SemanticEncoder(nn.Module):
 
 
 class AcousticEncoder(nn.Module):
-    """WavLM over the whole clip; the sum of all its hidden states, weighted by a trained softmax."""
+    """WavLM over the whole clip; the sum of all its hidden states, weighted by a trained softmax.
 
-    def __init__(self, config: PreTrainedConfig):
+    Args:
+        window: a clip that is longer is encoded in overlapping windows of this length, one after the other; None:
+            never.
+    """
+
+    def __init__(self, config: PreTrainedConfig, window: AcousticWindow | None = None):
         super().__init__()
         self.model = WavLMModel(config)
         adapt_wavlm(self.model)
+        self.window = window
         self.layer_weights = nn.Parameter(torch.ones(config.num_hidden_layers + 1))
         self.eval()
 
@@ -46,6 +55,27 @@ class AcousticEncoder(nn.Module):
 
     def forward(self, input_values: Tensor, lengths: Sequence[int]) -> Tensor:
         """(B, samples) right-padded, B lengths in samples -> (B, T, D) at 50 Hz."""
+        longest = max(lengths) if self.window is None else self.window.samples
+        short = [i for i, length in enumerate(lengths) if length <= longest]
+        if len(short) == len(lengths):
+            return self._whole(input_values, lengths)
+        clips = {i: self._in_windows(input_values[i, :n]) for i, n in enumerate(lengths) if n > longest}
+        if short:
+            kept = [lengths[i] for i in short]
+            clips |= zip(short, self._whole(input_values[short, : max(kept)], kept), strict=True)
+        return pad_sequence([clips[i] for i in range(len(lengths))], batch_first=True)
+
+    def _in_windows(self, samples: Tensor) -> Tensor:
+        """(samples,) -> (T, D), as many frames as the whole clip would have."""
+        assert self.window is not None
+        frames, parts = self.window.geometry.acoustic_frames(len(samples)), []
+        for window in windows(frames, self.window.frames, self.window.context):
+            cut = samples[self.window.span(window.start, window.end)]
+            (states,) = self._whole(cut[None], [len(cut)])
+            parts.append(states[window.first - window.start : window.last - window.start])
+        return torch.cat(parts)
+
+    def _whole(self, input_values: Tensor, lengths: Sequence[int]) -> Tensor:
         mask = length_mask(torch.tensor(lengths, device=input_values.device), input_values.shape[1])
         clipwise = isinstance(self.model.feature_extractor, ClipwiseFeatureEncoder)
         clips = [clip[:n] for clip, n in zip(input_values, lengths, strict=True)] if clipwise else input_values

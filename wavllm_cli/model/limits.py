@@ -10,7 +10,7 @@ import torch
 
 from wavllm_cli.data.audio import SAMPLE_RATE
 from wavllm_cli.data.memory import free_memory
-from wavllm_cli.model.configuration_wavllm import WavLLMConfig
+from wavllm_cli.model.configuration_wavllm import WINDOWS_AT_ONCE, WavLLMConfig
 from wavllm_cli.model.wavlm import BLOCK
 
 FLOAT32 = 4  # bytes; what layers hold inside themselves, whatever the model's precision
@@ -58,26 +58,41 @@ def _convolutions(config: WavLLMConfig, samples: int, size: int, clips: int) -> 
     """The first convolution on the waveform, by far the largest; wavlm-base takes clip after clip."""
     acoustic = config.acoustic_config
     kernel, stride = config.audio_geometry.acoustic_convs[0]
-    together = 1 if acoustic.feat_extract_norm == "group" else clips
+    samples, windowed = _window(config, samples)
+    together = 1 if windowed or acoustic.feat_extract_norm == "group" else clips
     return CONVOLUTION_COPIES * together * acoustic.conv_dim[0] * ((samples - kernel) // stride + 1) * FLOAT32
 
 
 def _transformer(config: WavLLMConfig, samples: int, size: int, clips: int) -> int:
-    """All states of WavLM, which are summed in the end, one layer's inner width, and a block of attention scores."""
+    """All states of WavLM, which are summed in the end, one layer's inner width, and a block of attention scores.
+
+    Of a clip in windows the sums of all, and all else of one window.
+    """
     acoustic = config.acoustic_config
+    sums = clips * config.audio_geometry.acoustic_frames(samples) * acoustic.hidden_size
+    samples, windowed = _window(config, samples)
+    clips, sums = (1, sums) if windowed else (clips, 0)
     frames = clips * config.audio_geometry.acoustic_frames(samples)
     states = (acoustic.num_hidden_layers + 4) * acoustic.hidden_size
     inner = 2 * acoustic.intermediate_size
     scores = acoustic.num_attention_heads * frames * config.audio_geometry.acoustic_frames(samples)
     least = acoustic.num_attention_heads * frames  # one query of each clip at least
     block = min(scores, max(BLOCK, least))
-    return (frames * (states + inner) + SCORE_COPIES * block) * FLOAT32
+    return (sums + frames * (states + inner) + SCORE_COPIES * block) * FLOAT32
+
+
+def _window(config: WavLLMConfig, samples: int) -> tuple[int, bool]:
+    """Samples that the acoustic encoder takes in one piece, and whether the clip is longer."""
+    window = config.acoustic_windows
+    windowed = window is not None and samples > window.samples
+    return (window.samples, True) if window and windowed else (samples, False)
 
 
 def _windows(config: WavLLMConfig, samples: int, size: int, clips: int) -> int:
-    """Whisper's windows, all at once: residual, query, key, value, inner layer."""
+    """Whisper's windows, as many as are taken at once: residual, query, key, value, inner layer."""
     semantic = config.semantic_config
-    frames = clips * config.audio_geometry.windows(samples) * semantic.max_source_positions
+    windows = min(clips * config.audio_geometry.windows(samples), WINDOWS_AT_ONCE)
+    frames = windows * semantic.max_source_positions
     return frames * (6 * semantic.d_model + 2 * semantic.encoder_ffn_dim) * FLOAT32
 
 

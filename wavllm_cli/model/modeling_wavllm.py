@@ -26,7 +26,7 @@ from transformers.utils import ModelOutput
 
 from wavllm_cli.errors import UsageError
 from wavllm_cli.model.adapters import SpeechAdapter
-from wavllm_cli.model.configuration_wavllm import WavLLMConfig
+from wavllm_cli.model.configuration_wavllm import WINDOWS_AT_ONCE, WavLLMConfig
 from wavllm_cli.model.encoders import AcousticEncoder, SemanticEncoder
 from wavllm_cli.model.precision import half_precision
 from wavllm_cli.model.pretrained import WavLLMPreTrainedModel
@@ -61,7 +61,7 @@ class WavLLMForConditionalGeneration(WavLLMPreTrainedModel, GenerationMixin):
         self.semantic_adapter = SpeechAdapter(
             config.semantic_config.d_model, config.semantic_channels, config.adapter_bottleneck, config.adapter_width
         )
-        self.acoustic_encoder = AcousticEncoder(config.acoustic_config)
+        self.acoustic_encoder = AcousticEncoder(config.acoustic_config, config.acoustic_windows)
         self.acoustic_adapter = SpeechAdapter(
             config.acoustic_config.hidden_size,
             config.acoustic_channels,
@@ -154,12 +154,16 @@ class WavLLMForConditionalGeneration(WavLLMPreTrainedModel, GenerationMixin):
         """Each window by itself through encoder and adapter, then a clip's windows joined in time."""
         counts = [self.geometry.windows(n) for n in samples]
         windows = torch.cat([clip[:n] for clip, n in zip(input_features, counts, strict=True)])
-        frames = self.semantic_encoder(windows.to(self._encoder_dtype(self.semantic_encoder)))
         kept = [self.geometry.semantic_frames(n) for n in samples]
-        lengths = torch.tensor(kept, device=frames.device).repeat_interleave(
-            torch.tensor(counts, device=frames.device), output_size=len(windows)
+        device = windows.device
+        lengths = torch.tensor(kept, device=device).repeat_interleave(
+            torch.tensor(counts, device=device), output_size=len(windows)
         )
-        tokens, _ = self.semantic_adapter(frames[:, : max(kept)], lengths)
+        dtype, parts = self._encoder_dtype(self.semantic_encoder), []
+        for some, ends in zip(windows.split(WINDOWS_AT_ONCE), lengths.split(WINDOWS_AT_ONCE), strict=True):
+            frames = self.semantic_encoder(some.to(dtype))
+            parts.append(self.semantic_adapter(frames[:, : max(kept)], ends)[0])
+        tokens = torch.cat(parts)
         per_window = [self.geometry.semantic_tokens(n) for n in samples]
         return [clip[:, :n].flatten(0, 1) for clip, n in zip(tokens.split(counts), per_window, strict=True)]
 

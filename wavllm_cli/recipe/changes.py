@@ -50,6 +50,7 @@ MEANINGS: dict[type[Section], dict[str, Meaning]] = {
         "language_model": PARTS,
         "adapters": PARTS,
         "lora": PARTS,
+        "acoustic_window": FIXED,
     },
     Backbone: {"path": CONTENT, "revision": CONTENT, "config": FIXED},
     LanguageModel: {"path": CONTENT, "revision": CONTENT, "config": FIXED, "tokenizer": FIXED},

@@ -39,6 +39,17 @@ def at_most(limit: float, why: str) -> AfterValidator:
     return AfterValidator(bounded)
 
 
+def at_least(limit: float, why: str) -> AfterValidator:
+    """A lower bound that says its reason."""
+
+    def bounded(value: float) -> float:
+        if value < limit:
+            raise ValueError(f"it must be at least {limit:,}, {why}")
+        return value
+
+    return AfterValidator(bounded)
+
+
 def _number(value: Any) -> Any:
     """YAML's `yes` and `true` are no numbers, although they are to Python."""
     if isinstance(value, bool):
@@ -54,6 +65,7 @@ Amount = Annotated[Real, Field(gt=0)]
 Width = Annotated[Count, at_most(MAX_WIDTH, "wider than the widest published layers")]
 Steps = Annotated[Count, at_most(MAX_STEPS, "months at ten steps a second")]
 Seconds = Annotated[Amount, at_most(MAX_SECONDS, "a day of audio")]
+AcousticWindow = Annotated[Seconds, at_least(20, "of which 5 s on either side are only heard along")]
 Weight = Annotated[Amount, at_most(MAX_WEIGHT, "since weights are relative")]
 Text = Annotated[str, Field(min_length=1, max_length=MAX_PATH)]
 

@@ -30,6 +30,7 @@ from wavllm_cli.recipe.ranges import (
     MAX_WORKERS,
     MIN_TEMPERATURE,
     MIN_VOCABULARY,
+    AcousticWindow,
     Amount,
     Channels,
     Count,
@@ -124,11 +125,14 @@ class LoRA(Section):
 
 
 class Model(Section):
+    """Clips of more seconds than `acoustic_window` go through the acoustic encoder in overlapping windows of it."""
+
     semantic_encoder: Backbone
     acoustic_encoder: Backbone
     language_model: LanguageModel
     adapters: Adapters
     lora: LoRA
+    acoustic_window: AcousticWindow | None = 60
 
 
 class PromptAdapter(Section):

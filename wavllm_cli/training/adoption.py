@@ -89,12 +89,11 @@ def _model_of(config: WavLLMConfig, source: str) -> Model:
             parts[part] = {"config": _sizes(getattr(config, SUB_CONFIGS[part]))}
     if "config" in parts["language_model"]:
         parts["language_model"]["tokenizer"] = {"vocab_size": config.text_config.vocab_size}
-    layers = {name: section.model_dump() for name, section in _own_layers(config).items()}
-    return Model.model_validate({**parts, **layers})
+    return Model.model_validate({**parts, **_own_layers(config)})
 
 
 def _own_layers(config: WavLLMConfig) -> dict[str, Any]:
-    """The sections on what is neither encoder nor LLM."""
+    """The keys on what is neither encoder nor LLM."""
     adapters = {
         "semantic_channels": config.semantic_channels,
         "acoustic_channels": config.acoustic_channels,
@@ -102,7 +101,11 @@ def _own_layers(config: WavLLMConfig) -> dict[str, Any]:
         "width": config.adapter_width,
     }
     lora = {"rank": config.lora_rank, "alpha": config.lora_alpha, "dropout": config.lora_dropout}
-    return {"adapters": recipes.Adapters.model_validate(adapters), "lora": recipes.LoRA.model_validate(lora)}
+    return {
+        "adapters": recipes.Adapters.model_validate(adapters),
+        "lora": recipes.LoRA.model_validate(lora),
+        "acoustic_window": config.acoustic_window,
+    }
 
 
 def _sizes(config: PreTrainedConfig) -> dict[str, Any]:
@@ -148,6 +151,8 @@ def _differences(there: Model, here: Model) -> Iterator[str]:
         yield from _part_differences(f"model.{part}", getattr(there, part), getattr(here, part))
     for part in ("adapters", "lora"):
         yield from map(_said, section_changes(getattr(there, part), getattr(here, part), f"model.{part}"))
+    if there.acoustic_window != here.acoustic_window:
+        yield f"model.acoustic_window is {there.acoustic_window} there, {here.acoustic_window} in the recipe"
 
 
 def _part_differences(key: str, there: Backbone, here: Backbone) -> Iterator[str]:
