@@ -37,6 +37,13 @@ def test_a_missing_path_is_never_answered_by_a_file_that_another_would_share(fil
     assert [row.audio for row in again] == ["../anna/1.wav", "../ben/1.wav", "../carl/1.wav"]
 
 
+def test_relative_paths_lead_out_of_the_folder_that_a_link_stands_for(files):
+    root = files("data/a.wav", "disk/big/runs/x")
+    (root / "runs").symlink_to(root / "disk/big/runs")
+    (row,) = relocated(rows("a.wav"), root / "data/m.jsonl", root / "runs/m.jsonl")
+    assert (root / "runs" / row.audio).samefile(root / "data/a.wav")
+
+
 def test_the_same_folders_are_dropped_for_all(files, capsys):
     root = files("train/a.wav", "dev/a.wav", "b.wav")
     names = ["/old/place/train/a.wav", "/old/place/dev/a.wav", "/old/place/test/b.wav", "/old/place/test/c.wav"]

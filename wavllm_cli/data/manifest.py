@@ -303,10 +303,17 @@ def relocated(rows: Sequence[Row], manifest: Path, target: Path) -> list[Row]:
     """The rows of a manifest as they must stand in another, where relative audio paths start from its folder."""
     if manifest.parent == target.parent:
         return list(rows)
-    paths = audio_paths(rows, manifest)
-    return [
-        row
-        if row.audio is None or path is None or os.path.isabs(row.audio)
-        else row.model_copy(update={"audio": os.path.relpath(path, target.parent)})
-        for row, path in zip(rows, paths, strict=True)
-    ]
+    return [beside(row, path, target) for row, path in zip(rows, audio_paths(rows, manifest), strict=True)]
+
+
+def beside(row: Row, path: Path | None, target: Path) -> Row:
+    """A row whose audio lies at `path`, as it must stand in the manifest `target`."""
+    if row.audio is None or path is None or target.parent / row.audio == path:
+        return row
+    return row.model_copy(update={"audio": relative_audio(path, target)})
+
+
+def relative_audio(path: Path, manifest: Path) -> str:
+    """What a row of a manifest calls a file; where folders are links, `..` leads out of what they stand for."""
+    real = os.path.join(os.path.realpath(path.parent), path.name)
+    return os.path.relpath(real, os.path.realpath(manifest.parent))

@@ -1,6 +1,5 @@
 """What `wavllm infer` does: one clip to stdout, or a manifest to a hypotheses file."""
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
@@ -12,7 +11,14 @@ from wavllm_cli import console
 from wavllm_cli.data.audio import is_silent, read_audio
 from wavllm_cli.data.batch import Clip, clips_of
 from wavllm_cli.data.files import owned, require_output, require_space, shown, why_unreadable
-from wavllm_cli.data.manifest import MANIFEST_SUFFIXES, parquet_rows, read_lines, validated, write_manifest
+from wavllm_cli.data.manifest import (
+    MANIFEST_SUFFIXES,
+    parquet_rows,
+    read_lines,
+    relative_audio,
+    validated,
+    write_manifest,
+)
 from wavllm_cli.data.schema import Hypothesis
 from wavllm_cli.errors import ManifestError, UsageError, WavLLMError
 from wavllm_cli.inference.decoding import Decoding
@@ -144,7 +150,7 @@ def _infer_clip(source: Path, instruction: str, output: Path | None, by: Answere
         if output is not None:
             # A question of any kind about a clip; one that is asked in the clip itself where there are no words.
             row: dict[str, Any] = {"id": source.stem, "task": "sqa" if instruction else "sqqa", "prompt": instruction}
-            audio = os.path.relpath(source, output.parent)
+            audio = relative_audio(source, output)
             write_manifest(output, [Hypothesis(**row, audio=audio, **vars(generated), system=by.model)])
     where = None if output is None else str(output)
     return Answer(**vars(generated), audio=str(source), prompt=instruction, model=by.model, output=where)

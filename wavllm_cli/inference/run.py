@@ -16,7 +16,7 @@ import torch
 from wavllm_cli import console
 from wavllm_cli.data.audio import is_silent
 from wavllm_cli.data.batch import Clip
-from wavllm_cli.data.manifest import write_manifest
+from wavllm_cli.data.manifest import beside, write_manifest
 from wavllm_cli.data.mixture import pack
 from wavllm_cli.data.schema import Hypothesis
 from wavllm_cli.errors import WavLLMError, listed, reason
@@ -136,7 +136,7 @@ def answer_manifest(
             bar.update(task, completed=len(done) + len(skipped.sentences))
     if not done:
         raise WavLLMError(f"No utterance of {len(clips)} could be answered; the first: {skipped.sentences[0]}")
-    rows = [done[clip.row.id] for clip in clips if clip.row.id in done]
+    rows = [beside(done[clip.row.id], clip.path, output) for clip in clips if clip.row.id in done]
     write_manifest(output, rows)
     partial.remove()
     return Report(
