@@ -6,12 +6,12 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import get_args
 
-from wavllm_cli import console
 from wavllm_cli.data.schema import Hypothesis, Part, Task
 from wavllm_cli.errors import UsageError
-from wavllm_cli.scoring import bertscore, bleu, classes, ifr, rouge, wer
-from wavllm_cli.scoring.following.verdicts import Verdict, judge
+from wavllm_cli.scoring import bertscore, bleu, classes, rouge, wer
+from wavllm_cli.scoring.following.verdicts import Verdict
 from wavllm_cli.scoring.measure import Measure, several
+from wavllm_cli.scoring.panel import Panel, ruled
 from wavllm_cli.tasks.answers.choice import own_choices, parse_choices, read_letter
 from wavllm_cli.tasks.answers.commitment import is_read
 from wavllm_cli.tasks.answers.emotion import read_emotion
@@ -102,19 +102,25 @@ class Group:
     verdicts: list[list[Verdict]] = field(default_factory=list)
 
 
-def measure(rows: Sequence[Hypothesis], options: Options) -> list[Group]:
+def measure(rows: Sequence[Hypothesis], options: Options, panel: Panel | None = None) -> list[Group]:
     """Sort rows into groups and measure each; an empty answer counts as fully wrong.
+
+    Args:
+        rows: a system's answers.
+        options: what is to be measured.
+        panel: who judges whether instructions are followed; the rules if nobody is named.
 
     Raises:
         UsageError: BERTScore's encoder cannot be had.
     """
+    panel = panel or ruled({"": rows})[""]
     by_task: dict[str, list[Hypothesis]] = {}
     for row in rows:
         by_task.setdefault(row.task, []).append(row)
     groups = []
     for task in (task for task in ORDER if task in by_task):
         if task in ("ii", "cot"):
-            groups += _multi(task, by_task[task], options)
+            groups += _multi(task, by_task[task], options, panel)
         else:
             groups += _single(task, by_task[task], options)
     return groups
@@ -195,13 +201,13 @@ def _class_group(name: str, task: str, rows: list[Hypothesis], options: Options)
     return Group(name, rows, [row for row, _ in scored], measures, answers, right)
 
 
-def _multi(task: str, rows: list[Hypothesis], options: Options) -> list[Group]:
+def _multi(task: str, rows: list[Hypothesis], options: Options, panel: Panel) -> list[Group]:
     """Multi-task rows as such, and what they say to each kind of part, as rows of their own."""
     scored = [row for row in rows if row.parts]
-    verdicts = [judge(row) for row in console.track(scored, f"judging {task} answers")]
-    follows = [ifr.followed(row) for row in verdicts]
-    measures = [m for m in ifr.measures(follows, "rules") if m.metric in options.chosen(MULTI_METRICS)]
-    groups = [Group(task, rows, scored, measures if scored else [], verdicts=verdicts)]
+    verdicts = [panel.rulings[row.id] for row in scored]
+    chosen = options.chosen(MULTI_METRICS)
+    measures = [m for m in panel.measures(scored) if m.metric.partition("/")[0] in chosen] if scored else []
+    groups = [Group(task, rows, scored, measures, verdicts=verdicts)]
     parts: dict[str, list[Hypothesis]] = {}
     for row, judged in zip(scored, verdicts, strict=True):
         for number, (part, verdict) in enumerate(zip(row.parts or (), judged, strict=True), 1):
