@@ -11,6 +11,7 @@ import time
 import numpy as np
 import pytest
 import soundfile
+import typer
 
 from wavllm_cli import __version__, cli
 
@@ -19,12 +20,13 @@ def run(*args: str, cwd=None) -> subprocess.CompletedProcess:
     return subprocess.run([sys.executable, "-m", "wavllm_cli", *args], capture_output=True, text=True, cwd=cwd)
 
 
-def commands(app=cli.app.app, group=()):
+def commands(command=typer.main.get_command(cli.app.app), words=()):  # noqa: B008
     """The words of every command."""
-    for command in app.registered_commands:
-        yield (*group, command.name or command.callback.__name__)
-    for inner in app.registered_groups:
-        yield from commands(inner.typer_instance, (*group, inner.name))
+    if not hasattr(command, "list_commands"):
+        yield words
+        return
+    for name in command.list_commands(None):
+        yield from commands(command.get_command(None, name), (*words, name))
 
 
 @pytest.mark.parametrize("command", [(), *commands()], ids=" ".join)

@@ -1,14 +1,40 @@
-"""The registry and `prepare`, on a corpus made for the test."""
+"""The registry, the commands that are made from it, and `prepare`, on a corpus made for the test."""
 
-import sys
-import types
+import importlib
+import json
+import re
 
 import pytest
 
-from wavllm_cli.corpora import CORPORA, Corpus, Draft, Skipped, prepare
+from wavllm_cli.corpora import LeftOut, Skipped, registry
+from wavllm_cli.corpora.prepare import prepare
 from wavllm_cli.data.manifest import read_manifest
 from wavllm_cli.data.schema import Utterance
 from wavllm_cli.errors import UsageError, WavLLMError
+
+TOY = """
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from wavllm_cli.corpora import About, Draft, Seed
+
+ABOUT = About("A toy.", "MIT", "2 rows", ("sft",), "nowhere", "nothing", None, "wavllm prep toy", "data/toy")
+
+
+@dataclass(frozen=True)
+class Options:
+    style: Annotated[Literal["plain", "fancy"], "How it looks."] = "plain"
+    most: Annotated[int | None, "Rows, at most."] = None
+    seed: Seed = 0
+
+
+drafts = {}
+
+
+def manifests(root, out, options):
+    for split, rows in drafts.items():
+        yield Draft(split, iter(rows[: options.most]), len(rows))
+"""
 
 
 def row(name, **fields):
@@ -16,59 +42,120 @@ def row(name, **fields):
 
 
 @pytest.fixture
-def toy(monkeypatch):
-    """Register corpus "toy"; the function sets its drafts."""
-    module = types.ModuleType("toy")
-    monkeypatch.setitem(sys.modules, "wavllm_cli.corpora.toy", module)
-    monkeypatch.setitem(CORPORA, "toy", Corpus("A toy.", "toy", "data/toy", has_root=False))
+def toy(monkeypatch, tmp_path):
+    """A corpus "toy-corpus" in a package of its own; the function sets its drafts."""
+    package = tmp_path / "toys"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "helper.py").write_text("raise RuntimeError('not a corpus: nobody imports me')\n")
+    (package / "toy_corpus.py").write_text(TOY)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(registry, "PACKAGES", (*registry.PACKAGES, "toys"))
+    module = importlib.reload(importlib.import_module("toys.toy_corpus"))
+    importlib.reload(importlib.import_module("toys"))
 
-    def drafts(**rows):
-        module.manifests = lambda out: (Draft(f"{name}.jsonl", iter(r), len(r)) for name, r in rows.items())
+    def set_drafts(**drafts):
+        module.drafts = drafts
 
-    return drafts
-
-
-def test_every_corpus_has_its_module_and_a_description():
-    for corpus in CORPORA.values():
-        __import__(f"wavllm_cli.corpora.{corpus.module}")
-        assert corpus.description.endswith(".")
+    return set_drafts
 
 
-def test_clips_that_cannot_be_used_are_counted_and_named(toy, tmp_path, capsys):
-    bad = [Skipped(f"bad{i}", "no flac") for i in range(7)]
-    toy(train=[bad[0], row("a", duration=1800.0), *bad[1:], row("b", duration=1800.0)], dev=bad[:1])
-    summary = prepare("toy", out=tmp_path)
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "out"
+
+
+def skipped_in(folder):
+    rows = [json.loads(line) for line in (folder / "skipped.jsonl").read_text().splitlines()]
+    return [(row["split"], row["item"], row["reason"]) for row in rows]
+
+
+def test_a_module_with_an_about_is_a_corpus_and_its_options_a_command(toy, out, wavllm):
+    assert "toy-corpus" in registry.names() and "helper" not in registry.names()
+    code, shown, _ = wavllm("prep", "toy-corpus", "--help")
+    assert code == 0 and "Licence: MIT" in shown
+    for text in ("How it looks.  [default: plain]", "plain|fancy", "--most <int>", "data/toy"):
+        assert text in shown
+    toy(train=[row("a"), row("b")])
+    code, shown, _ = wavllm("prep", "toy-corpus", "--out", out, "--most", "1", "--json")
+    assert code == 0 and json.loads(shown)["manifests"][0]["utterances"] == 1
+    code, _, err = wavllm("prep", "toy-corpus", "--style", "odd")
+    assert code == 2 and "--style" in err
+
+
+def test_the_list_says_what_to_know_of_every_corpus(wavllm):
+    code, shown, _ = wavllm("prep", "--list")
+    assert code == 0
+    for name in registry.names():
+        about = registry.find(name).ABOUT
+        block = shown.split(f"{name}\n")[1].split("\n\n")[0]
+        assert all(text in block for text in (about.licence, about.size, about.source, about.layout, *about.tasks))
+        assert about.title.endswith(".") and f"wavllm prep {name}" in about.example
+
+
+def test_items_that_cannot_be_used_are_counted_named_and_listed(toy, out, capsys):
+    bad = [Skipped(f"bad{i}", "no-audio", "no flac") for i in range(7)]
+    long = LeftOut("long", "too-long", "31 s")
+    toy(train=[bad[0], row("a", duration=1800.0), *bad[1:], long, row("b", duration=1800.0)], dev=bad[:1])
+    summary = prepare("toy-corpus", out=out)
     (train,) = summary.manifests
-    assert (train.utterances, train.hours, train.skipped) == (2, 1.0, 7)
-    assert [r.id for r in read_manifest(tmp_path / "train.jsonl")] == ["a", "b"]
-    assert not (tmp_path / "dev.jsonl").exists()
+    assert (train.listed, train.found, train.utterances, train.hours) == (10, 3, 2, 1.0)
+    assert [r.id for r in read_manifest(out / "train.jsonl")] == ["a", "b"]
+    assert not (out / "dev.jsonl").exists()
     warning = capsys.readouterr().err
     assert "train.jsonl: 7 clips skipped: bad0 (no flac)" in warning and "and 2 more" in warning
-    assert summary.data()["manifests"][0]["path"] == str(tmp_path / "train.jsonl")
+    assert skipped_in(out) == [
+        *(("train", one.item, "no-audio") for one in bad),
+        ("train", "long", "too-long"),
+        ("dev", "bad0", "no-audio"),
+    ]
     summary.show()
     shown = capsys.readouterr()
-    assert "train.jsonl" in shown.out and str(tmp_path) in shown.err
+    assert re.search(r"train\.jsonl\W+10\W+3\W+2\W+1\.00", shown.out) and str(out) in shown.err
+    assert "not used: no-audio 8, too-long 1 → " in shown.err and "8 items could not be used" in shown.err
+    data = summary.data()
+    assert data["manifests"][0]["path"] == str(out / "train.jsonl")
+    assert data["reasons"] == {"no-audio": 8, "too-long": 1} and len(data["skipped"]) == 8
 
 
-def test_nothing_left_is_an_error(toy, tmp_path):
-    toy(train=[Skipped("a", "empty")])
-    with pytest.raises(WavLLMError, match="no usable clip: 1 were skipped"):
-        prepare("toy", out=tmp_path)
+def test_what_is_left_out_on_purpose_is_no_failure(toy, out, wavllm):
+    toy(train=[row("a"), LeftOut("b", "no-majority", "raters disagree")])
+    code, _, err = wavllm("prep", "toy-corpus", "--out", out)
+    assert code == 0 and "no-majority 1" in err and "error" not in err
+    assert skipped_in(out) == [("train", "b", "no-majority")]
 
 
-def test_an_interrupted_run_leaves_the_old_manifest(toy, tmp_path):
+def test_the_list_is_about_the_manifests_that_lie_beside_it(toy, out):
+    bad = [Skipped("a", "unreadable", "is a folder")]
+    toy(train=[row("x"), *bad], dev=[row("y"), *bad])
+    prepare("toy-corpus", out=out)
+    toy(dev=[row("y")])
+    prepare("toy-corpus", out=out)
+    assert skipped_in(out) == [("train", "a", "unreadable")]
+    (out / "skipped.jsonl").write_text("mine\n")
+    with pytest.raises(UsageError, match=r"skipped\.jsonl is not a list of skipped items"):
+        prepare("toy-corpus", out=out)
+
+
+def test_nothing_left_is_an_error(toy, out):
+    toy(train=[Skipped("a", "unreadable", "empty")])
+    with pytest.raises(WavLLMError, match=r"no usable clip: 1 were skipped; the first: a \(empty\)"):
+        prepare("toy-corpus", out=out)
+
+
+def test_an_interrupted_run_leaves_the_old_manifest(toy, out, monkeypatch):
     toy(train=[row("old")])
-    prepare("toy", out=tmp_path)
+    prepare("toy-corpus", out=out)
 
-    def interrupted():
+    def interrupted(items, *_):
         yield row("new")
         raise KeyboardInterrupt
 
-    sys.modules["wavllm_cli.corpora.toy"].manifests = lambda out: [Draft("train.jsonl", interrupted(), 2)]
+    monkeypatch.setattr("wavllm_cli.console.track", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        prepare("toy", out=tmp_path)
-    assert [r.id for r in read_manifest(tmp_path / "train.jsonl")] == ["old"]
-    assert [p.name for p in tmp_path.iterdir()] == ["train.jsonl"]
+        prepare("toy-corpus", out=out)
+    assert [r.id for r in read_manifest(out / "train.jsonl")] == ["old"]
+    assert [p.name for p in out.iterdir()] == ["train.jsonl"]
 
 
 def test_wrong_use(tmp_path):

@@ -4,8 +4,8 @@ from random import Random
 
 import pytest
 
-from wavllm_cli.corpora.digits import WORDS, asr_row, check_range, instructions, questions, words
 from wavllm_cli.errors import UsageError
+from wavllm_cli.mini.digits import WORDS, asr_row, check_range, instructions, questions, words
 from wavllm_cli.tasks.answers.choice import parse_choices
 
 

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from wavllm_cli.corpora import digits, fsdd, prepare
-from wavllm_cli.corpora.digits import SPLITS
-from wavllm_cli.corpora.fsdd import Recording, _draw
+from wavllm_cli.corpora.prepare import prepare
 from wavllm_cli.data.audio import read_audio
 from wavllm_cli.data.manifest import read_manifest, resolve_audio
 from wavllm_cli.errors import UsageError, WavLLMError
+from wavllm_cli.mini import digits, fsdd
+from wavllm_cli.mini.digits import SPLITS
+from wavllm_cli.mini.fsdd import Recording, _draw
 
 SPEAKERS = {"george": 0.1, "lucas": 0.4}  # and the level that tells them apart
 INDICES = range(10)
@@ -120,7 +121,7 @@ def test_unusable_recordings_are_skipped_in_every_manifest(root, tmp_path, capsy
     (root / "recordings" / "3_george_0.wav").write_text("not audio")
     (root / "recordings" / "4_george_8.wav").write_bytes(b"")
     summary = prepare("fsdd", root, tmp_path / "out")
-    skipped = {m.path.rsplit("/")[-1]: m.skipped for m in summary.manifests}
+    skipped = {m.path.name: len(m.skipped) for m in summary.manifests}
     assert skipped["test.jsonl"] == skipped["train.jsonl"] == 1 and skipped["dev.jsonl"] == 0
     assert "3_george_0.wav" in capsys.readouterr().err
     asked = {r.audio for r in read_manifest(tmp_path / "out" / "test-sqa.jsonl")}
@@ -164,7 +165,7 @@ def test_odd_files_in_the_folder_are_one_items(root):
     (folder / "3_lucas_9.wav").symlink_to("gone.wav")
     recordings, skipped = fsdd._load(root)
     assert len(recordings) == 100
-    reasons = " ".join(one.reason for one in skipped["train"])
+    reasons = " ".join(one.detail for one in skipped["train"])
     assert len(skipped["train"]) == 3
     assert "is a named pipe" in reasons and "is a folder" in reasons and "leads nowhere" in reasons
 
@@ -199,6 +200,6 @@ def test_not_fsdd(tmp_path):
 def test_the_real_archive(shared_data, tmp_path):
     summary = prepare("fsdd", shared_data / "fsdd.zip", tmp_path, digits=(3, 6), count=60)
     rows = read(tmp_path)
-    assert len({r.speaker for r in rows["test"]}) == 6 and all(m.skipped == 0 for m in summary.manifests)
+    assert len({r.speaker for r in rows["test"]}) == 6 and all(not m.skipped for m in summary.manifests)
     assert len(rows["train"]) == 60 and len(rows["test"]) > 50
     assert 0.3 < np.mean([r.duration / len(r.target.split()) for r in rows["train"]]) < 0.8

@@ -1,9 +1,10 @@
+import json
 import os
 
 import pytest
 import soundfile
 
-from wavllm_cli.corpora import prepare
+from wavllm_cli.corpora.prepare import prepare
 from wavllm_cli.data.audio import read_audio
 from wavllm_cli.data.manifest import read_manifest, resolve_audio
 from wavllm_cli.errors import UsageError, WavLLMError
@@ -36,7 +37,7 @@ def root(tmp_path, noise):
 def test_one_manifest_per_split(root, tmp_path, capsys):
     out = tmp_path / "out"
     summary = prepare("librispeech", root / "LibriSpeech", out)
-    assert {p.name for p in out.iterdir()} == {"train-clean-100.jsonl", "dev-other.jsonl"}
+    assert {p.name for p in out.iterdir()} == {"train-clean-100.jsonl", "dev-other.jsonl", "skipped.jsonl"}
     rows = read_manifest(out / "train-clean-100.jsonl")
     assert [r.id for r in rows] == ["103-1240-0000", "19-198-0000", "19-198-0001"]
     last = rows[2]
@@ -45,10 +46,17 @@ def test_one_manifest_per_split(root, tmp_path, capsys):
     assert (last.corpus, last.split) == ("librispeech", "train-clean-100")
     audio = resolve_audio(last, out / "train-clean-100.jsonl")
     assert audio.is_absolute() and len(read_audio(audio)) == 24_000
-    assert {m.path: (m.utterances, m.skipped) for m in summary.manifests} == {
-        str(out / "train-clean-100.jsonl"): (3, 1),
-        str(out / "dev-other.jsonl"): (1, 2),
+    assert {m.path.name: (m.listed, m.found, m.utterances) for m in summary.manifests} == {
+        "train-clean-100.jsonl": (4, 3, 3),
+        "dev-other.jsonl": (3, 3, 1),
     }
+    skipped = [json.loads(line) for line in (out / "skipped.jsonl").read_text().splitlines()]
+    assert [(row["split"], row["item"], row["reason"]) for row in skipped] == [
+        ("dev-other", "116-288017-0009", "no-text"),
+        ("dev-other", "116-288017-0000", "unreadable"),
+        ("train-clean-100", "19-198-0002", "no-audio"),
+    ]
+    assert skipped[2] == {**skipped[2], "corpus": "librispeech", "detail": "no flac"}
     warnings = capsys.readouterr().err
     assert "19-198-0002 (no flac)" in warnings and "116-288017-0009 (no transcript)" in warnings
     assert "116-288017-0000" in warnings and "not audio" in warnings
@@ -60,7 +68,7 @@ def test_root_may_be_the_parent_or_one_split(root, tmp_path):
     prepare("librispeech", root / "LibriSpeech" / "dev-other", tmp_path / "c")
     for name in ("train-clean-100.jsonl", "dev-other.jsonl"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
-    assert [p.name for p in (tmp_path / "c").iterdir()] == ["dev-other.jsonl"]
+    assert {p.name for p in (tmp_path / "c").iterdir()} == {"dev-other.jsonl", "skipped.jsonl"}
     assert (tmp_path / "a/dev-other.jsonl").read_bytes() == (tmp_path / "c/dev-other.jsonl").read_bytes()
 
 
@@ -95,7 +103,7 @@ def test_what_cannot_be_read_is_one_items(root, tmp_path, noise, capsys):
     (bad / "21-1.trans.txt").write_text("21-1-0000 NAME\n")
     summary = prepare("librispeech", root, tmp_path / "out")
     assert len(read_manifest(tmp_path / "out" / "train-clean-100.jsonl")) == 3
-    lost = dict(line.split(" (", 1) for line in summary.skipped)
+    lost = {one.item: one.detail for one in summary.faults}
     folder = str(chapter.resolve())
     assert f"{folder}/19-198.trans.txt, line 8 is not UTF-8" in lost["19-198-0011"]
     assert "is a link that leads nowhere" in lost["19-198-0007"] and "is a folder" in lost["19-198-0008"]
@@ -119,7 +127,7 @@ def test_folders_that_may_not_be_read_are_counted_and_named(root, tmp_path, monk
     monkeypatch.setattr(os, "listdir", refused)
     summary = prepare("librispeech", root, tmp_path / "out")
     assert [m.utterances for m in summary.manifests] == [3]
-    assert f"{root.resolve()}/LibriSpeech/{locked} (may not be read: permission denied)" in summary.skipped
+    assert f"{root.resolve()}/LibriSpeech/{locked} (may not be read: permission denied)" in map(str, summary.faults)
     with pytest.raises(WavLLMError, match=r"Nothing of .* can be read: .* may not be read: permission denied"):
         prepare("librispeech", root / "LibriSpeech" / "dev-other", tmp_path / "dev")
 

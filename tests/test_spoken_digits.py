@@ -2,11 +2,11 @@ from random import Random
 
 import pytest
 
-from wavllm_cli.corpora import prepare
-from wavllm_cli.corpora.digits import SPLITS
-from wavllm_cli.corpora.spoken_digits import _draw
+from wavllm_cli.corpora.prepare import prepare
 from wavllm_cli.data.audio import is_silent, read_audio
 from wavllm_cli.data.manifest import read_manifest, resolve_audio
+from wavllm_cli.mini.digits import SPLITS
+from wavllm_cli.mini.spoken_digits import ABOUT, _draw
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +25,7 @@ def test_every_split_has_clips_questions_and_instructions(out):
         ids = [r.id for r in clips + questions + texts]
         assert len(set(ids)) == len(ids)
         assert {r.split for r in clips + questions + texts} == {split}
+        assert {r.task for r in clips + questions + texts} == set(ABOUT.tasks)
 
 
 def test_a_curriculum_begins_with_short_strings_and_spelled_ones(out):

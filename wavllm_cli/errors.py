@@ -6,7 +6,7 @@ A message is one sentence (or one per problem): what is wrong, where (file, line
 import errno
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 # What libraries advise to set where they refuse to run code out of a file.
 PROTECTIONS = ("trust_remote_code", "weights_only", "allow_pickle", "allow_all_kernels")
@@ -34,6 +34,19 @@ def listed(names: Sequence[str], most: int) -> str:
     """The first of many names, and how many more there are."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
+
+
+def nearest(name: str, known: Iterable[str], likeness: float = 0.6) -> str | None:
+    """Which of the known names a misspelt one means, if any is like it (0: the nearest in any case)."""
+    from difflib import get_close_matches
+
+    return next(iter(get_close_matches(name[:80], list(known), n=1, cutoff=likeness)), None)
+
+
+def did_you_mean(name: str, known: Sequence[str]) -> str:
+    """The end of a sentence about an unknown name: the one that was meant, or all that there are."""
+    meant = nearest(name, known)
+    return f"did you mean {meant}?" if meant else f"there are {', '.join(known)}."
 
 
 class WavLLMError(Exception):

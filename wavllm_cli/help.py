@@ -38,7 +38,7 @@ class App(typer.Typer):
     """A Typer whose groups and commands print their help through `show`."""
 
     def __init__(self, **options: Any):
-        super().__init__(cls=Group, pretty_exceptions_enable=False, no_args_is_help=True, **options)
+        super().__init__(**{"cls": Group, "pretty_exceptions_enable": False, "no_args_is_help": True, **options})
 
     def command(self, name: str | None = None, **options: Any) -> Any:
         return super().command(name, cls=Command, **options)

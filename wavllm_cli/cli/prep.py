@@ -1,69 +1,125 @@
-"""`wavllm prep`: corpora into manifests."""
+"""`wavllm prep`: corpora into manifests. The command of a corpus is made from its module: see `corpora`."""
 
+import inspect
+from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any
+from types import NoneType, UnionType
+from typing import Annotated, Any, get_args, get_type_hints
 
 import typer
 
-from wavllm_cli.cli.app import Json, Seed, app, show
-from wavllm_cli.errors import UsageError
-from wavllm_cli.help import App
+from wavllm_cli.cli.app import Json, app, show
+from wavllm_cli.corpora import About, registry
+from wavllm_cli.corpora.registry import Corpus
+from wavllm_cli.help import App, Group
 
-prep = App(help="Turn a corpus, as its owner ships it, into manifests.")
+
+class Corpora(Group):
+    """Commands of this module and of the registry; a corpus is imported when it is named or listed."""
+
+    def __init__(self, **options: Any):
+        super().__init__(**options)
+        commands: dict[str, Any] = dict.fromkeys(registry.names())
+        self.commands = commands | dict(self.commands)
+
+    def get_command(self, ctx: Any, name: str) -> Any:
+        if name in self.commands and self.commands[name] is None:
+            self.commands[name] = _command(name, registry.find(name))
+        return super().get_command(ctx, name)
+
+
+prep = App(cls=Corpora, help="Turn a corpus, as its owner ships it, into manifests.")
 app.add_typer(prep, name="prep")
 
-Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for the manifests and new audio.")]
+
+def _list(value: bool) -> None:
+    if value:
+        from wavllm_cli import console
+
+        for name in registry.names():
+            console.say(f"{name}\n{_facts(registry.find(name).ABOUT)}\n")
+        raise typer.Exit
 
 
-@prep.command(epilog="Example: wavllm prep librispeech /data/LibriSpeech --out data/librispeech")
-def librispeech(
-    root: Annotated[Path, typer.Argument(help="LibriSpeech/, its parent, or one split.")],
-    out: Out = Path("data/librispeech"),
-    json: Json = False,
+@prep.callback()
+def options(
+    listed: Annotated[
+        bool,
+        typer.Option(
+            "--list",
+            callback=_list,
+            is_eager=True,
+            help="Print licence, size, tasks, source and layout of every corpus.",
+        ),
+    ] = False,
 ) -> None:
-    """LibriSpeech: one ASR manifest per split."""
-    _prepare("librispeech", out, json, root=root)
+    pass
 
 
-@prep.command(epilog="Example: wavllm prep fsdd fsdd.zip --digits 3..6")
-def fsdd(
-    root: Annotated[Path, typer.Argument(help="The archive, or its unpacked folder.")],
-    out: Out = Path("data/digits"),
-    digits: Annotated[str | None, typer.Option(help="Join recordings into strings, e.g. 3..6.")] = None,
-    count: Annotated[int | None, typer.Option(help="Digit strings in the train split.")] = None,
-    seed: Seed = 0,
-    json: Json = False,
-) -> None:
-    """Free Spoken Digit Dataset: 3,000 human recordings, test split = index 0-4."""
-    _prepare("fsdd", out, json, root=root, digits=_range(digits), count=count, seed=seed)
+def _command(name: str, corpus: Corpus) -> Any:
+    about = corpus.ABOUT
+    alone = App(add_completion=False)
+    alone.command(
+        name, help=f"{about.title}\n\n{_facts(about)}", short_help=about.title, epilog=f"Example: {about.example}"
+    )(_callback(name, corpus))
+    return typer.main.get_command(alone)
 
 
-@prep.command("spoken-digits", epilog="Example: wavllm prep spoken-digits --digits 3..6")
-def spoken_digits(
-    out: Out = Path("data/digits"),
-    digits: Annotated[str, typer.Option(help="Shortest and longest digit string.")] = "3..6",
-    count: Annotated[int | None, typer.Option(help="Digit strings in the train split.")] = None,
-    seed: Seed = 0,
-    json: Json = False,
-) -> None:
-    """Digit strings spoken by espeak-ng in many voices: needs nothing but this package."""
-    _prepare("spoken-digits", out, json, digits=_range(digits), count=count, seed=seed)
+def _facts(about: About) -> str:
+    facts = {
+        "Licence": about.licence,
+        "Size": about.size,
+        "Tasks": ", ".join(about.tasks),
+        "Source": about.source,
+        "Layout": about.layout,
+    }
+    return "\n".join(f"{key + ':':9}{value}" for key, value in facts.items())
 
 
-def _prepare(corpus: str, out: Path, json: bool, **options: Any) -> None:
-    from wavllm_cli import corpora
+def _callback(name: str, corpus: Corpus) -> Callable[..., None]:
+    """What the command does, with the signature that its options are read off."""
 
-    summary = corpora.prepare(corpus, out=out, **{k: v for k, v in options.items() if v is not None})
-    show(summary, json)
-    if summary.skipped:
-        raise typer.Exit(1)
+    def run(out: Path, json: bool, root: Path | None = None, **options: Any) -> None:
+        from wavllm_cli.corpora.prepare import prepare
+
+        summary = prepare(name, root, out, **options)
+        show(summary, json)
+        if summary.faults:
+            raise typer.Exit(1)
+
+    about = corpus.ABOUT
+    root = _parameter("root", Annotated[Path, typer.Argument(help=about.root)]) if about.root else None
+    out = Annotated[Path, typer.Option("--out", "-o", help="Folder for the manifests and new audio.")]
+    parameters = [
+        *([root] if root else []),
+        _parameter("out", out, Path(about.out)),
+        *_own(corpus.Options),
+        _parameter("json", Json, False),
+    ]
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return run
 
 
-def _range(text: str | None) -> tuple[int, int] | None:
-    """`3..6` -> (3, 6); `4` -> (4, 4)."""
-    if text is None:
-        return None
-    low, dots, high = text.partition("..")
-    if not low.isdigit() or (dots and not high.isdigit()):
-        raise UsageError(f"--digits {text!r} must look like 3..6 or 4.")
-    return int(low), int(high or low)
+def _own(options: type) -> list[inspect.Parameter]:
+    """The corpus's own options: a parameter for each field."""
+    hints = get_type_hints(options, include_extras=True)
+    return [_own_option(field.name, hints[field.name], field.default) for field in fields(options)]
+
+
+def _own_option(name: str, hint: Any, default: Any) -> inspect.Parameter:
+    kind, text = get_args(hint)
+    (single,) = (t for t in get_args(kind) if t is not NoneType) if isinstance(kind, UnionType) else (kind,)
+    option = typer.Option(help=text)
+    if hasattr(single, "parse"):
+        option.parser, option.metavar = single.parse, f"<{single.__name__.lower()}>"
+        default = default if default is None else str(default)
+    elif single is int:
+        option.min = 0  # numbers of things, and seeds
+        option.metavar = "<int>"
+    return _parameter(name, Annotated[kind, option], default)
+
+
+def _parameter(name: str, annotation: Any, default: Any = inspect.Parameter.empty) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)

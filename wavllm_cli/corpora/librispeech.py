@@ -1,4 +1,4 @@
-"""LibriSpeech (openslr.org/12): SPLIT/SPEAKER/CHAPTER/*.flac and *.trans.txt. The audio stays where it is."""
+"""LibriSpeech: read English books. The audio stays where it is."""
 
 import os
 from collections.abc import Iterator
@@ -7,11 +7,39 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from wavllm_cli.corpora import TRANSCRIBE, Draft, Skipped
+from wavllm_cli.corpora import (
+    DUPLICATE,
+    ENCODING,
+    NO_AUDIO,
+    NO_TEXT,
+    TRANSCRIBE,
+    UNREADABLE,
+    About,
+    Draft,
+    Skipped,
+)
 from wavllm_cli.data.audio import audio_info
 from wavllm_cli.data.files import IS_LFS_POINTER, is_lfs_pointer, is_text, shown, why_unreadable
 from wavllm_cli.data.schema import Utterance
 from wavllm_cli.errors import UsageError, WavLLMError
+
+ABOUT = About(
+    title="LibriSpeech: read English books, one ASR manifest per split.",
+    licence="CC BY 4.0",
+    size="1,000 hours (train 961, dev 10.7, test 10.5), 60 GB",
+    tasks=("asr",),
+    source="https://www.openslr.org/12",
+    layout="SPLIT/SPEAKER/CHAPTER/*.flac and *.trans.txt",
+    root="LibriSpeech/, its parent, or one split.",
+    example="wavllm prep librispeech /data/LibriSpeech --out data/librispeech",
+    out="data/librispeech",
+)
+
+
+@dataclass(frozen=True)
+class Options:
+    pass
+
 
 TRANSCRIPTS = ".trans.txt"
 HEADER_READERS = 8  # threads: reading 28,000 headers is waiting for the disk
@@ -27,15 +55,11 @@ class _Split:
     skipped: list[Skipped] = field(default_factory=list)
 
 
-def manifests(root: Path, out: Path) -> Iterator[Draft]:
-    """One ASR manifest per split, named after it.
-
-    Args:
-        root: `LibriSpeech/`, its parent, or one split.
-    """
+def manifests(root: Path, out: Path, options: Options) -> Iterator[Draft]:
+    """One ASR manifest per split, named after it."""
     for split in _splits(root):
         found, skipped = _pairs(split)
-        yield Draft(f"{split.folder.name}.jsonl", _rows(split.folder, out, found, skipped), len(found) + len(skipped))
+        yield Draft(split.folder.name, _rows(split.folder, out, found, skipped), len(found) + len(skipped))
 
 
 def _splits(root: Path) -> list[_Split]:
@@ -55,7 +79,7 @@ def _splits(root: Path) -> list[_Split]:
     if any(split.transcripts for split in splits):
         return splits
     for skipped in [*unreadable, *(skipped for split in splits for skipped in split.skipped)]:
-        raise WavLLMError(f"Nothing of {shown(root)} can be read: {skipped.name} {skipped.reason}.")
+        raise WavLLMError(f"Nothing of {shown(root)} can be read: {skipped.item} {skipped.detail}.")
     raise UsageError(f"{shown(root)} is not LibriSpeech: there is no SPLIT/SPEAKER/CHAPTER/*{TRANSCRIPTS} in it.")
 
 
@@ -78,7 +102,7 @@ def _listed(folder: Path) -> tuple[list[Path], list[Skipped]]:
     try:
         return sorted(folder / name for name in os.listdir(folder) if not name.startswith(".")), []
     except OSError as error:
-        return [], [Skipped(shown(folder), f"may not be read: {(error.strerror or str(error)).lower()}")]
+        return [], [Skipped(shown(folder), UNREADABLE, f"may not be read: {(error.strerror or str(error)).lower()}")]
 
 
 def _pairs(split: _Split) -> tuple[list[tuple[Path, str]], list[Skipped]]:
@@ -92,16 +116,16 @@ def _pairs(split: _Split) -> tuple[list[tuple[Path, str]], list[Skipped]]:
     clips: dict[str, Path] = {}
     for path in split.clips:
         if path.stem in clips:
-            skipped.append(Skipped(shown(path), f"its name is taken by {shown(clips[path.stem])}"))
+            skipped.append(Skipped(shown(path), DUPLICATE, f"its name is taken by {shown(clips[path.stem])}"))
         clips.setdefault(path.stem, path)
     for name in sorted(texts.keys() - clips.keys()):
-        skipped.append(Skipped(name, "no flac"))
+        skipped.append(Skipped(name, NO_AUDIO, "no flac"))
     for name, path in clips.items():
         text = texts.get(name, "")
         if text:
             found.append((path, text.lower()))
         elif text is not None:  # None: named already, with its line
-            skipped.append(Skipped(shown(name), "no transcript"))
+            skipped.append(Skipped(shown(name), NO_TEXT, "no transcript"))
     return found, skipped
 
 
@@ -111,12 +135,12 @@ def _transcripts(file: Path) -> tuple[dict[str, str | None], list[Skipped]]:
     skipped = []
     try:
         if problem := why_unreadable(file):
-            return {}, [Skipped(shown(file), problem)]
+            return {}, [Skipped(shown(file), UNREADABLE, problem)]
         if is_lfs_pointer(file):
-            return {}, [Skipped(shown(file), IS_LFS_POINTER)]
+            return {}, [Skipped(shown(file), UNREADABLE, IS_LFS_POINTER)]
         lines = file.read_bytes().removeprefix(b"\xef\xbb\xbf").splitlines()
     except OSError as error:
-        return {}, [Skipped(shown(file), f"cannot be read: {error.strerror or error}")]
+        return {}, [Skipped(shown(file), UNREADABLE, f"cannot be read: {error.strerror or error}")]
     for number, line in enumerate(lines, 1):
         name, _, text = line.strip().partition(b" ")
         key = name.decode("ascii", "backslashreplace")
@@ -124,7 +148,7 @@ def _transcripts(file: Path) -> tuple[dict[str, str | None], list[Skipped]]:
             texts[key] = text.decode("utf-8").strip()
         except UnicodeDecodeError:
             texts[key] = None
-            skipped.append(Skipped(key, f"{shown(file)}, line {number} is not UTF-8"))
+            skipped.append(Skipped(key, ENCODING, f"{shown(file)}, line {number} is not UTF-8"))
     texts.pop("", None)
     return texts, skipped
 
@@ -142,10 +166,10 @@ def _row(split: str, out: Path, clip: tuple[Path, str]) -> Utterance | Skipped:
     try:
         duration = audio_info(path).duration
     except WavLLMError as error:
-        return Skipped(shown(path.stem), str(error).rstrip("."))
+        return Skipped(shown(path.stem), UNREADABLE, str(error).rstrip("."))
     audio = str(path.relative_to(out) if path.is_relative_to(out) else path)
     if not is_text(audio):
-        return Skipped(shown(path.stem), "its path is not UTF-8, which a manifest is: rename it")
+        return Skipped(shown(path.stem), ENCODING, "its path is not UTF-8, which a manifest is: rename it")
     return Utterance(
         id=path.stem,
         audio=audio,

@@ -6,6 +6,7 @@ The questions have exact answers, so that a toy model can be taught, and measure
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from random import Random
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -32,6 +33,27 @@ EXCLUSIVE = 3  # digits: strings this long or longer are in one split only; of s
 
 Digits = tuple[int, ...]
 Fact = tuple[str, str]  # instruction, answer
+
+
+class Lengths(NamedTuple):
+    """The shortest and the longest digit string."""
+
+    low: int
+    high: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """`3..6` -> (3, 6); `4` -> (4, 4)."""
+        low, dots, high = text.partition("..")
+        if not low.isdecimal() or (dots and not high.isdecimal()):
+            raise UsageError(f"--digits {text!r} must look like 3..6 or 4.")
+        return cls(int(low), int(high or low))
+
+    def __str__(self) -> str:
+        return f"{self.low}..{self.high}"
+
+
+USUAL = Lengths(3, 6)
 
 
 def check_range(digits: tuple[int, int], count: int) -> None:
@@ -73,8 +95,8 @@ def asr_row(name: str, audio: str, seconds: float, digits: Digits, **fields: str
 
 def beginner_drafts(clips: Iterable[Utterance | Skipped], total: int, corpus: str, seed: int) -> Iterator[Draft]:
     """What a curriculum begins with: the shortest strings, and strings spelled the way an encoder hears them."""
-    yield Draft("train-short.jsonl", clips, total)
-    yield Draft("train-spelled.jsonl", _spelled_rows(corpus, Random(f"spelled {seed}")), SPELLED_STRINGS)
+    yield Draft("train", clips, total, "short")
+    yield Draft("train", _spelled_rows(corpus, Random(f"spelled {seed}")), SPELLED_STRINGS, "spelled")
 
 
 def drafts(split: str, clips: Iterable[Utterance | Skipped], total: int, corpus: str, seed: int) -> Iterator[Draft]:
@@ -87,10 +109,10 @@ def drafts(split: str, clips: Iterable[Utterance | Skipped], total: int, corpus:
                 rows.append(clip)
             yield clip
 
-    yield Draft(f"{split}.jsonl", kept(), total)
-    yield Draft(f"{split}-sqa.jsonl", questions(rows, Random(f"questions {split} {seed}")), len(rows))
+    yield Draft(split, kept(), total)
+    yield Draft(split, questions(rows, Random(f"questions {split} {seed}")), len(rows), "sqa")
     facts = instructions(seed)[split]
-    yield Draft(f"{split}-sft.jsonl", _sft_rows(facts, split, corpus), len(facts))
+    yield Draft(split, _sft_rows(facts, split, corpus), len(facts), "sft")
 
 
 # --- questions about a clip ---

@@ -1,6 +1,6 @@
-"""Free Spoken Digit Dataset (github.com/Jakobovski/free-spoken-digit-dataset, CC BY-SA 4.0).
+"""Free Spoken Digit Dataset: six people say ten digits fifty times each.
 
-Six people say ten digits fifty times each: `{digit}_{speaker}_{index}.wav`, 8 kHz. Test is the owner's own: index 0 to
+Recordings are `{digit}_{speaker}_{index}.wav`, 8 kHz. Test is the owner's own: index 0 to
 4; dev, index 5 and 6, is our choice; train is the rest. All six speakers are in every split.
 """
 
@@ -14,18 +14,24 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from random import Random
+from typing import Annotated
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
 import numpy as np
 
 from wavllm_cli import console
-from wavllm_cli.corpora import Draft, Skipped
-from wavllm_cli.corpora.digits import (
+from wavllm_cli.corpora import UNREADABLE, About, Draft, Seed, Skipped
+from wavllm_cli.data.audio import SAMPLE_RATE, decode_audio, read_audio, write_wav
+from wavllm_cli.data.files import IS_LFS_POINTER, is_lfs_pointer, shown, why_unreadable
+from wavllm_cli.data.schema import Utterance
+from wavllm_cli.errors import AudioError, UsageError, WavLLMError, reason
+from wavllm_cli.mini.digits import (
     SHORT,
     SHORT_STRINGS,
     SPLITS,
     TRAIN_STRINGS,
     Digits,
+    Lengths,
     asr_row,
     beginner_drafts,
     check_range,
@@ -33,10 +39,26 @@ from wavllm_cli.corpora.digits import (
     is_taken,
     quiet,
 )
-from wavllm_cli.data.audio import SAMPLE_RATE, decode_audio, read_audio, write_wav
-from wavllm_cli.data.files import IS_LFS_POINTER, is_lfs_pointer, shown, why_unreadable
-from wavllm_cli.data.schema import Utterance
-from wavllm_cli.errors import AudioError, UsageError, WavLLMError, reason
+
+ABOUT = About(
+    title="Free Spoken Digit Dataset: 3,000 human recordings of digits, alone or joined into strings.",
+    licence="CC BY-SA 4.0",
+    size="six people say ten digits fifty times each; test is the owner's split (index 0 to 4)",
+    tasks=("asr", "sqa", "sft"),
+    source="https://github.com/Jakobovski/free-spoken-digit-dataset",
+    layout="recordings/DIGIT_SPEAKER_INDEX.wav",
+    root="The archive, or its unpacked folder.",
+    example="wavllm prep fsdd fsdd.zip --digits 3..6",
+    out="data/digits",
+)
+
+
+@dataclass(frozen=True)
+class Options:
+    digits: Annotated[Lengths | None, "Join recordings into strings, e.g. 3..6."] = None
+    count: Annotated[int | None, "Digit strings in the train split, 3,000 if not said."] = None
+    seed: Seed = 0
+
 
 NAME = re.compile(r"(\d)_([A-Za-z]+)_(\d+)\.wav")
 PAUSE = (0.05, 0.25)  # seconds between two joined recordings
@@ -57,19 +79,15 @@ class Recording:
     samples: np.ndarray
 
 
-def manifests(
-    root: Path, out: Path, digits: tuple[int, int] | None = None, count: int | None = None, seed: int = 0
-) -> Iterator[Draft]:
+def manifests(root: Path, out: Path, options: Options) -> Iterator[Draft]:
     """Per split: transcription, questions (`-sqa`), text instructions (`-sft`); for train also `-short`, `-spelled`.
 
-    Args:
-        root: the archive or its unpacked folder.
-        digits: shortest and longest string to join recordings of one speaker into; None keeps them alone.
-        count: strings in train, by default 3,000; in dev and test each recording is used about twice.
+    Dev and test use each recording about twice.
     """
-    if count is not None and not digits:
+    digits, seed = options.digits, options.seed
+    if options.count is not None and not digits:
         raise UsageError("A number of digit strings needs their lengths too: --digits 3..6, for instance.")
-    count = TRAIN_STRINGS if count is None else count
+    count = TRAIN_STRINGS if options.count is None else options.count
     if digits:
         check_range(digits, count)
     recordings, skipped = _load(root)
@@ -111,7 +129,7 @@ def _load(root: Path) -> tuple[list[Recording], dict[str, list[Skipped]]]:
             try:
                 samples = files[name]()
             except WavLLMError as error:
-                skipped[split].append(Skipped(name, str(error).rstrip(".")))
+                skipped[split].append(Skipped(name, UNREADABLE, str(error).rstrip(".")))
                 continue
             recordings.append(Recording(name.removesuffix(".wav"), int(digit), speaker.lower(), split, samples))
     if not recordings:
@@ -157,7 +175,8 @@ def _in_folder(root: Path) -> tuple[Files, list[Skipped]]:
     unreadable: list[Skipped] = []
 
     def note(error: OSError) -> None:
-        unreadable.append(Skipped(shown(error.filename), f"may not be read: {(error.strerror or str(error)).lower()}"))
+        why = f"may not be read: {(error.strerror or str(error)).lower()}"
+        unreadable.append(Skipped(shown(error.filename), UNREADABLE, why))
 
     for folder, folders, names in os.walk(root, onerror=note):
         files |= {name: partial(read_audio, Path(folder, name)) for name in (*names, *folders) if NAME.fullmatch(name)}

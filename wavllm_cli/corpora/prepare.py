@@ -1,0 +1,175 @@
+"""What `wavllm prep CORPUS` does: manifests out of a corpus, and a list of what is in none of them."""
+
+import os
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wavllm_cli import console, strict_json
+from wavllm_cli.corpora import NO_AUDIO, Draft, LeftOut, Skipped
+from wavllm_cli.corpora.registry import find
+from wavllm_cli.data.files import shown, write_text
+from wavllm_cli.data.manifest import write_manifest
+from wavllm_cli.data.schema import Utterance
+from wavllm_cli.errors import UsageError, WavLLMError, listed, reason
+
+NAMED = 5  # skipped items named in a warning
+SKIPPED = "skipped.jsonl"
+
+
+@dataclass(frozen=True)
+class Written:
+    """What became of a draft.
+
+    Args:
+        path: the manifest; there is none where no utterance is left.
+        skipped: what is not in it, in the order of the corpus.
+    """
+
+    path: Path
+    split: str
+    utterances: int
+    hours: float
+    skipped: list[Skipped]
+
+    @property
+    def listed(self) -> int:
+        """Items that the corpus names."""
+        return self.utterances + len(self.skipped)
+
+    @property
+    def found(self) -> int:
+        """Those of them that are there."""
+        return self.listed - sum(one.reason == NO_AUDIO for one in self.skipped)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What `prepare` made."""
+
+    corpus: str
+    drafts: list[Written]
+    skipped_file: Path | None  # what is in no manifest; None where everything is
+
+    @property
+    def manifests(self) -> list[Written]:
+        return [draft for draft in self.drafts if draft.utterances]
+
+    @property
+    def faults(self) -> list[Skipped]:
+        """What cannot be used, unlike what is left out on purpose."""
+        return [one for draft in self.drafts for one in draft.skipped if not isinstance(one, LeftOut)]
+
+    @property
+    def reasons(self) -> dict[str, int]:
+        """How many items are in no manifest, by reason, the most frequent first."""
+        return dict(Counter(one.reason for draft in self.drafts for one in draft.skipped).most_common())
+
+    def show(self) -> None:
+        rows = [
+            (m.path.name, f"{m.listed:,}", f"{m.found:,}", f"{m.utterances:,}", f"{m.hours:.2f}") for m in self.drafts
+        ]
+        console.table(self.corpus, ["manifest", "listed", "found", "used", "hours"], rows)
+        console.info(f"manifests → {self.manifests[0].path.parent}")
+        if self.skipped_file:
+            counts = [f"{reason} {count:,}" for reason, count in self.reasons.items()]
+            console.info(f"not used: {listed(counts, 10)} → {self.skipped_file}")
+        if faults := self.faults:
+            console.error(f"{len(faults)} items could not be used; the first: {faults[0]}")
+
+    def data(self) -> dict[str, Any]:
+        manifests = [
+            {
+                "path": str(m.path),
+                "listed": m.listed,
+                "found": m.found,
+                "utterances": m.utterances,
+                "hours": m.hours,
+                "skipped": len(m.skipped),
+            }
+            for m in self.manifests
+        ]
+        return {
+            "corpus": self.corpus,
+            "manifests": manifests,
+            "skipped": [str(one) for one in self.faults],
+            "reasons": self.reasons,
+            "skipped_file": str(self.skipped_file) if self.skipped_file else None,
+        }
+
+
+def prepare(name: str, root: str | Path | None = None, out: str | Path | None = None, **options: Any) -> Summary:
+    """Write a corpus's manifests, each complete or not at all; the same arguments give the same bytes.
+
+    Args:
+        name: of the corpus, as `registry.names` has it.
+        root: the corpus as its owner ships it; None for one that is made here.
+        out: folder for manifests and new audio; by default the corpus's own.
+        options: fields of the corpus's `Options`.
+
+    Raises:
+        UsageError: no such corpus or root, or an option out of range.
+        WavLLMError: not one item can be used.
+    """
+    corpus = find(name)
+    about = corpus.ABOUT
+    if (about.root is None) != (root is None):
+        raise UsageError(f"{name} needs the path of the corpus." if about.root else f"{name} takes no path.")
+    out = Path(out or about.out)
+    earlier = _skipped_earlier(out / SKIPPED)
+    drafts = corpus.manifests(None if root is None else Path(root), out, corpus.Options(**options))
+    written = [_write(draft, out) for draft in drafts]
+    skipped = [one for draft in written for one in draft.skipped]
+    if not any(draft.utterances for draft in written):
+        first = f"; the first: {skipped[0]}" if skipped else ""
+        raise WavLLMError(f"{root or name} has no usable clip: {len(skipped)} were skipped{first}.")
+    return Summary(name, written, _list_skipped(name, written, out / SKIPPED, earlier))
+
+
+def _write(draft: Draft, out: Path) -> Written:
+    rows: list[Utterance] = []
+    skipped: list[Skipped] = []
+    for row in console.track(draft.rows, draft.name, draft.total):
+        if isinstance(row, Skipped):
+            skipped.append(row)
+        else:
+            rows.append(row)
+    if faults := [one for one in skipped if not isinstance(one, LeftOut)]:
+        names = "; ".join(map(str, faults[:NAMED]))
+        more = f"; and {len(faults) - NAMED} more" if len(faults) > NAMED else ""
+        console.warn(f"{draft.name}: {len(faults)} clips skipped: {names}{more}.")
+    path = out / draft.name
+    if rows:
+        os.sync()  # new audio reaches the disk before the manifest that names it
+        write_manifest(path, rows)
+    return Written(path, draft.split, len(rows), sum(row.duration or 0 for row in rows) / 3600, skipped)
+
+
+def _list_skipped(corpus: str, drafts: list[Written], path: Path, earlier: list[dict[str, Any]]) -> Path | None:
+    """Write what is in no manifest; rows about splits whose manifests are left as they were stay."""
+    splits = {draft.split for draft in drafts}
+    rows = [row for row in earlier if row["split"] not in splits]
+    for draft in drafts:
+        for one in draft.skipped:
+            named = {"item": one.item, "reason": one.reason, "detail": one.detail}
+            rows.append({"corpus": corpus, "split": draft.split, **named})
+    if rows or earlier:
+        write_text(path, "".join(f"{strict_json.dumps(row)}\n" for row in rows))
+    return path if any(draft.skipped for draft in drafts) else None
+
+
+def _skipped_earlier(path: Path) -> list[dict[str, Any]]:
+    """What earlier commands skipped on the way to manifests in the same folder.
+
+    Raises:
+        UsageError: another file has taken the name.
+    """
+    try:
+        lines = path.read_bytes().split(b"\n") if path.exists() else []
+        rows = [strict_json.loads(line) for line in lines if line]
+        if all(isinstance(row, dict) and "split" in row for row in rows):
+            return rows
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{shown(path)} is not a list of skipped items: {reason(error)}.") from error
+    raise UsageError(f"{shown(path)} is not a list of skipped items: every row has a split.")
