@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from wavllm_cli.data import ffmpeg
 from wavllm_cli.data.audio import SAMPLE_RATE, audio_info, decode_audio, is_silent, load, read_audio, write_wav
 from wavllm_cli.errors import AudioError, UsageError, WavLLMError
 
@@ -120,10 +121,15 @@ def test_missing_file_and_folder(tmp_path):
         ("text.mp3", b"this is not audio\n" * 40, "is not audio"),
         ("x.raw", bytes(100), "is not audio"),
         ("empty.wav", b"", "is empty"),
-        ("talk.m4a", b"\0\0\0\x20ftypM4A \0\0\0\0" + bytes(500), "convert .m4a to wav or flac"),
+        (
+            "talk.m4a",
+            b"\0\0\0\x20ftypM4A \0\0\0\0" + bytes(500),
+            "can be read only with ffmpeg, which is not installed: convert it to wav or flac",
+        ),
     ],
 )
-def test_files_that_are_not_audio(tmp_path, name, content, says):
+def test_files_that_are_not_audio(tmp_path, monkeypatch, name, content, says):
+    monkeypatch.setattr(ffmpeg, "installed", lambda: None)
     (tmp_path / name).write_bytes(content)
     for read in (read_audio, audio_info):
         with pytest.raises(AudioError, match=says) as caught:

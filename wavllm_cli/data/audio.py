@@ -1,6 +1,6 @@
 """Audio files in, (samples,) float32 at 16 kHz out: any rate, any number of channels, whole files or segments.
 
-Reads what libsndfile reads: wav, flac, mp3, ogg, opus, NIST SPHERE, aiff, au, caf.
+Reads what libsndfile reads – wav, flac, mp3, ogg, opus, NIST SPHERE, aiff, au, caf – and with ffmpeg the rest.
 """
 
 from dataclasses import dataclass

@@ -5,13 +5,14 @@ Every way in which a file can fail ends in a sentence about it.
 
 import io
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 import soundfile
 
+from wavllm_cli.data import ffmpeg
 from wavllm_cli.data.audio_header import Header, inspect, spliced
 from wavllm_cli.data.files import IS_LFS_POINTER, LFS_POINTER, shown, why_unreadable
 from wavllm_cli.data.interrupts import interrupts_deferred
@@ -25,8 +26,11 @@ LAST = 4096  # frames at the end, decoded to see whether they are there
 READ_AHEAD = 1 << 13  # bytes of tags that may follow a FLAC's audio
 
 PACKED = ("ALAC", "MPEG")  # whose number of frames cannot be told from the size of a container
-NEEDS_FFMPEG = (".m4a", ".mp4", ".aac", ".wma", ".webm", ".mkv")
 UNKNOWN_FORMAT, UNKNOWN_ENCODING = 1, 4  # libsndfile's errors
+
+
+class UnknownFormat(AudioError):
+    """A container or an encoding that libsndfile does not know."""
 
 
 class _Forwards(soundfile.SoundFile):
@@ -73,7 +77,7 @@ class AudioFile:
             with self._calling_back():
                 return _Forwards(self._for_c(source), closefd=False)
         except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: .raw, which has no header
-            raise AudioError(self._not_opened(error)) from error
+            raise self._not_opened(error) from error
 
     @property
     def _is_virtual(self) -> bool:
@@ -89,21 +93,20 @@ class AudioFile:
     def _calling_back(self) -> AbstractContextManager[object]:
         return interrupts_deferred() if self._is_virtual else nullcontext()
 
-    def _not_opened(self, error: Exception) -> str:
+    def _not_opened(self, error: Exception) -> AudioError:
         code = getattr(error, "code", UNKNOWN_FORMAT)
         self._file.seek(0)
         if self._file.read(len(LFS_POINTER)) == LFS_POINTER:
-            return f"{self.name} {IS_LFS_POINTER}."
-        suffix = Path(self.name).suffix.lower()
-        if code == UNKNOWN_FORMAT and suffix in NEEDS_FFMPEG:
-            return f"{self.name} cannot be read: convert {suffix} to wav or flac first."
+            return AudioError(f"{self.name} {IS_LFS_POINTER}.")
         if self._header.cut or (self._header.ratio or 1) > 1:
-            return f"{self.name} is cut off: what is there of it cannot be decoded."
+            return AudioError(f"{self.name} is cut off: what is there of it cannot be decoded.")
         if code == UNKNOWN_FORMAT:
-            return f"{self.name} is not audio that can be read (wav, flac, mp3, ogg, opus or NIST SPHERE)."
+            known = "wav, flac, mp3, ogg, opus or NIST SPHERE"
+            return UnknownFormat(f"{self.name} is not audio that can be read ({known}).")
         if code == UNKNOWN_ENCODING:
-            return f"{self.name} is in an encoding that cannot be read: convert it to wav or flac first."
-        return f"{self.name} is damaged: {_said(error)}."
+            words = "is in an encoding that cannot be read: convert it to wav or flac first"
+            return UnknownFormat(f"{self.name} {words}.")
+        return AudioError(f"{self.name} is damaged: {_said(error)}.")
 
     def close(self) -> None:
         self._sound.close()
@@ -276,7 +279,14 @@ def opened_path(path: Path) -> Iterator[AudioFile]:
         file = path.open("rb", buffering=0)
     except OSError as error:
         raise AudioError(f"{name} may not be read: {error.strerror}.") from error
-    with file, opened(file, name) as audio:
+    with ExitStack() as stack:
+        stack.enter_context(file)
+        try:
+            audio = stack.enter_context(opened(file, name))
+        except UnknownFormat:
+            if not (ffmpeg.installed() or path.suffix.lower() in ffmpeg.SUFFIXES):
+                raise
+            audio = stack.enter_context(opened(stack.enter_context(ffmpeg.decoded(path, name)), name))
         yield audio
 
 
