@@ -1,0 +1,107 @@
+"""Alpaca: instructions with a written input and an answer, as text rows. It has no splits: ours are drawn by seed."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Annotated, Any
+from unicodedata import normalize
+
+from wavllm_cli import strict_json
+from wavllm_cli.corpora import DUPLICATE, NO_TEXT, About, Draft, LeftOut, Seed, Skipped
+from wavllm_cli.data.files import IS_LFS_POINTER, is_lfs_pointer, shown, why_unreadable
+from wavllm_cli.data.schema import Utterance
+from wavllm_cli.errors import UsageError
+
+ABOUT = About(
+    title="Alpaca: 52,002 written instructions and answers, text alone.",
+    licence="CC BY-NC 4.0; the answers are text-davinci-003's",
+    size="52,002 rows (cleaned copy: 51,760), no splits: dev and test are drawn by seed",
+    tasks=("sft",),
+    source="https://github.com/tatsu-lab/stanford_alpaca (cleaned: https://github.com/gururise/AlpacaDataCleaned)",
+    layout="alpaca_data.json or alpaca_data_cleaned.json: an array of {instruction, input, output}",
+    root="The JSON file, or its folder.",
+    example="wavllm prep alpaca alpaca_data.json --out data/alpaca",
+    out="data/alpaca",
+)
+
+
+@dataclass(frozen=True)
+class Options:
+    dev: Annotated[int, "Instructions held out for validation."] = 500
+    test: Annotated[int, "Instructions held out for the test."] = 500
+    seed: Seed = 0
+
+
+KEYS = ("instruction", "input", "output")
+NO_INPUT = re.compile(r"<?no ?input>?\.?", re.IGNORECASE)  # written out where a row has none
+FORM = "form"
+
+
+def manifests(root: Path, out: Path, options: Options) -> Iterator[Draft]:
+    """Test, dev and train; all rows of an instruction are in one of them."""
+    rows = list(_distinct(_row(number, fields) for number, fields in enumerate(_read(root))))
+    instructions = sorted({instruction for instruction, row in rows if isinstance(row, Utterance)})
+    held_out = options.dev + options.test
+    if held_out >= len(instructions):
+        raise UsageError(f"{held_out} of {len(instructions)} instructions cannot be held out: ask for fewer.")
+    drawn = Random(f"alpaca {options.seed}").sample(instructions, held_out)
+    split_of = dict.fromkeys(drawn[: options.test], "test") | dict.fromkeys(drawn[options.test :], "dev")
+    splits: dict[str, list[Utterance | Skipped]] = {"test": [], "dev": [], "train": []}
+    for instruction, row in rows:
+        split = split_of.get(instruction, "train")
+        splits[split].append(row.model_copy(update={"split": split}) if isinstance(row, Utterance) else row)
+    for split, some in splits.items():
+        yield Draft(split, some, len(some))
+
+
+def _read(root: Path) -> list[Any]:
+    """The owner's array.
+
+    Raises:
+        UsageError: there is no such file, or it holds something else.
+    """
+    problem = why_unreadable(root)
+    if problem == "is a folder":
+        files = sorted(path for path in root.iterdir() if re.fullmatch(r"alpaca_data\w*\.json", path.name))
+        if len(files) != 1:
+            there = f"{len(files)} files alpaca_data….json: name one" if files else "no alpaca_data.json"
+            raise UsageError(f"{shown(root)} has {there}.")
+        root = files[0]
+        problem = why_unreadable(root)
+    if problem:
+        raise UsageError(f"{shown(root)} {problem}.")
+    if is_lfs_pointer(root):
+        raise UsageError(f"{shown(root)} {IS_LFS_POINTER}.")
+    try:
+        rows = strict_json.loads(root.read_bytes().removeprefix(b"\xef\xbb\xbf"))
+    except ValueError as error:
+        raise UsageError(f"{shown(root)} is not Alpaca's JSON: {error}.") from error
+    if not isinstance(rows, list):
+        raise UsageError(f"{shown(root)} is not Alpaca: it must be an array of objects with {', '.join(KEYS)}.")
+    return rows
+
+
+Asked = tuple[str, Utterance | Skipped]  # the instruction that decides about the split, and its row
+
+
+def _row(number: int, fields: Any) -> Asked:
+    name = f"alpaca-{number:05d}"
+    if not isinstance(fields, dict) or not all(isinstance(fields.get(key), str) for key in KEYS):
+        return "", Skipped(name, FORM, f"is not an object with the texts {', '.join(KEYS)}")
+    instruction, given, answer = (normalize("NFC", fields[key]).strip() for key in KEYS)
+    if not instruction or not answer:
+        return instruction, LeftOut(name, NO_TEXT, f"no {'output' if instruction else 'instruction'}")
+    asked = instruction if not given or NO_INPUT.fullmatch(given) else f"{instruction}\n\n{given}"
+    return instruction, Utterance(id=name, audio=None, task="sft", prompt=asked, target=answer, corpus="alpaca")
+
+
+def _distinct(rows: Iterable[Asked]) -> Iterator[Asked]:
+    """The rows; those that ask what an earlier one asks are left out."""
+    ids: dict[str, str] = {}
+    for instruction, row in rows:
+        if isinstance(row, Utterance) and ids.setdefault(row.prompt, row.id) != row.id:
+            yield instruction, LeftOut(row.id, DUPLICATE, f"asks the same as {ids[row.prompt]}")
+        else:
+            yield instruction, row
