@@ -11,7 +11,7 @@ from wavllm_cli.scoring.following.forms import (
     Reading,
     instruction,
 )
-from wavllm_cli.text.lead_ins import LEAD_INS
+from wavllm_cli.tasks.registry import SINGLE
 
 HEARD = "the last bus left at ten and we had to walk all the way home in the rain because nobody had a car"
 GERMAN = "Der letzte Bus fuhr um zehn Uhr ab und wir mussten im Regen den ganzen Weg nach Hause laufen."
@@ -137,11 +137,11 @@ def test_labels_speak_of_their_own_instruction():
 
 
 def test_our_own_lead_ins_name_their_task_and_no_other():
-    asks = [TRANSCRIBE, TRANSLATE, SPEAKERS, EMOTION, CHOOSE, ANSWER]
-    for task, lead_in in LEAD_INS.items():
-        label = lead_in.format(language="German").strip(" :")
-        named = [ask.task for ask in asks if ask.named_by(label)]
-        assert named == [{"about-clip": "sft", "summary": "sft", "summary-st": "st"}.get(task, task)]
+    asks = [asked(code, "Go on", target_language="de") for code in SINGLE]
+    for code, task in SINGLE.items():
+        for step in task.steps.values():
+            label = step.lead_in.format(language="German").strip(" :")
+            assert [ask.task for ask in asks if ask.named_by(label)] == [code]
 
 
 # --- what fits and what follows ---

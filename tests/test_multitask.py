@@ -6,10 +6,11 @@ import pytest
 
 from wavllm_cli.data.schema import Hypothesis, Utterance
 from wavllm_cli.errors import UsageError
-from wavllm_cli.prompts.clauses import LEAD_INS, Step
+from wavllm_cli.prompts.clauses import Step
 from wavllm_cli.prompts.multitask import CHAINS, compose
 from wavllm_cli.prompts.pools import load_pool, load_roles, split_pool
 from wavllm_cli.scoring.following.verdicts import judge
+from wavllm_cli.tasks.registry import STEPS
 
 
 def clip(i, *tasks):
@@ -73,7 +74,7 @@ def test_the_prompt_holds_every_instruction_in_order_behind_its_connective(rows)
 def test_the_target_is_every_answer_in_order_behind_its_lead_in(rows):
     for kind in ("ii", "cot"):
         for row in compose(rows, kind, 12, seed=1):
-            lead_ins = [LEAD_INS[part.task].replace("{language}", "German") for part in row.parts]
+            lead_ins = [STEPS[part.task].lead_in.replace("{language}", "German") for part in row.parts]
             assert row.target == "\n".join(lead + part.target for lead, part in zip(lead_ins, row.parts, strict=True))
             answer = Hypothesis(**row.model_dump(), text=row.target)
             assert all(verdict.followed for verdict in judge(answer))  # the scorer accepts the reference as an answer

@@ -11,9 +11,14 @@ from wavllm_cli.chat.settings import Settings
 from wavllm_cli.data.schema import Utterance
 from wavllm_cli.errors import UsageError
 from wavllm_cli.prompts.paraphrases import generate
-from wavllm_cli.prompts.pools import ATTACH_TASKS, attach, load_pool, load_roles, read_pools, split_pool, write_pool
-from wavllm_cli.prompts.task_check import REJECTIONS, ROLES, TASKS
+from wavllm_cli.prompts.pools import attach, load_pool, load_roles, read_pools, split_pool, write_pool
+from wavllm_cli.prompts.task_check import REJECTIONS
 from wavllm_cli.prompts.wording_checks import NEAR_DUPLICATE, SEPARATOR, find_fault
+from wavllm_cli.tasks.registry import MULTI, SINGLE, TASKS
+
+# What a model is told of each, roles as "ii first".
+ASKED = {code: task.asks for code, task in SINGLE.items()}
+ROLES = {f"{kind} {name}": role.asks for kind, task in MULTI.items() for name, role in task.roles.items()}
 
 # What every wording of a task or role begins or ends with; the rest is made up.
 CORES = {
@@ -35,6 +40,7 @@ CORES = {
     "cot summarise": "give the {} in at most {{words}} words",
     "cot translate-summary": "put the summary {} into {{language}}",
 }
+CORES |= {code: f"Now {code} {{}}" for code in SINGLE if code not in CORES}
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +58,7 @@ def is_check(body):
 
 def purpose_of(body):
     system = body["messages"][0]["content"]
-    return next(name for name, what in (TASKS | ROLES).items() if what in system)
+    return next(name for name, what in (ASKED | ROLES).items() if what in system)
 
 
 def made_up(rng):
@@ -64,13 +70,13 @@ def write(body):
     rng = random.Random(canonical(body))
     purpose = purpose_of(body)
     words = 4 if purpose in ROLES else 6
-    core = CORES.get(purpose, "{}")
+    core = CORES[purpose]
     return {"wordings": [core.format(" ".join(made_up(rng) for _ in range(words))) for _ in range(10)]}
 
 
 def label(body):
     """What the cores say, among the tasks or the roles that the request tells of."""
-    told = [name for name, what in (TASKS | ROLES).items() if what in body["messages"][0]["content"]]
+    told = [name for name, what in (ASKED | ROLES).items() if what in body["messages"][0]["content"]]
     cores = {
         name.split(" ", 1)[-1]: re.compile(re.sub(r"\\{.*?\\}", ".*", re.escape(CORES[name].format("{}"))))
         for name in told
@@ -104,7 +110,7 @@ def ask(server, tmp_path):
     return run
 
 
-@pytest.mark.parametrize("task", [*TASKS, "ii", "cot"])
+@pytest.mark.parametrize("task", TASKS)
 def test_a_full_pool(task, ask, server, tmp_path, capsys):
     wordings, chat = ask(task, 100)
     assert len({w.line() for w in wordings}) == len(wordings) == 100
@@ -117,7 +123,7 @@ def test_a_full_pool(task, ask, server, tmp_path, capsys):
     write_pool(path, wordings)
     pools = read_pools([str(path)])
     assert pools == {task: tuple(w.line() for w in wordings)}
-    if task in ATTACH_TASKS:
+    if task in SINGLE:
         rows = [
             Utterance(id=str(i), audio="a.wav", task=task, prompt="Why? A. x; B. y", target_language="de")
             for i in range(40)
@@ -338,6 +344,6 @@ def test_what_cannot_be_asked_for(task, n, languages, message, ask):
         ask(task, n, languages)
 
 
-def test_the_check_knows_every_task_and_role():
-    assert set(TASKS) == set(ATTACH_TASKS)
-    assert set(ROLES) == {f"{kind} {role}" for kind in ("ii", "cot") for role in load_roles(kind)}
+def test_models_are_told_of_every_task_and_role_once():
+    assert all(ASKED.values()) and len(set(ASKED.values())) == len(ASKED)
+    assert {kind: set(task.roles) for kind, task in MULTI.items()} == {kind: set(load_roles(kind)) for kind in MULTI}

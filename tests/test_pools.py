@@ -10,9 +10,6 @@ from wavllm_cli.data.schema import Utterance
 from wavllm_cli.errors import UsageError
 from wavllm_cli.prompts import command
 from wavllm_cli.prompts.pools import (
-    ATTACH_TASKS,
-    POOL_TASKS,
-    WORDINGS,
     attach,
     language_name,
     load_pool,
@@ -21,6 +18,7 @@ from wavllm_cli.prompts.pools import (
     split_pool,
 )
 from wavllm_cli.tasks.answers.choice import parse_choices
+from wavllm_cli.tasks.registry import SINGLE, UNPROMPTED, WORDINGS
 from wavllm_cli.text.normalize import basic
 
 KINDS = ("ii", "cot")
@@ -37,13 +35,13 @@ def jsonl(path, *rows):
     return str(path)
 
 
-@pytest.mark.parametrize("name", [*ATTACH_TASKS, *KINDS])
+@pytest.mark.parametrize("name", [*SINGLE, *KINDS])
 def test_a_pool_has_thirty_distinct_wordings(name):
     wordings = [basic(wording) for wording in load_pool(name)]
     assert len(set(wordings)) == len(wordings) >= 30
 
 
-@pytest.mark.parametrize("task", ATTACH_TASKS)
+@pytest.mark.parametrize("task", SINGLE)
 def test_wordings_are_diverse(task):
     pool = load_pool(task)
     words = [set(basic(wording).split()) for wording in pool]
@@ -55,12 +53,12 @@ def test_wordings_are_diverse(task):
     assert 0.2 < sum("?" in wording for wording in pool) / len(pool) < 0.8
 
 
-@pytest.mark.parametrize("task", ATTACH_TASKS)
+@pytest.mark.parametrize("task", SINGLE)
 def test_no_wording_holds_the_separator_of_a_combined_prompt(task):
     assert not [wording for wording in load_pool(task) if ";" in wording]
 
 
-@pytest.mark.parametrize("task", ATTACH_TASKS)
+@pytest.mark.parametrize("task", SINGLE)
 def test_translations_and_frames_have_their_slot_once_and_others_none(task):
     slots = {"st": ["{language}"], "sqa": ["{prompt}"], "sft": ["{prompt}"]}.get(task, [])
     assert all(re.findall("{.*?}", wording) == slots for wording in load_pool(task))
@@ -125,7 +123,7 @@ def test_rows_with_an_instruction_of_their_own_keep_it(task):
 
 
 def test_nothing_but_the_prompt_changes():
-    before = [row(i, task, language="en", target_language="de") for i, task in enumerate(POOL_TASKS)]
+    before = [row(i, task, language="en", target_language="de") for i, task in enumerate(UNPROMPTED)]
     after = attach(before, seed=0)
     assert [r.model_copy(update={"prompt": "old"}) for r in after] == before
     assert all(r.prompt != "old" for r in after)
@@ -153,7 +151,7 @@ def test_a_framed_prompt_is_not_framed_again(task):
 
 
 def test_only_the_tasks_asked_for_change():
-    before = [row(i, task, target_language="de") for i, task in enumerate([*ATTACH_TASKS, *KINDS])]
+    before = [row(i, task, target_language="de") for i, task in enumerate([*SINGLE, *KINDS])]
     after = attach(before, seed=0, pools={"sqa": ["Frame: {prompt}", "Or: {prompt}"]}, tasks=["sv", "sqa"])
     assert {r.task for r, old in zip(after, before, strict=True) if r != old} == {"sv", "sqa"}
 
@@ -186,7 +184,7 @@ def test_pools_are_read_from_text_and_json_lines(tmp_path):
     assert read_pools([]) == {}
 
 
-@pytest.mark.parametrize("task", [*ATTACH_TASKS, *KINDS])
+@pytest.mark.parametrize("task", [*SINGLE, *KINDS])
 def test_shipped_pools_would_pass_as_the_users(task):
     assert read_pools([f"{task}={WORDINGS / task}.txt"]) == {task: load_pool(task)}
 
@@ -265,7 +263,7 @@ def test_the_command_attaches_the_users_pools_and_says_which_it_does_not_use(tmp
 
 
 def test_every_shipped_pool_is_used():
-    assert {path.stem for path in WORDINGS.iterdir()} == {*ATTACH_TASKS, *KINDS}
+    assert {path.stem for path in WORDINGS.iterdir()} == {*SINGLE, *KINDS}
 
 
 def test_a_line_of_a_pool_that_is_ambiguous_or_bottomless_is_named(tmp_path):

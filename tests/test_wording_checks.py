@@ -4,8 +4,9 @@ import time
 import pytest
 
 from wavllm_cli.prompts import wording_checks as checks
-from wavllm_cli.prompts.pools import ATTACH_TASKS, load_pool, load_roles
+from wavllm_cli.prompts.pools import load_pool, load_roles
 from wavllm_cli.prompts.wording_checks import Known, find_fault, tidy
+from wavllm_cli.tasks.registry import SINGLE
 
 ROLES = [(kind, role) for kind in ("ii", "cot") for role in load_roles(kind)]
 
@@ -52,7 +53,7 @@ def fault(purpose: str, text: str) -> str | None:
     return find_fault(text, task, role or None)
 
 
-@pytest.mark.parametrize("task", ATTACH_TASKS)
+@pytest.mark.parametrize("task", SINGLE)
 def test_shipped_wordings_keep_the_rules(task):
     assert [(w, f) for w in load_pool(task) if (f := fault(task, w)) or tidy(w) != w] == []
 

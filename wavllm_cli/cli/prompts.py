@@ -6,9 +6,10 @@ from typing import Annotated, Any, Literal
 import typer
 
 from wavllm_cli.chat.settings import Settings
-from wavllm_cli.cli.app import Json, Seed, app, show
+from wavllm_cli.cli.app import Json, Seed, app, known_task, show, tasks_named
 from wavllm_cli.cli.chat import asks_chat
 from wavllm_cli.help import App
+from wavllm_cli.tasks.registry import MULTI, SINGLE, UNPROMPTED, task_called
 
 gen_prompts = App(help="Write instructions, questions and multi-task rows; give manifests their instructions.")
 app.add_typer(gen_prompts, name="gen-prompts")
@@ -29,7 +30,11 @@ def attach(
     out: OutFile,
     pool: Pools = None,
     task: Annotated[
-        list[str] | None, typer.Option(help="Tasks whose rows get one; repeatable. [default: asr st sv er]")
+        list[str] | None,
+        typer.Option(
+            metavar="TASK",
+            help=f"Tasks whose rows get one, of {', '.join(SINGLE)}; repeatable. [default: {' '.join(UNPROMPTED)}]",
+        ),
     ] = None,
     wordings: Wordings = "seen",
     seed: Seed = 0,
@@ -38,13 +43,21 @@ def attach(
     """Give each row a wording of its task's instruction."""
     from wavllm_cli.prompts import command
 
-    show(command.attach(manifest, out, wordings, seed, pool or (), task), json)
+    tasks = [task_called(name) for name in task or ()]
+    show(command.attach(manifest, out, wordings, seed, pool or (), tasks), json)
 
 
 @gen_prompts.command(epilog="Example: wavllm gen-prompts paraphrase --task asr --n 100 --out asr-pool.jsonl")
 @asks_chat(Settings.model)
 def paraphrase(
-    task: Annotated[str, typer.Option(help="asr, st, sv, er, sqa, sqqa, sft; ii or cot: their connectives.")],
+    task: Annotated[
+        str,
+        typer.Option(
+            metavar="TASK",
+            callback=known_task,
+            help=f"{tasks_named(SINGLE)}; connectives of {tasks_named(MULTI)}.",
+        ),
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Pool to write (.jsonl).")],
     chat: Settings,
     n: Annotated[int, typer.Option("--n", min=1, help="Wordings wanted.")] = 100,

@@ -2,16 +2,15 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from wavllm_cli.chat.settings import Settings
-from wavllm_cli.cli.app import Json, Seed, app, show
+from wavllm_cli.cli.app import Json, Seed, app, known_task, show, tasks_named
 from wavllm_cli.cli.chat import asks_chat
 from wavllm_cli.errors import UsageError
-
-Task = Literal["asr", "st", "sv", "er", "sqa", "sqqa", "sft", "ii", "cot"]
+from wavllm_cli.tasks.registry import TASKS
 
 
 @app.command(epilog="Example: wavllm score ours.hyp.jsonl theirs.json --map target=reference --map text=prediction")
@@ -29,7 +28,12 @@ def score(
         typer.Option(metavar="OURS=THEIRS", help="Keys of other people's JSON, e.g. text=prediction; repeatable."),
     ] = None,
     task: Annotated[
-        Task | None, typer.Option(help="Of rows that do not say theirs. [default: asr, or st with --target-language]")
+        str | None,
+        typer.Option(
+            metavar="TASK",
+            callback=known_task,
+            help=f"Of rows that do not say theirs: {tasks_named(TASKS)}. [default: asr, or st with --target-language]",
+        ),
     ] = None,
     language: Annotated[str | None, typer.Option(help="Spoken in clips that do not say theirs, e.g. en.")] = None,
     target_language: Annotated[str | None, typer.Option(help="Of translations that do not say theirs.")] = None,

@@ -3,9 +3,10 @@
 from collections.abc import Collection
 from difflib import get_close_matches
 from functools import cache, lru_cache
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -16,13 +17,29 @@ from pydantic import (
     model_serializer,
     model_validator,
 )
-from pydantic_core import to_jsonable_python
+from pydantic_core import PydanticCustomError, to_jsonable_python
 
 from wavllm_cli import strict_json
 from wavllm_cli.errors import shortened
+from wavllm_cli.tasks.registry import SINGLE, TASKS, nearest_task
 
-Task = Literal["asr", "st", "sv", "er", "sqa", "sqqa", "sft", "ii", "cot"]
-PartTask = Literal["asr", "st", "sv", "er", "sqa", "sqqa", "sft"]  # what ii and cot are made of
+
+def _one_of(codes: Collection[str]) -> AfterValidator:
+    """A validator of codes of tasks."""
+
+    def check(code: str) -> str:
+        if code in codes:
+            return code
+        *most, last = map(repr, codes)
+        meant = nearest_task(code, codes)
+        hint = f" (did you mean '{meant}'?)" if meant else ""
+        raise PydanticCustomError("task", "Input should be {known}", {"known": f"{', '.join(most)} or {last}{hint}"})
+
+    return AfterValidator(check)
+
+
+Task = Annotated[str, _one_of(TASKS)]
+PartTask = Annotated[str, _one_of(SINGLE)]  # what ii and cot are made of
 Seconds = Annotated[float, Field(allow_inf_nan=False)]
 
 

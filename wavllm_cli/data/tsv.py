@@ -12,15 +12,12 @@ from typing import Any
 
 from wavllm_cli import strict_json
 from wavllm_cli.errors import ManifestError
+from wavllm_cli.tasks.registry import ALIASES
 
 FRAME_RATE = 16_000  # Hz, of start_frame and end_frame
 
 COLUMNS = ("id", "audio", "n_frames", "prompt", "tgt_text", "with_speech", "start_frame", "end_frame")
 LISTS = ("references", "choices", "parts")  # of our columns
-
-# Words of a file's name that tell its task; `en2de` and the like are found by their form.
-TASKS = {task: task for task in ("asr", "st", "sv", "er", "sqa", "sqqa", "sft", "ii", "cot")}
-TASKS |= {"gaokao": "sqa", "emo": "er"}
 
 
 def rows(
@@ -80,10 +77,10 @@ def _segment(row: dict[str, str]) -> dict[str, float]:
 
 
 def _task_of_name(stem: str) -> dict[str, str] | None:
-    """`en2de` -> task st from en to de; `CoT-task-story` -> cot; a name that tells nothing -> None."""
+    """`en2de` -> task st from en to de; `CoT-task-story` -> cot; a name without a task's word -> None."""
     for word in re.split(r"[^a-z0-9]+", stem.lower()):
-        if word in TASKS:
-            return {"task": TASKS[word]}
+        if word in ALIASES:
+            return {"task": ALIASES[word]}
         if languages := re.fullmatch(r"([a-z]{2})2([a-z]{2})", word):
             return {"task": "st", "language": languages[1], "target_language": languages[2]}
     return None

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 
 def shipped_texts() -> Iterator[str]:
     """Every wording that comes with the package, for a tokenizer that should know their words."""
-    from wavllm_cli.prompts.pools import POOL_TASKS, load_pool, load_roles
-    from wavllm_cli.text.lead_ins import LEAD_INS
+    from wavllm_cli.prompts.pools import load_pool, load_roles
+    from wavllm_cli.tasks.registry import MULTI, STEPS, UNPROMPTED
 
-    for task in POOL_TASKS:
+    for task in UNPROMPTED:
         yield from load_pool(task)
-    for kind in ("ii", "cot"):
+    for kind in MULTI:
         for wordings in load_roles(kind).values():
             yield from wordings
-    yield from LEAD_INS.values()
+    yield from (step.lead_in for step in STEPS.values())

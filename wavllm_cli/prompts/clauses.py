@@ -4,28 +4,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from random import Random
-from typing import Literal, NamedTuple, cast
+from typing import Literal, NamedTuple
 
 from pydantic import JsonValue
 
-from wavllm_cli.data.schema import Part, PartTask, Utterance
-from wavllm_cli.prompts.pools import POOL_TASKS, Split, by_role, fill, load_pool, load_roles, split_pool
-from wavllm_cli.text.lead_ins import LEAD_INS
+from wavllm_cli.data.schema import Part, Utterance
+from wavllm_cli.prompts.pools import Split, by_role, fill, load_pool, load_roles, split_pool
+from wavllm_cli.tasks.registry import STEPS, UNPROMPTED
 
 Kind = Literal["ii", "cot"]
 
 BETWEEN_ANSWERS = "\n"
-
-# The steps that a chain words in its own way, as roles of the cot pool, and those that lean on its text alone.
-CHAIN_ROLES = {"st": "translate", "summary": "summarise", "summary-st": "translate-summary"}
-ON_TEXT = ("st", "summary-st")
 
 
 class Step(NamedTuple):
     """One thing that is asked.
 
     Attributes:
-        what: a key of `LEAD_INS`: the row's task; `about-clip`: an sft row with audio; `summary`: such a row whose
+        what: a key of `STEPS`: the row's task; `about-clip`: an sft row with audio; `summary`: such a row whose
             target is a summary; `summary-st`: an st row whose target is the translation of that summary.
         row: the clip, the instruction and the answer.
         words: the most that a summary may have.
@@ -49,7 +45,7 @@ class Wordings:
     @classmethod
     def load(cls, kind: Kind, split: Split, pools: Mapping[str, Sequence[str]]) -> "Wordings":
         """One split of the user's pools; those that ship with the package where the user's lack a task or a role."""
-        tasks = {task: pools.get(task) or load_pool(task) for task in POOL_TASKS}
+        tasks = {task: pools.get(task) or load_pool(task) for task in UNPROMPTED}
         roles = load_roles(kind) | by_role(pools.get(kind, ()))
         return cls(
             {task: split_pool(pool, split) for task, pool in tasks.items()},
@@ -57,7 +53,7 @@ class Wordings:
         )
 
     def instruction(self, row: Utterance, rng: Random) -> str:
-        return fill(rng.choice(self.tasks[row.task]), row) if row.task in POOL_TASKS else row.prompt
+        return fill(rng.choice(self.tasks[row.task]), row) if row.task in UNPROMPTED else row.prompt
 
 
 def build(kind: Kind, combination: Combination, wordings: Wordings, seed: int) -> Utterance:
@@ -79,7 +75,7 @@ def build(kind: Kind, combination: Combination, wordings: Wordings, seed: int) -
             "extra": _own_columns(about_clip),
             "parts": [
                 Part(
-                    task=cast(PartTask, step.row.task),
+                    task=step.row.task,
                     prompt=clause[-1],
                     target=step.row.target,
                     references=step.row.references,
@@ -115,20 +111,21 @@ def _chain_clauses(combination: Combination, wordings: Wordings, rng: Random) ->
     """Every step's clause: a connective that says what the step leans on, then its instruction."""
     roles, clauses = wordings.roles, []
     for i, step in enumerate(combination):
-        if step.what in CHAIN_ROLES:
-            pool = roles[CHAIN_ROLES[step.what]]
+        known = STEPS[step.what]
+        if known.chain_role:
+            pool = roles[known.chain_role]
             if step.what == "st" and i > 1:  # "this text" would be the answer before
                 pool = [wording for wording in pool if "transcript" in wording] or pool
             instruction = fill(rng.choice(pool), step.row).replace("{words}", str(step.words))
         else:
             instruction = wordings.instruction(step.row, rng)
-        leans_on = "first" if i == 0 else "text" if step.what in ON_TEXT else "given"
+        leans_on = "first" if i == 0 else "text" if known.on_text else "given"
         clauses.append([rng.choice(roles[leans_on]), instruction])
     return clauses
 
 
 def _answer(step: Step) -> str:
-    return fill(LEAD_INS[step.what], step.row) + (step.row.target or "")
+    return fill(STEPS[step.what].lead_in, step.row) + (step.row.target or "")
 
 
 def _new_id(kind: Kind, combination: Combination, seed: int) -> str:

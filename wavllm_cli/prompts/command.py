@@ -17,10 +17,11 @@ from wavllm_cli.errors import UsageError
 from wavllm_cli.prompts.clauses import Kind
 from wavllm_cli.prompts.multitask import compose
 from wavllm_cli.prompts.paraphrases import generate
-from wavllm_cli.prompts.pools import ATTACH_TASKS, POOL_TASKS, Split, read_pools, write_pool
+from wavllm_cli.prompts.pools import Split, read_pools, write_pool
 from wavllm_cli.prompts.pools import attach as attach_wordings
 from wavllm_cli.prompts.questions import write as write_questions
 from wavllm_cli.prompts.summaries import write as write_summaries
+from wavllm_cli.tasks.registry import SINGLE, UNPROMPTED
 
 T = TypeVar("T")
 
@@ -51,7 +52,7 @@ def attach(
     Without `tasks` these are the tasks whose rows bring none of their own, and those of the user's pools.
     """
     own = read_pools(pools)
-    tasks = tasks or [*POOL_TASKS, *(task for task in own if task in ATTACH_TASKS and task not in POOL_TASKS)]
+    tasks = tasks or [*UNPROMPTED, *(task for task in own if task in SINGLE and task not in UNPROMPTED)]
     _require_output(out, [manifest], pools)
     unused = [task for task in own if task not in tasks]
     if unused:

@@ -13,22 +13,13 @@ from wavllm_cli import console
 from wavllm_cli.data.clips import clip_key, clip_order, transcripts
 from wavllm_cli.data.schema import Utterance
 from wavllm_cli.errors import UsageError
-from wavllm_cli.prompts.clauses import LEAD_INS, Combination, Kind, Step, Wordings, build
-from wavllm_cli.prompts.pools import POOL_TASKS, Split
+from wavllm_cli.prompts.clauses import Combination, Kind, Step, Wordings, build
+from wavllm_cli.prompts.pools import Split
+from wavllm_cli.tasks.cot import CHAINS
+from wavllm_cli.tasks.registry import MULTI, SINGLE, TASKS, UNPROMPTED
 
 MAX_PARTS = 4
 MAX_TEXT_PARTS = 2
-
-# The chains that can be composed, where a clip has their steps.
-CHAINS = (
-    ("asr", "st"),
-    ("asr", "sqa"),
-    ("asr", "er"),
-    ("asr", "sqa", "st"),
-    ("asr", "er", "st"),
-    ("asr", "summary"),
-    ("asr", "summary", "summary-st"),
-)
 
 
 def compose(
@@ -56,8 +47,8 @@ def compose(
     Raises:
         UsageError: an unknown kind, n below 1, or nothing can be composed; the message says which rows are missing.
     """
-    if kind not in ("ii", "cot"):
-        raise UsageError(f"unknown kind of multi-task rows '{kind}': use ii or cot.")
+    if kind not in MULTI:
+        raise UsageError(f"unknown kind of multi-task rows '{kind}': use {' or '.join(MULTI)}.")
     if n < 1:
         raise UsageError(f"{n} rows were asked for; ask for at least 1.")
     clips, texts = steps_by_clip(rows, written)
@@ -89,7 +80,7 @@ def steps_by_clip(rows: Iterable[Utterance], written: Iterable[Step] = ()) -> tu
         if row.audio is None:
             texts.setdefault(row.prompt, step)
             continue
-        question, key = None if row.task in POOL_TASKS else row.prompt, clip_key(row)
+        question, key = None if row.task in UNPROMPTED else row.prompt, clip_key(row)
         known = step._replace(row=row.model_copy(update={"transcript": said.get(key)}))
         clips.setdefault(key, {}).setdefault((step.what, row.target_language, question), known)
     found = [list(clip.values()) for clip in clips.values()]
@@ -98,11 +89,12 @@ def steps_by_clip(rows: Iterable[Utterance], written: Iterable[Step] = ()) -> tu
 
 def _usable(rows: Iterable[Utterance]) -> Iterator[Step]:
     for row in sorted(rows, key=lambda r: (r.id, r.task, r.prompt)):
-        if row.target and row.task in LEAD_INS and (row.prompt.strip() or row.task in POOL_TASKS):
+        task = TASKS[row.task]
+        if row.target and task.steps and (row.prompt.strip() or not task.has_own_prompt):
             if row.audio is not None:
-                yield Step("about-clip" if row.task == "sft" else row.task, row)
-            elif row.task == "sft":
-                yield Step("sft", row)
+                yield Step(row.task if task.needs_audio else "about-clip", row)
+            elif not task.needs_audio:
+                yield Step(row.task, row)
 
 
 def _without_summary(steps: Iterable[Step]) -> bool:
@@ -161,11 +153,13 @@ def _round_robin(streams: Sequence[Iterator[Combination]]) -> Iterator[Combinati
 def _what_is_missing(kind: Kind) -> str:
     same = "about one clip (same audio, channel, start and duration)"
     if kind == "ii":
+        *most, last = (code for code, task in SINGLE.items() if task.steps and task.needs_audio)
         return (
-            f"No ii row can be composed: it takes two instructions with targets {same} of asr, st, sv, er or "
-            "sqa, or one such row and a text instruction (sft, without audio)."
+            f"No ii row can be composed: it takes two instructions with targets {same} of {', '.join(most)} or "
+            f"{last}, or one such row and a text instruction (sft, without audio)."
         )
+    *most, last = dict.fromkeys(second for _, second, *_ in CHAINS if second in SINGLE)
     return (
-        f"No cot row can be composed: it takes rows with targets {same}: asr, and one of st, sqa and er, or a summary "
-        "by a chat model."
+        f"No cot row can be composed: it takes rows with targets {same}: asr, and one of {', '.join(most)} and "
+        f"{last}, or a summary by a chat model."
     )

@@ -16,8 +16,9 @@ from wavllm_cli.chat.request import Answer, Request
 from wavllm_cli.chat.session import Chat
 from wavllm_cli.errors import UsageError
 from wavllm_cli.prompts.pools import SLOTS, Wording, load_pool, load_roles
-from wavllm_cli.prompts.task_check import CHECK, ROLES, SHOWN_CHARACTERS, TASKS, check_requests, confirm
+from wavllm_cli.prompts.task_check import CHECK, SHOWN_CHARACTERS, check_requests, confirm
 from wavllm_cli.prompts.wording_checks import NEAR_DUPLICATE, Known, find_fault, tidy
+from wavllm_cli.tasks.registry import MULTI, TASKS, task_called
 from wavllm_cli.text.languages import LANGUAGES
 
 ROUNDS = 5
@@ -33,26 +34,6 @@ REGISTERS = ("formal", "neutral", "casual", "technical")
 CONNECTIVE_LENGTHS = ("one to three words", "four to eight words")
 CLAUSE_LENGTHS = ("four to eight words", "nine to twelve words")
 
-# What a wording may demand of the answer, because the targets are like that.
-CONSTRAINTS: Mapping[str, Sequence[str]] = {
-    "asr": ("in lower case", "without punctuation", "with numbers spelled out as words"),
-    "st": ("the translation alone",),
-    "sv": ("yes or no",),
-    "er": ("one word",),
-    "sqa": ("the letter alone",),
-}
-
-DEMANDS = {
-    "st": "Each wording holds {language} exactly once and names no language itself.",
-    "sv": "Where a wording is a question, yes must mean that there is only one speaker: never ask whether there are "
-    "two, several or different speakers.",
-    "er": "The answer is the name of one emotion.",
-    "sqa": "Each wording is a frame around the question: it says what to do and ends with {prompt}, which it holds "
-    "exactly once. It holds no question about the content of a particular audio.",
-    "sqqa": "The question is in the audio and not in the wording; it is to be answered, not written down.",
-    "sft": "Each wording is a frame around the text: it holds {prompt} exactly once. It mentions no audio unless to "
-    "say that it does not matter.",
-}
 WRITE = """\
 You write instructions for a model that listens to audio, so that it learns to understand the many ways in which \
 people ask for the same thing. Write {count} wordings of {what}. Make them as different from each other as you can.
@@ -84,7 +65,8 @@ def generate(task: str, n: int, chat: Chat, languages: Sequence[str] = ("en",), 
     """Have a chat model write wordings; any stretch of the result has about the same mix of languages and styles.
 
     Args:
-        task: any of a manifest's tasks; for ii and cot the wordings are connectives, divided over the kind's roles.
+        task: any of a manifest's tasks, or an alias; for ii and cot the wordings are connectives, divided over the
+            kind's roles.
         n: wordings wanted; where fewer are accepted in `ROUNDS` rounds there is a warning that says why.
         chat: asked in the stages "wordings" and "task check".
         languages: codes, over which n is divided as evenly as possible.
@@ -97,6 +79,7 @@ def generate(task: str, n: int, chat: Chat, languages: Sequence[str] = ("en",), 
         UsageError: an unknown task or language, or too few wordings to divide.
         WavLLMError, StillRunning: nothing can be asked, see `Chat.ask`.
     """
+    task = task_called(task)
     quotas = _divide(task, n, languages)
     known = {role: Known(_shipped(task, role)) for role, _ in quotas}
     accepted: dict[Cell, list[Wording]] = {cell: [] for cell in quotas}
@@ -127,12 +110,10 @@ def generate(task: str, n: int, chat: Chat, languages: Sequence[str] = ("en",), 
 
 def _divide(task: str, n: int, languages: Sequence[str]) -> dict[Cell, int]:
     """How many wordings each role and language gets."""
-    if task not in TASKS and task not in ("ii", "cot"):
-        raise UsageError(f"unknown task '{task}': use one of {', '.join(TASKS)}, ii, cot.")
     for code in languages:
         if code not in LANGUAGES:
             raise UsageError(f"unknown language '{code}': use codes among {', '.join(LANGUAGES)}.")
-    roles = [None] if task in TASKS else list(load_roles(task))
+    roles = list(load_roles(task)) if task in MULTI else [None]
     cells: list[Cell] = list(product(roles, dict.fromkeys(languages)))
     if not 0 < len(cells) <= n:
         raise UsageError(f"{n} wordings cannot be divided over {len(cells)} roles and languages: ask for more.")
@@ -158,8 +139,8 @@ def _plan(
         shipped, own = _shipped(task, role), [wording.text for wording in accepted[role, language]]
         for i in range(ceil(count * surplus / PER_REQUEST)):
             style = styles[i % len(styles)]
-            if task in CONSTRAINTS and i % CONSTRAINED == CONSTRAINED - 1:
-                style += f", says what the answer is like: {rng.choice(CONSTRAINTS[task])}"
+            if TASKS[task].constraints and i % CONSTRAINED == CONSTRAINED - 1:
+                style += f", says what the answer is like: {rng.choice(TASKS[task].constraints)}"
             existing = rng.sample(shipped, SHIPPED_SHOWN) + rng.sample(own, min(ACCEPTED_SHOWN, len(own)))
             yield Plan((role, language), style, _write_request(task, role, language, style, existing))
 
@@ -174,9 +155,10 @@ def _styles(role: str | None) -> list[str]:
 def _write_request(
     task: str, role: str | None, language: str, style: str, existing: Sequence[str]
 ) -> Request[Wordings]:
-    what = ROLES[f"{task} {role}"] if role else f"this instruction: {TASKS[task]}"
+    of_task = TASKS[task]
+    what = of_task.roles[role].asks if role else f"this instruction: {of_task.asks}"
     slot = SLOTS.get(role or "")
-    demands = f"Each wording holds {slot} exactly once." if slot else DEMANDS.get(task, "")
+    demands = f"Each wording holds {slot} exactly once." if slot else of_task.demands
     return Request(
         id=f"{task} {role or ''} {language}: {style}".replace("  ", " "),
         instructions=WRITE.format(

@@ -13,23 +13,14 @@ from wavllm_cli import strict_json
 from wavllm_cli.data.files import write_text
 from wavllm_cli.data.schema import Task, Utterance, problems_in
 from wavllm_cli.errors import UsageError, reason
+from wavllm_cli.tasks.registry import MULTI, SINGLE, UNPROMPTED, WORDINGS
 from wavllm_cli.text.languages import known_language
 
 Split = Literal["seen", "unseen", "all"]
 
-WORDINGS = Path(__file__).parent.parent / "tasks" / "wordings"
-POOL_TASKS = ("asr", "st", "sv", "er")  # the rows of all other tasks bring an instruction of their own
-ATTACH_TASKS = (*POOL_TASKS, "sqa", "sqqa", "sft")
-
 # What a wording of a task or of a role leaves open; those of all others are complete.
-SLOTS = {
-    "st": "{language}",
-    "sqa": "{prompt}",
-    "sft": "{prompt}",
-    "translate": "{language}",
-    "summarise": "{words}",
-    "translate-summary": "{language}",
-}
+SLOTS = {code: task.slot for code, task in SINGLE.items() if task.slot}
+SLOTS |= {name: role.slot for task in MULTI.values() for name, role in task.roles.items() if role.slot}
 
 
 class Wording(BaseModel):
@@ -45,7 +36,7 @@ class Wording(BaseModel):
 
     @model_validator(mode="after")
     def _fits_its_task(self) -> "Wording":
-        roles = list(load_roles(self.task)) if self.task in ("ii", "cot") else []
+        roles = list(load_roles(self.task)) if self.task in MULTI else []
         if roles and self.role not in roles:
             raise ValueError(f"the role of a wording for {self.task} must be one of {', '.join(roles)}")
         if self.role and not roles:
@@ -115,7 +106,7 @@ def read_pools(sources: Iterable[str]) -> dict[str, tuple[str, ...]]:
                 if name.endswith(".jsonl"):
                     wording = Wording.model_validate(strict_json.loads(line))
                 else:
-                    role, _, text = line.partition(": ") if task in ("ii", "cot") else (None, "", line)
+                    role, _, text = line.partition(": ") if task in MULTI else (None, "", line)
                     wording = Wording.model_validate({"task": task, "text": text, "role": role})
             except ValidationError as error:
                 raise UsageError(f"{name}, line {number}: {problems_in(error)[0]}.") from error
@@ -181,7 +172,7 @@ def attach(
     seed: int,
     split: Split = "seen",
     pools: Mapping[str, Sequence[str]] | None = None,
-    tasks: Sequence[str] = POOL_TASKS,
+    tasks: Iterable[str] = UNPROMPTED,
 ) -> list[Utterance]:
     """Give the rows of some tasks an instruction; all other rows keep theirs.
 
@@ -193,14 +184,15 @@ def attach(
         seed: with the row's id it decides the wording, whatever the order of the rows.
         split: which part of the pools to draw from.
         pools: task -> wordings to use instead of those that ship with the package.
-        tasks: whose rows get an instruction: some of `ATTACH_TASKS`.
+        tasks: whose rows get an instruction: some of `SINGLE`.
 
     Raises:
         UsageError: another task, an st row without a known target language, an unknown split.
     """
+    tasks = list(tasks)
     for task in tasks:
-        if task not in ATTACH_TASKS:
-            raise UsageError(f"'{task}' rows cannot be given a wording: choose among {', '.join(ATTACH_TASKS)}.")
+        if task not in SINGLE:
+            raise UsageError(f"'{task}' rows cannot be given a wording: choose among {', '.join(SINGLE)}.")
     whole = {task: (pools or {}).get(task) or load_pool(task) for task in tasks}
     chosen = {task: split_pool(pool, split) for task, pool in whole.items()}
     frames = {

@@ -5,33 +5,12 @@ from collections.abc import Mapping, Sequence
 from wavllm_cli.chat.request import Answer, Request
 from wavllm_cli.chat.session import Chat
 from wavllm_cli.prompts.pools import Wording
+from wavllm_cli.tasks.registry import SINGLE, TASKS
 
 CHECK = "task check"  # the stage of its requests
 PER_CHECK = 25  # wordings
 MAX_CHECK_TOKENS = 800
 SHOWN_CHARACTERS = 60  # of a rejected wording
-
-TASKS = {
-    "asr": "write down the words that are spoken in the audio, in the language in which they are spoken",
-    "st": "translate what is spoken in the audio into a target language, whose name will stand for {language}",
-    "sv": "say yes if only one person speaks in the whole audio, the same speaker throughout, and otherwise no",
-    "er": "name the emotion that the speaker's voice expresses",
-    "sqa": "choose among lettered answers to a written question about the audio, which will stand for {prompt}",
-    "sqqa": "answer the question, or fulfil the request, that is spoken in the audio",
-    "sft": "do what a written text says that has nothing to do with any audio, and will stand for {prompt}",
-}
-ROLES = {
-    "ii first": "a connective that introduces the first of several instructions, such as 'First'",
-    "ii next": "a connective that introduces a further instruction, neither the first nor the last, such as 'Next'",
-    "ii last": "a connective that introduces the last of several instructions, such as 'Finally'",
-    "ii text": "a clause before an instruction that says to ignore the audio for it",
-    "cot first": "a connective that introduces the first step of a chain of steps, such as 'First'",
-    "cot given": "a connective that introduces a next step, which is to use the audio and the text written so far",
-    "cot text": "a connective that introduces a next step, which is to use the text written so far and not the audio",
-    "cot translate": "an imperative clause: translate the text written so far into {language}",
-    "cot summarise": "an imperative clause: summarise the text written so far in at most {words} words",
-    "cot translate-summary": "an imperative clause: translate the summary written so far into {language}",
-}
 
 # Labels that no wording may get, what they mean, and the reason of the rejection.
 FORM, TURNED, OTHER = "form", "turned", "other"
@@ -81,8 +60,9 @@ def confirm(task: str, wordings: Sequence[Wording], chat: Chat) -> list[Wording]
 
 def check_requests(task: str, texts: Sequence[str]) -> list[Request[Labels]]:
     """Requests to sort wordings among all tasks, or for ii and cot among the roles of that kind."""
-    roles = {name.removeprefix(f"{task} "): what for name, what in ROLES.items() if name.startswith(f"{task} ")}
-    classes = roles | {OTHER: OF_TASKS[OTHER]} if roles else TASKS | OF_TASKS
+    roles = {name: role.asks for name, role in TASKS[task].roles.items()}
+    asked = {code: single.asks for code, single in SINGLE.items()}
+    classes = roles | {OTHER: OF_TASKS[OTHER]} if roles else asked | OF_TASKS
     items = CONNECTIVES if roles else INSTRUCTIONS
     starts = range(0, len(texts), PER_CHECK)
     return [_check_request(items, classes, start, texts[start : start + PER_CHECK]) for start in starts]

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from math import ceil
 
 from wavllm_cli.prompts.pools import SLOTS
+from wavllm_cli.tasks.registry import TASKS
 from wavllm_cli.text.language import named_in
 from wavllm_cli.text.normalize import UNSPACED, basic
 
@@ -54,7 +55,7 @@ def find_fault(text: str, task: str, role: str | None = None) -> str | None:
         return TOO_LONG
     if PLACEHOLDER.findall(text) != ([slot] if slot else []):
         return SLOT
-    if task == "sqa" and not text.endswith("{prompt}"):  # the last of the choices ends where the prompt ends
+    if TASKS[task].slot_is_last and not text.endswith(str(slot)):
         return SLOT_NOT_LAST
     if slot == "{language}" and named_in(text.replace(slot, "")):
         return NAMES_LANGUAGE

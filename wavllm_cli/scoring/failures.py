@@ -11,6 +11,7 @@ from wavllm_cli.scoring.report import Failure
 from wavllm_cli.scoring.tasks import Group
 from wavllm_cli.tasks.answers.commitment import NO_MENTION, SEVERAL
 from wavllm_cli.tasks.answers.nonanswers import is_echo, loops, refuses
+from wavllm_cli.tasks.registry import TASKS
 from wavllm_cli.text import language
 from wavllm_cli.text.languages import language_code
 from wavllm_cli.text.words import count_words, share_in, words
@@ -68,9 +69,10 @@ def _repeats(text: str, source: str | None) -> bool:
 
 def _language(row: Hypothesis) -> str | None:
     """The language that an answer must be in, where it must be in one."""
-    if row.task == "st":
+    answers_in = TASKS[row.task].answers_in
+    if answers_in == "target":
         return row.target_language
-    return row.language if row.task == "asr" else None
+    return row.language if answers_in == "clip" else None
 
 
 def _in_wrong_language(row: Hypothesis) -> bool:
@@ -81,7 +83,8 @@ def _in_wrong_language(row: Hypothesis) -> bool:
 
 def _hallucination(rows: Sequence[Hypothesis]) -> Failure:
     """Words where nobody speaks, by the minute where the clips' durations are known."""
-    silent = [row for row in rows if row.task == "asr" and row.target is not None and not row.target.strip()]
+    spoken = [row for row in rows if TASKS[row.task].may_be_silent and row.target is not None]
+    silent = [row for row in spoken if not (row.target or "").strip()]
     minutes = sum(row.duration or 0.0 for row in silent) / 60
     said = sum(count_words(row.text) for row in silent if row.duration)
     detail = f"{said / minutes:.1f} words per minute of silence" if minutes else ""

@@ -17,6 +17,7 @@ from wavllm_cli.chat.session import Chat
 from wavllm_cli.chat.settings import Settings
 from wavllm_cli.data.files import write_text
 from wavllm_cli.data.schema import Hypothesis
+from wavllm_cli.tasks.registry import TASKS
 from wavllm_cli.text.normalize import basic
 
 INSTRUCTIONS = """\
@@ -52,17 +53,6 @@ Give one verdict for each instruction, in order:
 from the answer one after another with nothing left out. "" if there is no such stretch.
 - "reason": in a few words; for a summary, how many words it has and how many were allowed.
 - "followed": true or false, as the reason says."""
-
-# What an instruction is about, for prompts that are short or in a language of their own.
-TASKS = {
-    "asr": "transcribe",
-    "st": "translate",
-    "sv": "answer yes or no about the speakers",
-    "er": "name the emotion",
-    "sqa": "answer a question about the recording",
-    "sqqa": "answer the question that is asked in the recording",
-    "sft": "do what the text says",
-}
 
 
 class Verdict(Answer):
@@ -173,7 +163,7 @@ def _of_silence(row: Hypothesis) -> list[Verdict]:
 def _request(row: Hypothesis) -> Request[Verdicts]:
     parts = row.parts or ()
     instructions = [
-        {"number": number, "task": TASKS.get(part.task, TASKS["sft"]), "text": part.prompt}
+        {"number": number, "task": TASKS[part.task].judged_as, "text": part.prompt}
         for number, part in enumerate(parts, 1)
     ]
     example = [EXAMPLES[i % len(EXAMPLES)].model_copy(update={"instruction": i + 1}) for i, _ in enumerate(parts)]

@@ -10,6 +10,7 @@ from wavllm_cli.scoring.measure import Measure
 from wavllm_cli.scoring.report import Robustness
 from wavllm_cli.scoring.tasks import Group
 from wavllm_cli.tasks.answers.choice import parse_choices
+from wavllm_cli.tasks.registry import TASKS
 
 
 def robustness(group: Group) -> Robustness | None:
@@ -40,10 +41,10 @@ def robustness(group: Group) -> Robustness | None:
 
 def _item(row: Hypothesis) -> Hashable | None:
     """What is the same under every wording: the clip and the right answer, and of a question its choices."""
-    if row.audio is None or row.task == "sft":  # there the instruction is the item
+    if row.audio is None or not TASKS[row.task].needs_audio:  # there the instruction is the item
         return None
     choices = tuple(row.choices or parse_choices(row.prompt))
-    if row.task == "sqa" and not choices:
+    if TASKS[row.task].form == "letter" and not choices:  # a question without choices is known by its words alone
         return None
     parts = tuple((part.task, part.target) for part in row.parts or ())
     return row.task, clip_key(row), tuple(row.accepted), row.target_language, choices, parts

@@ -1,45 +1,27 @@
 """Which rows are scored together and by which metrics: from a system's answers to measures."""
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
-from typing import get_args
+from itertools import compress
 
-from wavllm_cli.data.schema import Hypothesis, Part, Task
+from wavllm_cli.data.schema import Hypothesis, Part
 from wavllm_cli.errors import UsageError
 from wavllm_cli.scoring import bertscore, bleu, classes, rouge, wer
 from wavllm_cli.scoring.following.verdicts import Verdict
 from wavllm_cli.scoring.measure import Measure, several
 from wavllm_cli.scoring.panel import Panel, ruled
-from wavllm_cli.tasks.answers.choice import own_choices, parse_choices, read_letter
+from wavllm_cli.tasks.answers.choice import own_choices, parse_choices
 from wavllm_cli.tasks.answers.commitment import is_read
-from wavllm_cli.tasks.answers.emotion import read_emotion
-from wavllm_cli.tasks.answers.yes_no import read_yes_no
+from wavllm_cli.tasks.registry import FREE, MULTI, TASKS
+from wavllm_cli.tasks.task import Classes, Task
 from wavllm_cli.text import language
 from wavllm_cli.text.languages import language_code
 from wavllm_cli.text.normalize import normalizers_named
 
-# The metrics of each task; the first one decides which rows are the worst.
-TEXT_METRICS = {
-    "asr": ("wer", "cer"),
-    "st": ("bleu", "chrf", "ter"),
-    "sqa": rouge.NAMES,  # questions without choices
-    "sqqa": rouge.NAMES,
-    "sft": (*rouge.NAMES, "exact"),
-}
-CLASS_METRICS = {
-    "sv": ("accuracy", "balanced_accuracy"),
-    "er": ("accuracy", "balanced_accuracy", "macro_f1"),
-    "sqa": ("accuracy",),
-}
 MULTI_METRICS = ("ifr", "instructions")
 TEXT = ("wer", "cer", "bleu", "chrf", "ter", *rouge.NAMES, "exact", "bertscore")
 METRICS = (*TEXT, "accuracy", "balanced_accuracy", "macro_f1", *MULTI_METRICS)
-ORDER: tuple[str, ...] = get_args(Task)
-
-FREE = "sqa/free"
-LETTER = re.compile(r"[A-H]")
 
 
 @dataclass(frozen=True)
@@ -69,11 +51,11 @@ class Options:
         if self.rescale and not self.bertscore:
             raise UsageError("--rescale belongs with --bertscore MODEL.")
 
-    def text_metrics(self, task: str) -> list[str]:
+    def text_metrics(self, task: Task) -> list[str]:
         """Those for free text: what was asked for, else what the task is used to."""
         if self.metrics:
             return [name for name in TEXT if name in self.metrics]
-        return [*TEXT_METRICS[task], *(["bertscore"] if self.bertscore and task != "asr" else [])]
+        return [name for name in task.metrics if name != "bertscore" or self.bertscore]
 
     def chosen(self, metrics: Sequence[str]) -> list[str]:
         return [name for name in metrics if not self.metrics or name in self.metrics]
@@ -118,41 +100,48 @@ def measure(rows: Sequence[Hypothesis], options: Options, panel: Panel | None = 
     for row in rows:
         by_task.setdefault(row.task, []).append(row)
     groups = []
-    for task in (task for task in ORDER if task in by_task):
-        if task in ("ii", "cot"):
-            groups += _multi(task, by_task[task], options, panel)
+    for code in (code for code in TASKS if code in by_task):
+        if code in MULTI:
+            groups += _multi(code, by_task[code], options, panel)
         else:
-            groups += _single(task, by_task[task], options)
+            groups += _single(code, by_task[code], options)
     return groups
 
 
-def _single(task: str, rows: list[Hypothesis], options: Options, within: str = "") -> list[Group]:
+def _single(code: str, rows: list[Hypothesis], options: Options, within: str = "") -> list[Group]:
     """The groups of one task's rows; `within` stands before their names."""
-    if task == "sqa":
-        free = [row for row in rows if not _choices(row)]
-        closed = [row for row in rows if _choices(row)]
-        return [
-            *([_class_group(f"{within}sqa", "sqa", closed, options)] if closed else []),
-            *([_text_group(f"{within}{FREE}", "sqa", free, options)] if free else []),
-        ]
-    if task in CLASS_METRICS:
-        return [_class_group(within + task, task, rows, options)]
+    task, name = TASKS[code], within + code
+    if task.classes is None:
+        return _text_groups(name, task, rows, options)
+    closed = [task.classes.of(row) for row in rows]
+    groups = []
+    if any(closed):
+        groups.append(_class_group(name, task.classes, list(compress(rows, closed)), options))
+    if not all(closed):
+        free = [row for row, of_class in zip(rows, closed, strict=True) if not of_class]
+        groups.append(_text_group(f"{name}/{FREE}", task, free, options))
+    return groups
+
+
+def _text_groups(name: str, task: Task, rows: list[Hypothesis], options: Options) -> list[Group]:
+    """Rows whose answers are texts: a group for each target language, or one of all where only clips differ."""
+    into = task.answers_in == "target"
     by_language: dict[str, list[Hypothesis]] = {}
     for row in rows:
-        spoken = row.target_language if task == "st" else row.language
-        by_language.setdefault(language_code(spoken or ""), []).append(row)
-    if task == "st" and len(by_language) > 1:
+        said = row.target_language if into else row.language
+        by_language.setdefault(language_code(said or ""), []).append(row)
+    if into and len(by_language) > 1:
         return [
-            _text_group(f"{within}st/{code or 'unknown'}", "st", by_language[code], options, code)
+            _text_group(f"{name}/{code or 'unknown'}", task, by_language[code], options, code)
             for code in sorted(by_language)
         ]
     (code, *others) = by_language
-    return [_text_group(within + task, task, rows, options, "" if others else code)]
+    return [_text_group(name, task, rows, options, "" if others else code)]
 
 
-def _text_group(name: str, task: str, rows: list[Hypothesis], options: Options, language: str = "") -> Group:
+def _text_group(name: str, task: Task, rows: list[Hypothesis], options: Options, language: str = "") -> Group:
     """Rows whose answers are texts; the reference of a transcription may be empty, where nothing is said."""
-    scored = [row for row in rows if row.target is not None and (row.target.strip() or task == "asr")]
+    scored = [row for row in rows if row.target is not None and (row.target.strip() or task.may_be_silent)]
     metrics = options.text_metrics(task) if scored else []
     return Group(name, rows, scored, list(_text_measures(metrics, scored, language or None, options)))
 
@@ -181,22 +170,22 @@ def _text_measures(
             yield by_sacrebleu[metric](references, texts, language)
 
 
-def _class_group(name: str, task: str, rows: list[Hypothesis], options: Options) -> Group:
+def _class_group(name: str, among: Classes, rows: list[Hypothesis], options: Options) -> Group:
     """Rows whose answers are one of a few; those without a right answer that is one of them are not scored."""
-    kind, read = READERS[task]
+    read = among.read
     keys = [[key for text in row.accepted if is_read(key := read(row, text))] for row in rows]
     scored = [(row, accepted) for row, accepted in zip(rows, keys, strict=True) if accepted]
     # An answer that is right by a further reference counts as the target's class: the classes of all systems are alike.
     right = [accepted[0] for _, accepted in scored]
     given = [(read(row, row.text), accepted) for row, accepted in scored]
     answers = [accepted[0] if answer in accepted else answer for answer, accepted in given]
-    kind += several([accepted for _, accepted in scored])
+    kind = among.kind + several([accepted for _, accepted in scored])
     metrics: dict[str, Callable[..., Measure]] = {
         "accuracy": classes.accuracy,
         "balanced_accuracy": classes.balanced_accuracy,
         "macro_f1": classes.macro_f1,
     }
-    chosen = options.chosen(CLASS_METRICS[task]) if scored else []
+    chosen = options.chosen(among.metrics) if scored else []
     measures = [metrics[metric](answers, right, kind) for metric in chosen]
     return Group(name, rows, [row for row, _ in scored], measures, answers, right)
 
@@ -205,14 +194,14 @@ def _multi(task: str, rows: list[Hypothesis], options: Options, panel: Panel) ->
     """Multi-task rows as such, and what they say to each kind of part, as rows of their own."""
     scored = [row for row in rows if row.parts]
     verdicts = [panel.rulings[row.id] for row in scored]
-    chosen = options.chosen(MULTI_METRICS)
+    chosen = options.chosen(TASKS[task].metrics)
     measures = [m for m in panel.measures(scored) if m.metric.partition("/")[0] in chosen] if scored else []
     groups = [Group(task, rows, scored, measures, verdicts=verdicts)]
     parts: dict[str, list[Hypothesis]] = {}
     for row, judged in zip(scored, verdicts, strict=True):
         for number, (part, verdict) in enumerate(zip(row.parts or (), judged, strict=True), 1):
             parts.setdefault(part.task, []).append(_part_row(row, part, number, verdict.text))
-    for part_task in (t for t in ORDER if t in parts):
+    for part_task in (t for t in TASKS if t in parts):
         groups += _single(part_task, parts[part_task], options, f"{task}/")
     return groups
 
@@ -220,26 +209,6 @@ def _multi(task: str, rows: list[Hypothesis], options: Options, panel: Panel) ->
 def _part_row(row: Hypothesis, part: Part, number: int, text: str) -> Hypothesis:
     """One part as a row of its own; of the whole row's fields it takes what is said of this part, not of another."""
     choices = None if parse_choices(part.prompt) else own_choices(row.choices, part.target) or None
-    named = language.named_in(part.prompt) if part.task == "st" else None
+    named = language.named_in(part.prompt) if TASKS[part.task].answers_in == "target" else None
     fields = {"choices": choices, "target_language": named or row.target_language, "parts": None}
     return row.model_copy(update=part.model_dump() | fields | {"id": f"{row.id}#{number}", "text": text})
-
-
-def _choices(row: Hypothesis) -> list[str]:
-    """The choices of a question; where only the right letter tells that there are some, letters without words."""
-    found = row.choices or parse_choices(row.prompt)
-    return found or ([""] * 8 if LETTER.fullmatch(row.target or "") else [])
-
-
-def _labels(row: Hypothesis) -> list[str]:
-    """The words that name an emotion in this corpus: the choices offered, and right answers of one word."""
-    words = [text.split() for text in row.accepted]
-    return [*(row.choices or ()), *(word[0] for word in words if len(word) == 1)]
-
-
-# task -> (what its answers are, how one is read out of a text)
-READERS: dict[str, tuple[str, Callable[[Hypothesis, str], str]]] = {
-    "sv": ("yes-no", lambda row, text: read_yes_no(text, row.prompt)),
-    "er": ("emotion", lambda row, text: read_emotion(text, _labels(row))),
-    "sqa": ("letter", lambda row, text: read_letter(text, _choices(row), row.prompt)),
-}

@@ -15,8 +15,8 @@ from wavllm_cli.tasks.answers.commitment import NO_MENTION, SEVERAL
 from wavllm_cli.tasks.answers.emotion import OTHER_EMOTIONS, read_emotion
 from wavllm_cli.tasks.answers.nonanswers import loops
 from wavllm_cli.tasks.answers.yes_no import read_yes_no
+from wavllm_cli.tasks.registry import TASKS, task_led_in
 from wavllm_cli.text import language
-from wavllm_cli.text.lead_ins import task_led_in
 from wavllm_cli.text.lexicon import pattern, source
 from wavllm_cli.text.words import common, content, count_words, share_in, with_digits, words
 
@@ -97,7 +97,7 @@ class Instruction:
             unabridged = len(said) > len(heard) / 2 and self.kind not in ("translation", "summary")
             if amid or unabridged:
                 return NO_ANSWER
-        reading = _KINDS[self.kind](self, text, placed)
+        reading = FORMS[self.kind](self, text, placed)
         if reading.followed is not False and self.kind != "transcript" and loops(text):
             return Reading(False, "repetition", reading.shows)
         return reading
@@ -112,29 +112,28 @@ def instruction(row: Hypothesis, part: Part, chained: bool) -> Instruction:
         chained: it works on the answer before it, as the later ones of a cot row do.
     """
     transcript = row.transcript or next((p.target for p in row.parts or () if p.task == "asr" and p.target), "") or ""
-    choices = parse_choices(part.prompt) if part.task == "sqa" else []
-    if part.task == "sqa" and not choices:
+    form = TASKS[part.task].form
+    choices = parse_choices(part.prompt) if form == "letter" else []
+    if form == "letter" and not choices:
         choices = own_choices(row.choices, part.target)
     named = language.named_in(part.prompt)
     spoken = language.language_code(row.language) if row.language else language.language_of(transcript)
     limit = _limit(part.prompt)
-    kind, wanted = "text", None
-    if part.task == "asr":
-        kind, wanted = "transcript", spoken
-    elif part.task == "st":
-        kind = "translation"
+    wanted = None
+    if form == "request":
+        asks_summary = pattern("summaries", "summarise").search(part.prompt) or (chained and limit)
+        form = "summary" if asks_summary else "text"
+    if form == "transcript":
+        wanted = spoken
+    elif form == "translation":
         wanted = named or (language.language_code(row.target_language) if row.target_language else None)
         wanted = wanted or language.language_of(part.target or "")
-    elif part.task == "sv":
-        kind = "yes or no"
-    elif part.task == "er":
-        kind = "emotion"
-    elif choices:
-        kind = "letter"
-    elif part.task == "sft" and (pattern("summaries", "summarise").search(part.prompt) or (chained and limit)):
-        kind, wanted = "summary", named or spoken
+    elif form == "summary":
+        wanted = named or spoken
+    elif form == "letter" and not choices:
+        form = "text"
     target = part.target or ""
-    return Instruction(kind, part.task, part.prompt, target, transcript, spoken, wanted, limit, tuple(choices))
+    return Instruction(form, part.task, part.prompt, target, transcript, spoken, wanted, limit, tuple(choices))
 
 
 # --- the kinds ---
@@ -216,7 +215,7 @@ def _text(ask: Instruction, text: str, placed: bool) -> Reading:
     return Reading(None, "unclear whether it is an answer", shows=False)
 
 
-_KINDS: dict[str, Callable[[Instruction, str, bool], Reading]] = {
+FORMS: dict[str, Callable[[Instruction, str, bool], Reading]] = {
     "transcript": _transcript,
     "translation": _translation,
     "summary": _summary,
