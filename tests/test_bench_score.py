@@ -5,7 +5,7 @@ import pytest
 
 from wavllm_cli.bench import score as bench
 from wavllm_cli.errors import WavLLMError
-from wavllm_cli.scoring.wer import word_error_rate
+from wavllm_cli.scoring.metrics.wer import word_error_rate
 from wavllm_cli.text.normalize import get_normalizer
 
 

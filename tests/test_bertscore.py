@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from wavllm_cli.errors import UsageError
-from wavllm_cli.scoring.bertscore import _name_and_layer, bert_score
+from wavllm_cli.scoring.metrics.bertscore import _name_and_layer, bert_score
 
 LETTERS = "abcdefghijklmnopqrstuvwxyzäöüß"
 POSITIONS = 40

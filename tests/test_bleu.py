@@ -7,7 +7,7 @@ import sacrebleu
 from sacrebleu.metrics import BLEU, CHRF, TER
 from sacrebleu.significance import PairedTest
 
-from wavllm_cli.scoring.bleu import bleu, chrf, paired_test, ter
+from wavllm_cli.scoring.metrics.bleu import bleu, chrf, paired_test, ter
 
 METRICS = [(bleu, BLEU), (chrf, CHRF), (ter, TER)]
 REFERENCES = ["Das ist ein kleiner Test.", "Wo ist der Bahnhof?", "Ja.", "", "Er kommt heute nicht mehr zurück."]

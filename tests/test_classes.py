@@ -4,7 +4,7 @@ import random
 import numpy as np
 import pytest
 
-from wavllm_cli.scoring.classes import accuracy, balanced_accuracy, confusion, exact, macro_f1
+from wavllm_cli.scoring.metrics.classes import accuracy, balanced_accuracy, confusion, exact, macro_f1
 from wavllm_cli.tasks.answers.commitment import NO_MENTION, SEVERAL
 
 KEYS = ["sad", "sad", "happy", "angry", "angry", "angry"]

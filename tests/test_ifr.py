@@ -12,7 +12,7 @@ from stopwatch import seconds
 from wavllm_cli.data.schema import Hypothesis, Part
 from wavllm_cli.scoring.following.forms import Instruction
 from wavllm_cli.scoring.following.verdicts import Verdict, judge
-from wavllm_cli.scoring.ifr import measures
+from wavllm_cli.scoring.metrics.ifr import measures
 
 HEARD = "the last bus left at ten and we had to walk all the way home in the rain because nobody had a car"
 GERMAN = "Der letzte Bus fuhr um zehn Uhr ab und wir mussten im Regen den ganzen Weg nach Hause laufen."

@@ -31,7 +31,7 @@ def module_of(path: Path) -> str:
 
 
 def layer(module: str) -> int:
-    """The layer of `scoring.wer`, by its longest prefix in LAYERS."""
+    """The layer of `scoring.metrics`, by its longest prefix in LAYERS."""
     parts = module.split(".")
     for size in (2, 1):
         for number, names in enumerate(LAYERS):
@@ -84,7 +84,7 @@ LIGHT = {
     "import wavllm_cli.scoring, wavllm_cli.scoring.command": (
         HEAVY | {"numpy", "jiwer", "sacrebleu", "openai", "jinja2", "rouge_score"}
     ),
-    "import wavllm_cli.scoring.report, wavllm_cli.scoring.wer": HEAVY,
+    "import wavllm_cli.scoring.report, wavllm_cli.scoring.metrics.wer": HEAVY,
     "import wavllm_cli.recipe, wavllm_cli.data.manifest, wavllm_cli.data.audio, wavllm_cli.data.tts": HEAVY,
     "import wavllm_cli.mini.fsdd, wavllm_cli.corpora.librispeech": HEAVY,
     "import wavllm_cli.prompts, wavllm_cli.prompts.multitask": HEAVY | {"openai"},

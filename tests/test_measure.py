@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from rouge_score.rouge_scorer import RougeScorer
 
-from wavllm_cli.scoring.bleu import bleu, chrf, ter
 from wavllm_cli.scoring.measure import Measure, check_pairs, resampled_sums, share
-from wavllm_cli.scoring.rouge import UnicodeTokenizer, rouge
-from wavllm_cli.scoring.wer import character_error_rate, word_error_rate
+from wavllm_cli.scoring.metrics.bleu import bleu, chrf, ter
+from wavllm_cli.scoring.metrics.rouge import UnicodeTokenizer, rouge
+from wavllm_cli.scoring.metrics.wer import character_error_rate, word_error_rate
 from wavllm_cli.text.normalize import get_normalizer
 
 

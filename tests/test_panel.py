@@ -17,7 +17,8 @@ def row(name, text, parts):
 
 
 def rates(panel, rows):
-    return {m.metric: (m.value, dict(m.counts)) for m in panel.measures(rows) if m.metric.startswith("ifr")}
+    rates = panel.measures(rows, ["ifr"])
+    return {m.metric: (m.value, dict(m.counts)) for m in rates}
 
 
 def model(**verdicts):

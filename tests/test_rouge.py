@@ -5,7 +5,7 @@ import pytest
 from rouge_score.rouge_scorer import RougeScorer
 
 import wavllm_cli
-from wavllm_cli.scoring.rouge import NAMES, UnicodeTokenizer, rouge
+from wavllm_cli.scoring.metrics.rouge import NAMES, UnicodeTokenizer, rouge
 
 
 def values(reference: str, text: str, language: str | None) -> list[float]:

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from wavllm_cli.data.schema import Hypothesis
-from wavllm_cli.scoring import bleu
-from wavllm_cli.scoring.classes import macro_f1
 from wavllm_cli.scoring.measure import Measure, share
+from wavllm_cli.scoring.metrics import bleu
+from wavllm_cli.scoring.metrics.classes import macro_f1
 from wavllm_cli.scoring.report import finite
 from wavllm_cli.scoring.significance import MAX_CHANGES, compare, paired_interval, randomisation_test
 from wavllm_cli.scoring.tasks import Options, measure

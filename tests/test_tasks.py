@@ -5,9 +5,10 @@ import pytest
 
 from wavllm_cli.data.schema import Hypothesis, Part
 from wavllm_cli.errors import UsageError
-from wavllm_cli.scoring import bertscore, bleu, wer
 from wavllm_cli.scoring.measure import Measure, share
-from wavllm_cli.scoring.tasks import METRICS, Options, measure
+from wavllm_cli.scoring.metrics import bertscore, bleu, wer
+from wavllm_cli.scoring.metrics.registry import METRICS
+from wavllm_cli.scoring.tasks import Options, measure
 from wavllm_cli.text.normalize import NORMALIZERS, get_normalizer
 
 QUESTION = "Where is she? A. here; B. there."

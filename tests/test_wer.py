@@ -6,8 +6,8 @@ import jiwer
 import numpy as np
 import pytest
 
-from wavllm_cli.scoring import wer
-from wavllm_cli.scoring.wer import alignment, character_error_rate, word_error_rate
+from wavllm_cli.scoring.metrics import wer
+from wavllm_cli.scoring.metrics.wer import alignment, character_error_rate, word_error_rate
 from wavllm_cli.text.normalize import get_normalizer
 
 NONE, BASIC = map(get_normalizer, ("none", "basic"))

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from wavllm_cli.data.files import why_unreadable
 from wavllm_cli.data.manifest import audio_paths
-from wavllm_cli.scoring import ifr
-from wavllm_cli.scoring.classes import confusion
 from wavllm_cli.scoring.failures import failures
+from wavllm_cli.scoring.metrics import ifr
+from wavllm_cli.scoring.metrics.classes import confusion
 from wavllm_cli.scoring.report import Figure, Item, Scores, TaskScores
 from wavllm_cli.scoring.robustness import robustness
 from wavllm_cli.scoring.tasks import Group

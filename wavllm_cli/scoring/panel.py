@@ -14,10 +14,13 @@ from wavllm_cli.chat.report import Estimate, Waiting
 from wavllm_cli.chat.settings import Settings
 from wavllm_cli.data.schema import Hypothesis
 from wavllm_cli.errors import UsageError
-from wavllm_cli.scoring import ifr, judge
+from wavllm_cli.scoring import judge
 from wavllm_cli.scoring.following.verdicts import Verdict
 from wavllm_cli.scoring.following.verdicts import judge as by_rules
 from wavllm_cli.scoring.measure import Measure
+from wavllm_cli.scoring.metrics import ifr
+from wavllm_cli.scoring.metrics.metric import Judged
+from wavllm_cli.scoring.metrics.registry import measures
 from wavllm_cli.scoring.report import Judging
 
 RULES = "rules"
@@ -42,11 +45,12 @@ class Panel:
     verdicts: Mapping[str, Followed] = field(default_factory=dict)
     counted: Mapping[str, set[str]] = field(default_factory=dict)
 
-    def measures(self, rows: Sequence[Hypothesis]) -> list[Measure]:
+    def measures(self, rows: Sequence[Hypothesis], metrics: Sequence[str]) -> list[Measure]:
         """The rates of multi-task rows by each judge; a model's bear its name, as in "ifr/MODEL"."""
         found = []
         for name, verdicts in self.verdicts.items():
-            rates = ifr.measures([self._counted(name, verdicts.get(row.id), row.id) for row in rows], name)
+            given = [self._counted(name, verdicts.get(row.id), row.id) for row in rows]
+            rates = list(measures(metrics, Judged(given, name)))
             found += rates if name == RULES else [replace(rate, metric=f"{rate.metric}/{name}") for rate in rates]
         return found
 

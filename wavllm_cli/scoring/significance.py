@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wavllm_cli.scoring import bleu
 from wavllm_cli.scoring.measure import RESAMPLES, SEED, Measure, middle, resampled_sums
+from wavllm_cli.scoring.metrics import bleu
 from wavllm_cli.scoring.tasks import Group
 
 if TYPE_CHECKING:

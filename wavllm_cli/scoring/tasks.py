@@ -1,15 +1,15 @@
 """Which rows are scored together and by which metrics: from a system's answers to measures."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from itertools import compress
 
 from wavllm_cli.data.schema import Hypothesis, Part
 from wavllm_cli.errors import UsageError
-from wavllm_cli.scoring import bertscore, bleu, classes, rouge, wer
 from wavllm_cli.scoring.following.verdicts import Verdict
 from wavllm_cli.scoring.measure import Measure, several
+from wavllm_cli.scoring.metrics.metric import Labels, Texts
+from wavllm_cli.scoring.metrics.registry import measures, metrics_of, require_metric
 from wavllm_cli.scoring.panel import Panel, ruled
 from wavllm_cli.tasks.answers.choice import own_choices, parse_choices
 from wavllm_cli.tasks.answers.commitment import is_read
@@ -18,10 +18,6 @@ from wavllm_cli.tasks.task import Classes, Task
 from wavllm_cli.text import language
 from wavllm_cli.text.languages import language_code
 from wavllm_cli.text.normalize import normalizers_named
-
-MULTI_METRICS = ("ifr", "instructions")
-TEXT = ("wer", "cer", "bleu", "chrf", "ter", *rouge.NAMES, "exact", "bertscore")
-METRICS = (*TEXT, "accuracy", "balanced_accuracy", "macro_f1", *MULTI_METRICS)
 
 
 @dataclass(frozen=True)
@@ -43,9 +39,7 @@ class Options:
     def __post_init__(self) -> None:
         normalizers_named(self.normalizer)
         for name in self.metrics:
-            if name not in METRICS:
-                nearest = get_close_matches(name, METRICS, n=1, cutoff=0.0)[0]
-                raise UsageError(f"unknown metric '{name}': did you mean '{nearest}'? There are {', '.join(METRICS)}.")
+            require_metric(name)
         if "bertscore" in self.metrics and not self.bertscore:
             raise UsageError("BERTScore needs an encoder: name one, for example --bertscore roberta-large.")
         if self.rescale and not self.bertscore:
@@ -54,7 +48,7 @@ class Options:
     def text_metrics(self, task: Task) -> list[str]:
         """Those for free text: what was asked for, else what the task is used to."""
         if self.metrics:
-            return [name for name in TEXT if name in self.metrics]
+            return [name for name in metrics_of(Texts) if name in self.metrics]
         return [name for name in task.metrics if name != "bertscore" or self.bertscore]
 
     def chosen(self, metrics: Sequence[str]) -> list[str]:
@@ -143,31 +137,19 @@ def _text_group(name: str, task: Task, rows: list[Hypothesis], options: Options,
     """Rows whose answers are texts; the reference of a transcription may be empty, where nothing is said."""
     scored = [row for row in rows if row.target is not None and (row.target.strip() or task.may_be_silent)]
     metrics = options.text_metrics(task) if scored else []
-    return Group(name, rows, scored, list(_text_measures(metrics, scored, language or None, options)))
+    return Group(name, rows, scored, list(measures(metrics, _texts(scored, language or None, options))))
 
 
-def _text_measures(
-    metrics: Sequence[str], rows: list[Hypothesis], language: str | None, options: Options
-) -> Iterator[Measure]:
-    """Error rates are those against the target; all other metrics take any of the right answers."""
-    targets, texts = [row.target or "" for row in rows], [row.text for row in rows]
-    references = [row.accepted or [""] for row in rows]
-    rouges = [metric for metric in metrics if metric in rouge.NAMES]
-    by_sacrebleu: dict[str, Callable[..., Measure]] = {"bleu": bleu.bleu, "chrf": bleu.chrf, "ter": bleu.ter}
-    for metric in (metric for metric in metrics if metric not in rouges[1:]):
-        if metric in ("wer", "cer"):
-            rate = wer.word_error_rate if metric == "wer" else wer.character_error_rate
-            rates = {n.name: rate(targets, texts, n) for n in normalizers_named(options.normalizer)}
-            yield from (replace(r, metric=f"{metric}/{name}") if len(rates) > 1 else r for name, r in rates.items())
-        elif metric in rouges:  # all of them at once: the texts are split into words but once
-            yield from rouge.rouge(references, texts, language, rouges)
-        elif metric == "bertscore":
-            assert options.bertscore
-            yield bertscore.bert_score(references, texts, options.bertscore, language, options.rescale)
-        elif metric == "exact":
-            yield classes.exact(references, texts)
-        else:
-            yield by_sacrebleu[metric](references, texts, language)
+def _texts(rows: Sequence[Hypothesis], language: str | None, options: Options) -> Texts:
+    return Texts(
+        targets=[row.target or "" for row in rows],
+        references=[row.accepted or [""] for row in rows],
+        texts=[row.text for row in rows],
+        language=language,
+        normalizer=options.normalizer,
+        encoder=options.bertscore,
+        rescale=options.rescale,
+    )
 
 
 def _class_group(name: str, among: Classes, rows: list[Hypothesis], options: Options) -> Group:
@@ -180,23 +162,17 @@ def _class_group(name: str, among: Classes, rows: list[Hypothesis], options: Opt
     given = [(read(row, row.text), accepted) for row, accepted in scored]
     answers = [accepted[0] if answer in accepted else answer for answer, accepted in given]
     kind = among.kind + several([accepted for _, accepted in scored])
-    metrics: dict[str, Callable[..., Measure]] = {
-        "accuracy": classes.accuracy,
-        "balanced_accuracy": classes.balanced_accuracy,
-        "macro_f1": classes.macro_f1,
-    }
     chosen = options.chosen(among.metrics) if scored else []
-    measures = [metrics[metric](answers, right, kind) for metric in chosen]
-    return Group(name, rows, [row for row, _ in scored], measures, answers, right)
+    found = list(measures(chosen, Labels(answers, right, kind)))
+    return Group(name, rows, [row for row, _ in scored], found, answers, right)
 
 
 def _multi(task: str, rows: list[Hypothesis], options: Options, panel: Panel) -> list[Group]:
     """Multi-task rows as such, and what they say to each kind of part, as rows of their own."""
     scored = [row for row in rows if row.parts]
     verdicts = [panel.rulings[row.id] for row in scored]
-    chosen = options.chosen(TASKS[task].metrics)
-    measures = [m for m in panel.measures(scored) if m.metric.partition("/")[0] in chosen] if scored else []
-    groups = [Group(task, rows, scored, measures, verdicts=verdicts)]
+    found = panel.measures(scored, options.chosen(TASKS[task].metrics)) if scored else []
+    groups = [Group(task, rows, scored, found, verdicts=verdicts)]
     parts: dict[str, list[Hypothesis]] = {}
     for row, judged in zip(scored, verdicts, strict=True):
         for number, (part, verdict) in enumerate(zip(row.parts or (), judged, strict=True), 1):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import wavllm_cli
 from wavllm_cli.scoring.measure import Measure, References, check_pairs, listed, several, share
+from wavllm_cli.scoring.metrics.metric import Labels, Metric, Texts
 from wavllm_cli.tasks.answers.commitment import NO_MENTION, SEVERAL
 from wavllm_cli.text.normalize import basic
 
@@ -107,3 +108,15 @@ def _by_class(
 
 def _signature(metric: str, kind: str) -> str:
     return f"{metric}|answer:{kind}|wavllm:{wavllm_cli.__version__}"
+
+
+def _metric(code: str, name: str, of: Callable[[Sequence[str], Sequence[str], str], Measure]) -> Metric[Labels]:
+    return Metric(code, name, Labels, lambda given: [of(given.answers, given.keys, given.kind)])
+
+
+METRICS = (
+    Metric("exact", "exact match", Texts, lambda given: [exact(given.references, given.texts)]),
+    _metric("accuracy", "accuracy", accuracy),
+    _metric("balanced_accuracy", "balanced accuracy", balanced_accuracy),
+    _metric("macro_f1", "macro-averaged F1", macro_f1),
+)

@@ -10,11 +10,12 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from wavllm_cli.scoring.measure import SEED, Measure, References, check_pairs, listed
+from wavllm_cli.scoring.metrics.metric import Metric, Texts
 from wavllm_cli.text.languages import language_code
 
 if TYPE_CHECKING:
     import numpy as np
-    from sacrebleu.metrics.base import Metric
+    from sacrebleu.metrics.base import Metric as Scorer
 
 # sacrebleu's tokenisers for languages that its default, 13a, does not split into words; by codes and names.
 TOKENIZERS = {
@@ -36,8 +37,8 @@ class TranslationMeasure(Measure):
         hypotheses: N texts.
     """
 
-    scorer: "Metric"
-    sentence_scorer: "Metric"
+    scorer: "Scorer"
+    sentence_scorer: "Scorer"
     references: list[list[str]]
     hypotheses: Sequence[str]
 
@@ -134,8 +135,8 @@ def _seeded(seed: int) -> Iterator[None]:
 
 def _measure(
     metric: str,
-    scorer: "Metric",
-    sentence_scorer: "Metric",
+    scorer: "Scorer",
+    sentence_scorer: "Scorer",
     references: References,
     hypotheses: Sequence[str],
 ) -> TranslationMeasure:
@@ -163,7 +164,7 @@ def _measure(
     )
 
 
-def _figure(scorer: "Metric") -> "Callable[[np.ndarray], np.ndarray]":
+def _figure(scorer: "Scorer") -> "Callable[[np.ndarray], np.ndarray]":
     import numpy as np
 
     return lambda sums: np.array([scorer._compute_score_from_stats(row).score for row in sums.tolist()], dtype=float)
@@ -178,3 +179,20 @@ def _p_value(a: TranslationMeasure, b: TranslationMeasure, test: str) -> float:
     systems: Any = [("a", a.statistics.astype(float)), ("b", b.statistics.astype(float))]
     results: Any = PairedTest(systems, {a.metric: counted}, references=None, test_type=test)()[1]
     return results[a.signature.split("|")[0]][1].p_value
+
+
+# --- what the registry knows ---
+
+
+def _metric(code: str, name: str, of: Callable[..., Measure], lower_is_better: bool = False) -> Metric[Texts]:
+    def apply(given: Texts) -> list[Measure]:
+        return [of(given.references, given.texts, given.language)]
+
+    return Metric(code, name, Texts, apply, "points", lower_is_better)
+
+
+METRICS = (
+    _metric("bleu", "BLEU", bleu),
+    _metric("chrf", "chrF2", chrf),
+    _metric("ter", "translation edit rate", ter, lower_is_better=True),
+)

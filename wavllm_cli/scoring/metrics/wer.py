@@ -1,14 +1,19 @@
 """Word and character error rates, counted by jiwer."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from wavllm_cli.scoring.measure import Measure, check_pairs, share
-from wavllm_cli.text.normalize import Normalizer
+from wavllm_cli.scoring.metrics.metric import Metric, Texts
+from wavllm_cli.text.normalize import Normalizer, normalizers_named
 
 if TYPE_CHECKING:
     from jiwer import AlignmentChunk, CharacterOutput, WordOutput
+
+Rate = Callable[[Sequence[str], Sequence[str], Normalizer], Measure]
 
 PAIRS = 100  # aligned in one call: more alignments at once fill memory and keep Python's garbage collector busy
 
@@ -89,3 +94,21 @@ def _errors(row: "Sequence[AlignmentChunk]") -> int:
         for chunk in row
         if chunk.type != "equal"
     )
+
+
+def _each_normalizer(rate: Rate, given: Texts) -> Iterator[Measure]:
+    """One figure, or one for each normaliser under its name: "wer/lower"."""
+    normalizers = normalizers_named(given.normalizer)
+    for normalizer in normalizers:
+        measure = rate(given.targets, given.texts, normalizer)
+        yield replace(measure, metric=f"{measure.metric}/{normalizer.name}") if len(normalizers) > 1 else measure
+
+
+def _metric(code: str, name: str, rate: Rate) -> Metric[Texts]:
+    return Metric(code, name, Texts, partial(_each_normalizer, rate), lower_is_better=True)
+
+
+METRICS = (
+    _metric("wer", "word error rate", word_error_rate),
+    _metric("cer", "character error rate", character_error_rate),
+)

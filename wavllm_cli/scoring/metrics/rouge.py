@@ -1,11 +1,13 @@
 """ROUGE by rouge_score, with a tokeniser for languages other than English."""
 
 from collections.abc import Sequence
+from functools import partial
 from importlib.metadata import version
 from itertools import chain
 
 import wavllm_cli
 from wavllm_cli.scoring.measure import Measure, References, check_pairs, listed, several, share
+from wavllm_cli.scoring.metrics.metric import Metric, Texts
 from wavllm_cli.text.languages import language_code
 from wavllm_cli.text.normalize import APOSTROPHES
 from wavllm_cli.text.words import words
@@ -65,3 +67,10 @@ def rouge(
         )
         for name in names
     ]
+
+
+def _apply(code: str, given: Texts) -> list[Measure]:
+    return rouge(given.references, given.texts, given.language, [code])
+
+
+METRICS = tuple(Metric(code, f"ROUGE-{code.removeprefix('rouge')}", Texts, partial(_apply, code)) for code in NAMES)

@@ -2,10 +2,12 @@
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from wavllm_cli.scoring.following.verdicts import Verdict
 from wavllm_cli.scoring.measure import Measure, share
+from wavllm_cli.scoring.metrics.metric import Judged, Metric
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,3 +67,13 @@ def _rate(sums: "np.ndarray") -> "np.ndarray":
     import numpy as np
 
     return np.where(sums[:, 1] > 0, share(sums), math.nan)
+
+
+def _apply(code: str, given: Judged) -> list[Measure]:
+    return [measure for measure in measures(given.verdicts, given.judge) if measure.metric == code]
+
+
+METRICS = (
+    Metric("ifr", "instruction-following rate", Judged, partial(_apply, "ifr")),
+    Metric("instructions", "share of instructions followed", Judged, partial(_apply, "instructions")),
+)

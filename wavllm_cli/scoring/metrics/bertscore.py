@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from wavllm_cli.data.origin import foreign_code, locate
 from wavllm_cli.errors import UsageError, WavLLMError, reason
 from wavllm_cli.scoring.measure import Measure, References, check_pairs, listed, several, share
+from wavllm_cli.scoring.metrics.metric import Metric, Texts
 from wavllm_cli.text.languages import language_code
 
 if TYPE_CHECKING:
@@ -129,3 +130,12 @@ def _limit_length(tokenizer: Any, model: Any) -> None:
     else:
         limit = DEFAULT_LENGTH if tokenizer.model_max_length > UNKNOWN_LENGTH else tokenizer.model_max_length
     tokenizer.model_max_length = min(tokenizer.model_max_length, limit)
+
+
+def _apply(given: Texts) -> list[Measure]:
+    if not given.encoder:
+        raise UsageError("BERTScore needs an encoder: name one, for example --bertscore roberta-large.")
+    return [bert_score(given.references, given.texts, given.encoder, given.language, given.rescale)]
+
+
+METRICS = (Metric("bertscore", "BERTScore", Texts, _apply),)

@@ -1,0 +1,1 @@
+"""One metric a module, and the registry of all of them."""
