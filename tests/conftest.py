@@ -192,21 +192,25 @@ def answering(tiny_model, tiny_processor, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def engine(answering):
-    """The checkpoint of `answering`, loaded; greedy, six tokens an answer."""
-    from wavllm_cli.inference.decoding import Decoding
-    from wavllm_cli.inference.engine import Engine
+def system(answering):
+    """The checkpoint of `answering` as a system, loaded; greedy, six tokens an answer."""
+    from wavllm_cli.systems.base import Options
+    from wavllm_cli.systems.decoding import Decoding
+    from wavllm_cli.systems.wavllm import WavLLM
 
-    return Engine(str(answering / "model"), device="cpu", decoding=Decoding(max_new_tokens=6, temperature=0))
+    decoding = Decoding(max_new_tokens=6, temperature=0)
+    loaded = WavLLM.open(Options(str(answering / "model"), device="cpu", decoding=decoding))
+    loaded.load()
+    return loaded
 
 
 @pytest.fixture
-def decoding(engine, monkeypatch):
-    """Function: change the engine's decoding for one test."""
+def decoding(system, monkeypatch):
+    """Function: change the system's decoding for one test."""
     from dataclasses import replace
 
     def change(**options):
-        monkeypatch.setattr(engine, "decoding", replace(engine.decoding, **options))
+        monkeypatch.setattr(system, "decoding", replace(system.decoding, **options))
 
     return change
 

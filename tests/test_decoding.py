@@ -3,7 +3,7 @@
 import pytest
 
 from wavllm_cli.errors import UsageError
-from wavllm_cli.inference.decoding import Decoding
+from wavllm_cli.systems.decoding import Decoding
 
 
 def test_options_that_are_not_given_are_the_models():

@@ -6,7 +6,7 @@ import shutil
 import pytest
 from transformers import GenerationConfig
 
-from wavllm_cli.inference.fingerprint import Fingerprint, model_digest, settings_of
+from wavllm_cli.systems.fingerprint import Fingerprint, model_digest, settings_of
 
 
 @pytest.fixture

@@ -27,12 +27,12 @@ def infer(wavllm, answering, tmp_path, monkeypatch):
 @pytest.fixture
 def unloaded(monkeypatch):
     """Loading a model is a mistake here: what is wrong shows before."""
-    from wavllm_cli.inference import engine
+    from wavllm_cli.systems import wavllm
 
     def load(*_):
         raise AssertionError("the model was loaded")
 
-    monkeypatch.setattr(engine, "load_model", load)
+    monkeypatch.setattr(wavllm, "load_model", load)
 
 
 def test_a_manifest_becomes_hypotheses(infer, answering):
@@ -167,6 +167,7 @@ def test_without_any_audio_no_model_is_loaded(infer, unloaded, tmp_path):
         ("--device", "meta", "holds no numbers"),
         ("--device", "gpu", "cannot be used"),
         ("--num-beams", "1000000", "beams are too many"),
+        ("--system", "wavlm", "There is no system 'wavlm' (did you mean wavllm?); there are wavllm"),
     ],
 )
 def test_options_out_of_range_are_sentences(infer, unloaded, answering, option, value, sentence):

@@ -13,6 +13,8 @@ from wavllm_cli.inference.command import infer
 from wavllm_cli.model.load import load_model
 from wavllm_cli.model.processing_wavllm import LLAMA2
 from wavllm_cli.model.prompt_lora import LoRALinear
+from wavllm_cli.systems.base import Options
+from wavllm_cli.systems.decoding import Decoding
 
 EOS = 2
 PROMPTS = ("Translate the audio clip into German.", "", 'What? "A. yes";  B. no', "Transcribe </s> it.")
@@ -126,9 +128,10 @@ def test_other_checkpoints(released, encode, options):
 def test_original_manifests_are_answered_to_the_digit(released, oracle, encode, shared_data, tmp_path, table, capsys):
     """Real clips by the original tables, whose audio paths lead nowhere here."""
     examples = shared_data / "wavllm_examples"
-    decoding = {"temperature": 0, "max_new_tokens": 8, "logprobs": True}
+    decoding = Decoding(temperature=0, max_new_tokens=8, logprobs=True)
+    options = Options(str(released().folder), device="cpu", decoding=decoding)
     out = tmp_path / "hypotheses.jsonl"
-    infer(examples / f"{table}.tsv", "", str(released().folder), out, examples / "audio", 1, "cpu", None, decoding)
+    infer(examples / f"{table}.tsv", "", out, examples / "audio", 1, "wavllm", options)
     assert f"{table}.tsv: the audio of 1 of 1 rows has moved" in capsys.readouterr().err
     (row,) = read_manifest(out, Hypothesis)
     samples = torch.from_numpy(read_audio(resolve_audio(row, examples / f"{table}.tsv", examples / "audio")))

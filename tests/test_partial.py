@@ -7,8 +7,8 @@ import pytest
 from wavllm_cli.data.batch import Clip
 from wavllm_cli.data.schema import Hypothesis, Utterance
 from wavllm_cli.errors import UsageError, WavLLMError
-from wavllm_cli.inference.fingerprint import Fingerprint
 from wavllm_cli.inference.partial import Partial, audio_state
+from wavllm_cli.systems.fingerprint import Fingerprint
 
 RUN = Fingerprint("sha of the model", {"max_new_tokens": 5, "temperature": 0.5, "top_k": None})
 

@@ -1,25 +1,38 @@
 """A manifest: the answers' order, what one bad row costs, what an interrupted run leaves and its continuation uses."""
 
 import json
-from collections import Counter
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from fake_system import FakeSystem
 
 from wavllm_cli.data.audio import write_wav
 from wavllm_cli.data.batch import clips_of
 from wavllm_cli.data.manifest import audio_paths, read_manifest, write_manifest
 from wavllm_cli.data.schema import Hypothesis, Utterance
-from wavllm_cli.errors import AudioError, WavLLMError
+from wavllm_cli.errors import WavLLMError
 from wavllm_cli.inference import run as runs
-from wavllm_cli.inference.engine import Generated
-from wavllm_cli.inference.fingerprint import Fingerprint, settings_of
 from wavllm_cli.prompts.command import attach
-from wavllm_cli.recipe import Batch
 from wavllm_cli.scoring.inputs import read_systems
+from wavllm_cli.systems.base import Failure, SystemFailed
 
-LIMITS = Batch(max_seconds=20, max_utterances=3)
+LENGTHS = [6400 + (i * 5 % 7) * 8000 for i in range(7)]  # of the clips, in samples
+
+
+@pytest.fixture(scope="module")
+def answering(tmp_path_factory):
+    """Folder with a manifest of clips of unequal length, and a text row between them."""
+    folder = tmp_path_factory.mktemp("manifest")
+    noise = np.random.default_rng(0)
+    rows = []
+    for i, samples in enumerate(LENGTHS):
+        write_wav(folder / f"{i}.wav", noise.normal(0, 0.1, samples))
+        row = {"audio": f"{i}.wav", "task": "asr", "prompt": "hello", "target": "x", "duration": samples / 16_000}
+        rows.append(Utterance(id=f"clip{i}", **row))
+    rows.insert(3, Utterance(id="text", audio=None, task="sft", prompt="say something"))
+    write_manifest(folder / "manifest.jsonl", rows)
+    return folder
 
 
 @pytest.fixture
@@ -28,63 +41,49 @@ def output(tmp_path):
 
 
 @pytest.fixture
-def answer(engine, answering, output):
-    """Function: answer a manifest -> report; `model` stands for the content of the model's files."""
+def system():
+    return FakeSystem()
 
-    def call(manifest="manifest.jsonl", limits=LIMITS, model="a model", to=output, **options):
-        run = Fingerprint(model, settings_of(engine.generation, engine.decoding.seed))
-        return runs.answer_manifest(engine, clips_of(answering / manifest), to, limits, run, **options)
+
+@pytest.fixture
+def answer(system, answering, output):
+    """Function: answer a manifest -> report."""
+
+    def call(manifest="manifest.jsonl", to=output, **options):
+        return runs.answer_manifest(system, clips_of(answering / manifest), to, 3, **options)
 
     return call
 
 
 @pytest.fixture
-def quick(engine, monkeypatch):
-    """Answers without the network, where it does not matter how they are found. Goes before `stop` and `failing`."""
-
-    def generate(self, inputs, ids):
-        return [Generated(f"{i} in {self.decoding.max_new_tokens}") for i in ids]
-
-    monkeypatch.setattr(type(engine), "generate", generate)
-
-
-@pytest.fixture
-def stop(engine, monkeypatch):
-    """Function: raise an error at the n-th batch, once."""
-    original = type(engine).generate
+def stop(system):
+    """Function: raise an error at the n-th batch from now on, once."""
 
     def arrange(at, error=KeyboardInterrupt):
-        calls = []
+        at += len(system.asked)
 
-        def generate(self, inputs, ids):
-            calls.append(ids)
-            if len(calls) == at:
+        def fault(ids):
+            if len(system.asked) == at:
                 raise error
-            return original(self, inputs, ids)
 
-        monkeypatch.setattr(type(engine), "generate", generate)
-        return calls
+        system.fault = fault
 
     return arrange
 
 
-def test_answers_come_in_the_manifest_order_and_equal_those_one_by_one(answer, engine, answering, output):
-    from wavllm_cli.data.audio import read_audio
-
+def test_answers_come_in_the_manifest_order(answer, answering, output):
     report = answer()
     rows = read_manifest(output, Hypothesis)
     assert [row.id for row in rows] == [row.id for row in read_manifest(answering / "manifest.jsonl")]
+    assert [row.text.split(": ")[1] for row in rows] == list(map(str, [*LENGTHS[:3], 0, *LENGTHS[3:]]))
     assert (report.answered, report.earlier, report.asked_again, report.skipped) == (8, 0, 0, [])
     assert json.loads(json.dumps(report.data()))["answered"] == 8
     assert [entry.name for entry in output.parent.iterdir()] == [output.name]
-    for row in rows:
-        samples = read_audio(answering / f"{row.id[4:]}.wav") if row.audio else None
-        assert row.text == engine.answer(samples, row.prompt).text
-    assert all(row.system == str(answering / "model") for row in rows)
+    assert {row.system for row in rows} == {"fake"}
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".jsonl.gz", ".parquet"])
-def test_columns_of_ones_own_are_carried_from_prompts_to_scores(quick, answer, answering, tmp_path, suffix):
+def test_columns_of_ones_own_are_carried_from_prompts_to_scores(answer, answering, tmp_path, suffix):
     rows = [json.loads(row.json_line()) for row in read_manifest(answering / "manifest.jsonl")]
     own = tmp_path / "own.jsonl"
     own.write_text(
@@ -99,7 +98,7 @@ def test_columns_of_ones_own_are_carried_from_prompts_to_scores(quick, answer, a
     assert [row.extra for row in system.rows] == [{"snr": i} for i in range(len(rows))]
 
 
-def test_answers_find_their_audio_wherever_they_are_written(quick, answer, answering, tmp_path):
+def test_answers_find_their_audio_wherever_they_are_written(answer, answering, tmp_path):
     answer(to=tmp_path / "elsewhere" / "h.jsonl")
     rows = read_manifest(tmp_path / "elsewhere" / "h.jsonl", Hypothesis)
     found = audio_paths(rows, tmp_path / "elsewhere" / "h.jsonl")
@@ -111,38 +110,9 @@ def test_answers_find_their_audio_wherever_they_are_written(quick, answer, answe
     (answering / "h.jsonl").unlink()
 
 
-def test_the_longest_clips_come_first(quick, answer, stop):
-    calls = stop(at=0)
+def test_the_longest_clips_come_first(answer, system):
     answer()
-    assert calls == [["clip1", "clip4"], ["clip6", "clip2", "clip5"], ["text", "clip0", "clip3"]]
-
-
-def test_logprobs_of_a_manifest_end_with_eos(answer, engine, output, decoding, monkeypatch):
-    """Rows of a batch end at different tokens; what pads them is left out."""
-    decoding(logprobs=True, max_new_tokens=10)
-    report = answer()
-    before = {row.id: row for row in read_manifest(output, Hypothesis)}
-    assert report.answered == 8 and all(len(row.logprobs) == len(row.token_ids) for row in before.values())
-    often = Counter(token for row in before.values() for token in row.token_ids).most_common(1)[0][0]
-    monkeypatch.setattr(engine.model.generation_config, "eos_token_id", often)
-    answer()
-    lengths = set()
-    for row in read_manifest(output, Hypothesis):
-        ids = before[row.id].token_ids
-        end = ids.index(often) + 1 if often in ids else len(ids)
-        assert row.token_ids == ids[:end]
-        np.testing.assert_allclose(row.logprobs, before[row.id].logprobs[:end], rtol=1e-4, atol=1e-5)
-        lengths.add(end)
-    assert len(lengths) > 1
-
-
-def test_sampling_follows_the_seed_and_not_the_batches(answer, decoding, tmp_path):
-    texts = []
-    for seed, size in ((1, 3), (1, 8), (2, 3)):
-        decoding(temperature=1.5, seed=seed)
-        answer(to=tmp_path / "sampled.jsonl", limits=Batch(max_seconds=100, max_utterances=size))
-        texts.append([row.text for row in read_manifest(tmp_path / "sampled.jsonl", Hypothesis)])
-    assert texts[0] == texts[1] != texts[2]
+    assert system.asked == [["clip1", "clip4"], ["clip6", "clip2", "clip5"], ["text", "clip0", "clip3"]]
 
 
 # --- continuing ---
@@ -163,7 +133,7 @@ def test_a_stopped_run_keeps_its_answers_even_after_half_a_line(answer, output, 
     assert [entry.name for entry in output.parent.iterdir()] == [output.name]
 
 
-def test_a_stop_before_the_first_answer_leaves_nothing(quick, answer, output, stop):
+def test_a_stop_before_the_first_answer_leaves_nothing(answer, output, stop):
     stop(at=1)
     with pytest.raises(KeyboardInterrupt):
         answer()
@@ -171,12 +141,15 @@ def test_a_stop_before_the_first_answer_leaves_nothing(quick, answer, output, st
 
 
 @pytest.mark.parametrize("change", ["model", "decoding"])
-def test_answers_of_another_run_are_asked_again(quick, answer, output, decoding, stop, capsys, change):
+def test_answers_of_another_run_are_asked_again(answer, system, output, stop, capsys, change):
     stop(at=3)
     with pytest.raises(KeyboardInterrupt):
         answer()
-    decoding(max_new_tokens=3 if change == "decoding" else 6)
-    report = answer(model="another" if change == "model" else "a model")
+    if change == "model":
+        system.content = "another"
+    else:
+        system.settings["max_new_tokens"] = 3
+    report = answer()
     assert (report.answered, report.earlier, report.asked_again) == (8, 0, 5)
     why = "another model" if change == "model" else "max new tokens 6, now 3"
     assert f"5 earlier answers are not used, given by another run ({why}" in capsys.readouterr().err
@@ -186,7 +159,7 @@ def test_answers_of_another_run_are_asked_again(quick, answer, output, decoding,
     assert output.read_text() == mixed
 
 
-def test_only_rows_that_have_changed_are_asked_again(quick, answer, answering, output, stop, capsys):
+def test_only_rows_that_have_changed_are_asked_again(answer, answering, output, stop, capsys):
     rows = read_manifest(answering / "manifest.jsonl")
     write_manifest(answering / "changing.jsonl", rows)
     stop(at=3)
@@ -210,7 +183,7 @@ def test_only_rows_that_have_changed_are_asked_again(quick, answer, answering, o
 # --- rows that cannot be answered ---
 
 
-def test_bad_clips_are_named_and_the_rest_is_answered(quick, answer, answering, capsys):
+def test_bad_clips_are_named_and_the_rest_is_answered(answer, answering, capsys):
     rows = list(read_manifest(answering / "manifest.jsonl"))
     (answering / "no.wav").write_text("not audio")
     write_wav(answering / "quiet.wav", np.zeros(8000))
@@ -227,7 +200,7 @@ def test_bad_clips_are_named_and_the_rest_is_answered(quick, answer, answering, 
 
 
 @pytest.mark.parametrize("error", [ValueError("array is too big"), MemoryError(), OverflowError(), KeyError("x")])
-def test_any_error_of_reading_is_its_own_rows(quick, answer, monkeypatch, error):
+def test_any_error_of_reading_is_its_own_rows(answer, monkeypatch, error):
     from wavllm_cli.data.batch import Clip
 
     read = Clip.read
@@ -244,91 +217,49 @@ def test_any_error_of_reading_is_its_own_rows(quick, answer, monkeypatch, error)
     assert sentence.startswith("clip2: it ")
 
 
-@pytest.fixture
-def failing(engine, monkeypatch):
-    """Function: let every batch fail in which a row is, or that is larger than `most`; returns the batches tried."""
-    original = type(engine).generate
-    monkeypatch.setattr(runs, "release_memory", lambda: None)  # a second each, of a process with so many modules
-
-    def arrange(error, row=None, most=100):
-        tried = []
-
-        def generate(self, inputs, ids):
-            tried.append(list(ids))
-            if row in ids or len(ids) > most:
-                raise error
-            return original(self, inputs, ids)
-
-        monkeypatch.setattr(type(engine), "generate", generate)
-        return tried
-
-    return arrange
-
-
-MEMORY = RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 320 bytes.")
-
-
-def test_a_batch_that_does_not_fit_is_halved(answer, output, failing):
+def test_a_batch_that_does_not_fit_is_halved(answer, system, output):
     answer()
-    whole = read_manifest(output, Hypothesis)
-    tried = failing(MEMORY, most=1)
+    whole = output.read_text()
+    system.asked.clear()
+
+    def fault(ids):
+        if len(ids) > 1:
+            raise MemoryError
+
+    system.fault = fault
     report = answer()
-    assert (report.answered, report.skipped) == (8, [])
-    assert [row.text for row in read_manifest(output, Hypothesis)] == [row.text for row in whole]
-    assert tried[:3] == [["clip1", "clip4"], ["clip1"], ["clip4"]]
+    assert (report.answered, report.skipped, output.read_text()) == (8, [], whole)
+    assert system.asked[:3] == [["clip1", "clip4"], ["clip1"], ["clip4"]]
 
 
-def test_what_will_not_fit_is_not_tried(quick, answer, failing, monkeypatch):
-    """Two clips together never, and one of 3.4 s not even alone: memory and its need are counted in seconds."""
-    from wavllm_cli.inference.engine import Engine
-    from wavllm_cli.model import limits
-
-    monkeypatch.setattr(Engine, "fits", lambda self, samples, clips: samples * clips <= 16_000 * 3)
-    monkeypatch.setattr(limits, "available_memory", lambda _: 2**28)
-    tried = failing(MEMORY, most=100)
+def test_a_row_that_the_system_cannot_answer_is_skipped(answer, system, monkeypatch):
+    monkeypatch.setattr(system, "problem", lambda item: "it is too long" if item.id == "clip2" else None)
     report = answer()
-    assert report.answered == 7
-    (sentence,) = report.skipped
-    assert sentence.startswith("clip4: the clip is 3.4 s long; with this model and 0.2 GiB of free memory the longest")
-    assert ["clip1"] in tried and ["clip4"] not in tried
+    assert (report.answered, report.skipped) == (7, ["clip2: it is too long."])
 
 
-def test_a_row_beyond_the_models_positions_is_skipped(quick, answer, answering):
-    rows = list(read_manifest(answering / "manifest.jsonl"))
-    rows[2] = rows[2].model_copy(update={"prompt": "word " * 500})
-    write_manifest(answering / "wordy.jsonl", rows)
-    report = answer("wordy.jsonl")
-    assert report.answered == 7
-    assert report.skipped[0].startswith("clip2: ") and report.skipped[0].endswith("of audio with this instruction.")
+def test_a_failure_is_its_rows_own(answer, system, monkeypatch):
+    whole = system.answer
 
+    def failing(items, inputs):
+        answers = {item.id: row for item, row in zip(items, whole(items, inputs), strict=True)}
+        return [*(answers | {"clip5": Failure("no.")} if "clip5" in answers else answers).values()]
 
-@pytest.mark.parametrize(
-    ("error", "sentence"),
-    [
-        (MEMORY, "clip5: it does not fit into the memory of cpu, even alone."),
-        (RuntimeError("shape '[1]' is invalid"), "clip5: it cannot be answered: shape '[1]' is invalid."),
-        (AudioError("too short."), "clip5: too short."),
-    ],
-    ids=["memory", "library", "ours"],
-)
-def test_a_row_that_fails_alone_is_skipped_by_its_id(quick, answer, failing, error, sentence):
-    failing(error, row="clip5")
+    monkeypatch.setattr(system, "answer", failing)
     report = answer()
-    assert (report.answered, report.skipped) == (7, [sentence])
+    assert (report.answered, report.skipped) == (7, ["clip5: no."])
 
 
-def test_a_device_that_fails_ends_the_run_and_loses_nothing(quick, answer, output, stop):
-    import torch
-
-    stop(at=2, error=torch.AcceleratorError("CUDA error: unspecified launch failure"))
-    with pytest.raises(WavLLMError, match=r"Device cpu has failed: CUDA error: .* The same command continues"):
+def test_a_system_that_fails_ends_the_run_and_loses_nothing(answer, output, stop):
+    stop(at=2, error=SystemFailed("Device cpu has failed: unspecified launch failure."))
+    with pytest.raises(WavLLMError, match=r"Device cpu has failed: unspecified launch failure. The same command cont"):
         answer()
     assert len(output.with_name("hypotheses.jsonl.partial").read_text().splitlines()) == 3
     report = answer()
     assert (report.earlier, report.answered) == (2, 6)
 
 
-def test_a_full_disk_ends_the_run_and_loses_nothing(quick, answer, output, monkeypatch):
+def test_a_full_disk_ends_the_run_and_loses_nothing(answer, output, monkeypatch):
     from wavllm_cli.inference import partial
 
     def full(path, text):
@@ -341,20 +272,11 @@ def test_a_full_disk_ends_the_run_and_loses_nothing(quick, answer, output, monke
     assert (answer().earlier, output.exists()) == (2, True)
 
 
-def test_logits_that_are_no_numbers_are_no_answer(quick, answer, engine, monkeypatch):
-    original = type(engine).generate
+def test_the_same_words_are_not_repeated_for_ever(answer, system, capsys):
+    def fault(ids):
+        raise RuntimeError("broken")
 
-    def generate(self, inputs, ids):
-        return [None if i == "text" else row for i, row in zip(ids, original(self, inputs, ids), strict=True)]
-
-    monkeypatch.setattr(type(engine), "generate", generate)
-    report = answer()
-    assert report.answered == 7
-    assert report.skipped == ["text: the network's output is not a number (NaN or infinite)."]
-
-
-def test_the_same_words_are_not_repeated_for_ever(quick, answer, failing, capsys):
-    failing(RuntimeError("broken"), most=0)
+    system.fault = fault
     with pytest.raises(WavLLMError, match=r"No utterance of 8 could be answered; the first: clip1: it cannot be"):
         answer()
     shown = capsys.readouterr().err.splitlines()
@@ -362,7 +284,7 @@ def test_the_same_words_are_not_repeated_for_ever(quick, answer, failing, capsys
     assert shown[3] == "warning: more of them are not shown: it cannot be answered: broken."
 
 
-def test_nothing_answered_leaves_nothing(quick, answer, answering, output):
+def test_nothing_answered_leaves_nothing(answer, answering, output):
     write_manifest(answering / "gone.jsonl", [Utterance(id="a", audio="gone.wav", task="asr", prompt="x")])
     with pytest.raises(WavLLMError, match=r"No utterance of 1 could be answered; the first: a: "):
         answer("gone.jsonl")

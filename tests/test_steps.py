@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 import torch
 
-from wavllm_cli.inference.steps import Choice, FirstLook, row_seed
+from wavllm_cli.systems.steps import Choice, FirstLook, row_seed
 
 
 def test_seeds_depend_on_seed_and_id_and_nothing_else():

@@ -46,6 +46,7 @@ def infer(
         Path | None, typer.Option("--output", "-o", help="Hypotheses file (.jsonl, .jsonl.gz, .parquet).")
     ] = None,
     audio_root: AudioRoot = None,
+    system: Annotated[str, typer.Option("--system", metavar="NAME", help="Who answers.")] = "wavllm",
     max_new_tokens: Annotated[int | None, typer.Option(min=1)] = None,
     temperature: Annotated[float | None, typer.Option(min=0, help="0 is greedy.")] = None,
     num_beams: Annotated[int | None, typer.Option(min=1)] = None,
@@ -59,17 +60,12 @@ def infer(
 ) -> None:
     """Answer an instruction about an audio file, or every row of a manifest."""
     from wavllm_cli.inference import command
+    from wavllm_cli.systems.base import Options
+    from wavllm_cli.systems.decoding import Decoding
 
-    decoding = {
-        "max_new_tokens": max_new_tokens,
-        "temperature": temperature,
-        "num_beams": num_beams,
-        "seed": seed,
-        "logprobs": logprobs,
-    }
-    result = command.infer(
-        source, instruction, model, output, audio_root, batch_size, device, dtype, decoding, trust_remote_code
-    )
+    decoding = Decoding(max_new_tokens, temperature, num_beams, seed, logprobs)
+    options = Options(model, device, dtype, decoding, trust_remote_code)
+    result = command.infer(source, instruction, output, audio_root, batch_size, system, options)
     show(result, json)
     if result.skipped:
         raise typer.Exit(1)

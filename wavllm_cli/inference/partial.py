@@ -20,7 +20,7 @@ from wavllm_cli.data.schema import Hypothesis
 from wavllm_cli.errors import UsageError
 
 if TYPE_CHECKING:
-    from wavllm_cli.inference.fingerprint import Fingerprint
+    from wavllm_cli.systems.fingerprint import Fingerprint
 
 AudioState = tuple[str, int, int]  # absolute path, bytes, nanoseconds of its last change
 NOTHING = b" \t\r\n\0"  # what a power cut may leave of a line

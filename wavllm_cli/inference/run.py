@@ -1,17 +1,13 @@
 """A whole manifest: batches in order, one bad clip never stops the others, an interrupted run is continued."""
 
-import gc
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
-
-import numpy as np
-import torch
 
 from wavllm_cli import console
 from wavllm_cli.data.audio import is_silent
@@ -19,11 +15,10 @@ from wavllm_cli.data.batch import Clip
 from wavllm_cli.data.manifest import beside, write_manifest
 from wavllm_cli.data.mixture import pack
 from wavllm_cli.data.schema import Hypothesis
-from wavllm_cli.errors import WavLLMError, listed, reason
-from wavllm_cli.inference.engine import NOT_FINITE, Engine
-from wavllm_cli.inference.fingerprint import Fingerprint
+from wavllm_cli.errors import WavLLMError, listed
 from wavllm_cli.inference.partial import Partial
-from wavllm_cli.recipe import Batch
+from wavllm_cli.systems import asking
+from wavllm_cli.systems.base import Answer, Failure, Item, System, SystemFailed
 
 SHOWN = 3  # warnings of the same words, and ids in a warning about many
 
@@ -66,33 +61,19 @@ class Report:
 
 
 @dataclass
-class Outcome:
-    """What became of some clips: an answer or a sentence each."""
-
-    answers: list[Hypothesis] = field(default_factory=list)
-    skipped: list[tuple[str, str]] = field(default_factory=list)  # (id, sentence)
-
-    def __add__(self, other: "Outcome") -> "Outcome":
-        return Outcome(self.answers + other.answers, self.skipped + other.skipped)
-
-
-@dataclass
 class Prepared:
-    """Clips whose audio has been read, and the processor's inputs where it could make them."""
+    """A batch whose audio has been read: what the system made of it, and the ids of silent clips."""
 
     clips: list[Clip]
-    audio: list[np.ndarray | None]
-    outcome: Outcome  # of those that could not be read
+    batch: asking.Prepared
     silent: list[str]
-    inputs: Any = None
 
 
 def answer_manifest(
-    engine: Engine,
+    system: System,
     clips: Sequence[Clip],
     output: Path,
-    limits: Batch,
-    run: Fingerprint,
+    utterances: int,
     missing: Mapping[str, str] = MappingProxyType({}),
 ) -> Report:
     """Answer every row of a manifest; answers that an earlier, interrupted run would give the same way are kept.
@@ -102,37 +83,40 @@ def answer_manifest(
     way in every run: an answer may depend on its batch in the last digit.
 
     Args:
-        limits: of a batch.
-        run: by what the engine answers.
+        utterances: at most in a batch, as the user allows it; the system has its own limits beside it.
         missing: rows whose audio is known not to be there, see `missing_audio`, and a sentence on each.
 
     Raises:
-        UsageError: the partial file is not one.
-        WavLLMError: not one row could be answered, the device failed, or the disk is full.
+        UsageError: the partial file is not one, or the system cannot be loaded.
+        WavLLMError: not one row could be answered, the system failed, or the disk is full.
     """
     started = time.perf_counter()
-    partial = Partial(output, run, engine.source)
+    partial = Partial(output, system.fingerprint(), system.name)
     done, asked_again = partial.earlier(clips)
     earlier = len(done)
     skipped = Skipped(missing)
     there = [clip for clip in clips if clip.row.id not in missing]
     seconds = [_seconds(clip) for clip in there]
-    batches = [[there[i] for i in indices] for indices in reversed(pack(seconds, limits))]
+    planned = reversed(pack(seconds, system.batch_limits(utterances)))
+    batches = [[there[i] for i in indices] for indices in planned]
     open_batches = [batch for batch in batches if any(clip.row.id not in done for clip in batch)]
     with console.progress_bar() as bar:
         task = bar.add_task("answering", total=len(clips), completed=earlier, note="")
-        for prepared in ahead(lambda batch: prepare(engine, batch), open_batches):
+        for prepared in ahead(lambda batch: prepare(system, batch), open_batches):
             for name in prepared.silent:
                 console.warn(f"{name}: silent clip")
-            outcome = prepared.outcome
-            if any(clip.row.id not in done for clip in prepared.clips):
-                outcome += answer(engine, prepared)
-            fresh = [row for row in outcome.answers if row.id not in done]
-            _keep(partial, fresh, prepared.clips, len(done))
+            open_clips = [clip for clip in prepared.clips if clip.row.id not in done]
+            outcomes = answer(system, prepared, open_clips)
+            fresh = [
+                Hypothesis(**clip.row.model_dump(), **vars(outcome), system=system.name)
+                for clip in open_clips
+                if isinstance(outcome := outcomes[clip.row.id], Answer)
+            ]
+            _keep(partial, fresh, open_clips, len(done))
             done.update((row.id, row) for row in fresh)
-            for row_id, sentence in outcome.skipped:
-                if row_id not in done:
-                    skipped.add(row_id, sentence)
+            for clip in open_clips:
+                if isinstance(outcome := outcomes[clip.row.id], Failure):
+                    skipped.add(clip.row.id, outcome.sentence)
             bar.update(task, completed=len(done) + len(skipped.sentences))
     if not done:
         raise WavLLMError(f"No utterance of {len(clips)} could be answered; the first: {skipped.sentences[0]}")
@@ -141,7 +125,7 @@ def answer_manifest(
     partial.remove()
     return Report(
         output=str(output),
-        model=engine.source,
+        model=system.name,
         answered=len(done) - earlier,
         earlier=earlier,
         asked_again=asked_again,
@@ -180,98 +164,37 @@ class Skipped:
 # --- a batch ---
 
 
-def prepare(engine: Engine, clips: Sequence[Clip]) -> Prepared:
-    """Read a batch's audio and make the model's inputs; whatever is wrong with a clip is that clip's."""
-    prepared = Prepared([], [], Outcome(), [])
+def prepare(system: System, clips: Sequence[Clip]) -> Prepared:
+    """Read a batch's audio and make the system's inputs; whatever is wrong with a clip is that clip's."""
+    items: list[Item] = []
+    silent: list[str] = []
+    unread: dict[str, Failure] = {}
     for clip in clips:
         try:
             samples = clip.read()
-            silent = samples is not None and is_silent(samples)
+            is_quiet = samples is not None and is_silent(samples)
         except Exception as error:  # of a file of unknown content, anything may come
-            prepared.outcome.skipped.append((clip.row.id, explained(error, engine.device)))
+            unread[clip.row.id] = Failure(asking.explained(error, system))
             continue
-        if problem := engine.position_problem(0 if samples is None else len(samples), clip.row.prompt):
-            prepared.outcome.skipped.append((clip.row.id, f"{problem}."))
-            continue
-        prepared.clips.append(clip)
-        prepared.audio.append(samples)
-        prepared.silent += [clip.row.id] if silent else []
-    try:
-        prepared.inputs = process(engine, prepared.clips, prepared.audio) if prepared.clips else None
-    except Exception:
-        prepared.inputs = None  # `answer` meets the same again and finds out whose it is
-    return prepared
+        items.append(Item.of(clip.row, samples))
+        silent += [clip.row.id] if is_quiet else []
+    batch = asking.prepare(system, items)
+    batch.failures |= unread
+    return Prepared(list(clips), batch, silent)
 
 
-def process(engine: Engine, clips: Sequence[Clip], audio: Sequence[np.ndarray | None]) -> Any:
-    return engine.processor(text=[clip.row.prompt for clip in clips], audio=audio)
-
-
-def answer(engine: Engine, prepared: Prepared) -> Outcome:
-    """Answer the clips of a batch; where that fails, each half by itself, down to the one that it fails with.
+def answer(system: System, prepared: Prepared, open_clips: Sequence[Clip]) -> dict[str, Answer | Failure]:
+    """What became of a batch, by id; only failures, where none but those are open.
 
     Raises:
-        WavLLMError: the device itself has failed.
+        SystemFailed: the system itself has failed.
     """
-    clips, audio, inputs = prepared.clips, prepared.audio, prepared.inputs
-    prepared.inputs = None
-    longest = max(0 if samples is None else len(samples) for samples in audio)
-    if not engine.fits(longest, len(clips)):
-        if len(clips) == 1:
-            return Outcome(skipped=[(clips[0].row.id, f"{engine.memory_problem(longest)}.")])
-        return halves(engine, clips, audio)
+    if not any(item.id == clip.row.id for item in prepared.batch.items for clip in open_clips):
+        return dict(prepared.batch.failures)
     try:
-        return _answered(engine, clips, inputs if inputs is not None else process(engine, clips, audio))
-    except torch.AcceleratorError as error:
-        raise WavLLMError(
-            f"Device {engine.device} has failed: {reason(error)}. The same command continues where it stopped."
-        ) from error
-    except Exception as error:
-        if len(clips) == 1:
-            return Outcome(skipped=[(clips[0].row.id, explained(error, engine.device))])
-        full = is_out_of_memory(error)
-    inputs = None
-    if full:
-        release_memory()  # here, not above: the exception held on to the tensors
-    return halves(engine, clips, audio)
-
-
-def halves(engine: Engine, clips: list[Clip], audio: list[np.ndarray | None]) -> Outcome:
-    """Answer the first half of a batch, then the second."""
-    half = len(clips) // 2
-    first = answer(engine, Prepared(clips[:half], audio[:half], Outcome(), []))
-    return first + answer(engine, Prepared(clips[half:], audio[half:], Outcome(), []))
-
-
-def _answered(engine: Engine, clips: Sequence[Clip], inputs: Any) -> Outcome:
-    outcome = Outcome()
-    for clip, answer in zip(clips, engine.generate(inputs, [clip.row.id for clip in clips]), strict=True):
-        if answer is None:
-            outcome.skipped.append((clip.row.id, f"{NOT_FINITE}."))
-        else:
-            outcome.answers.append(Hypothesis(**clip.row.model_dump(), **vars(answer), system=engine.source))
-    return outcome
-
-
-def explained(error: Exception, device: str) -> str:
-    """What went wrong with a clip, in a sentence."""
-    if is_out_of_memory(error):
-        return f"it does not fit into the memory of {device}, even alone."
-    return str(error) if isinstance(error, WavLLMError) else f"it cannot be answered: {reason(error).rstrip('.')}."
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether numpy, a GPU or the CPU's allocator of torch, which has no class for it, had no room."""
-    words = ("allocate memory", "not enough memory", "out of memory")
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
-        isinstance(error, RuntimeError) and any(word in str(error) for word in words)
-    )
-
-
-def release_memory() -> None:
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
+        return asking.answer(system, prepared.batch)
+    except SystemFailed as error:
+        raise SystemFailed(f"{error} The same command continues where it stopped.") from error
 
 
 # --- order ---

@@ -8,13 +8,14 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from transformers import GenerationConfig
+from typing import TYPE_CHECKING, Any
 
 from wavllm_cli import __version__
 from wavllm_cli.data.files import digest
 from wavllm_cli.data.origin import identity, locate, read_json
+
+if TYPE_CHECKING:
+    from transformers import GenerationConfig
 
 MODEL_FILES = (".safetensors", ".json", ".jinja", ".model", ".txt", ".py")  # what a checkpoint is loaded from
 DECODING = ("max_new_tokens", "num_beams", "do_sample")
@@ -49,7 +50,7 @@ class Fingerprint:
         return "; ".join(changes)
 
 
-def settings_of(generation: GenerationConfig, seed: int, **others: Any) -> dict[str, Any]:
+def settings_of(generation: "GenerationConfig", seed: int, **others: Any) -> dict[str, Any]:
     """A run's settings as resolved; the seed only where something is drawn."""
     names = DECODING + (SAMPLING if generation.do_sample else ())
     settings = {name: getattr(generation, name) for name in names} | others | {"version": __version__}

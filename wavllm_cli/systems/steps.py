@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from transformers import GenerationConfig, LogitsProcessorList, PreTrainedModel
 from transformers.generation import LogitsProcessor
+from transformers.generation.streamers import BaseStreamer
 
 
 def row_seed(seed: int, row_id: str) -> int:
@@ -78,10 +79,18 @@ class Steps:
         seeds: one for each row of the batch, see `row_seed`.
         eos: an end-of-sequence token, if the model has one.
         logprobs: keep the log-probability of each token chosen (not with beams, whose tokens are chosen later).
+        streamer: receives each token of a single row as it is chosen (not with beams); `generate` itself would not
+            hand one on to a `custom_generate`.
     """
 
-    def __init__(self, seeds: Sequence[int], eos: int | None = None, logprobs: bool = False):
-        self.seeds, self.eos, self.wants_logprobs = seeds, eos, logprobs
+    def __init__(
+        self,
+        seeds: Sequence[int],
+        eos: int | None = None,
+        logprobs: bool = False,
+        streamer: BaseStreamer | None = None,
+    ):
+        self.seeds, self.eos, self.wants_logprobs, self.streamer = seeds, eos, logprobs, streamer
         self.look = FirstLook()
         self.choice: Choice | None = None
 
@@ -107,7 +116,10 @@ class Steps:
             self.look, generators if generation_config.do_sample else None, self.eos, self.wants_logprobs
         )
         generation_config.do_sample = False  # nothing is left to draw
-        return type(model)._sample(model, input_ids, LogitsProcessorList([*processors, self.choice]), **arguments)
+        processors.append(self.choice)
+        return type(model)._sample(
+            model, input_ids, LogitsProcessorList(processors), streamer=self.streamer, **arguments
+        )
 
     def broken(self) -> list[bool]:
         """For each row of the batch, whether the network's output was not finite at some step."""

@@ -1,0 +1,28 @@
+"""The systems by the names that `--system` takes; none is imported before it is asked for."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from wavllm_cli.errors import UsageError, shortened
+from wavllm_cli.recipe import did_you_mean
+
+if TYPE_CHECKING:
+    from wavllm_cli.systems.base import System
+
+SYSTEMS = {
+    "wavllm": "wavllm_cli.systems.wavllm.WavLLM",
+}
+
+
+def system_class(name: str) -> "type[System]":
+    """The class of a system.
+
+    Raises:
+        UsageError: there is none of this name.
+    """
+    if name not in SYSTEMS:
+        raise UsageError(
+            f"There is no system {shortened(name)!r}{did_you_mean(name, SYSTEMS)}; there are {', '.join(SYSTEMS)}."
+        )
+    module, cls = SYSTEMS[name].rsplit(".", 1)
+    return getattr(import_module(module), cls)

@@ -1,0 +1,206 @@
+"""A WavLLM as a system: encoders, adapters and an LLM in one checkpoint, or a live model that is being trained."""
+
+from collections.abc import Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from transformers import GenerationConfig
+from transformers.generation.streamers import BaseStreamer
+
+from wavllm_cli.errors import UsageError, WavLLMError
+from wavllm_cli.model import limits
+from wavllm_cli.model.configuration_wavllm import WavLLMConfig
+from wavllm_cli.model.load import check_source, described_config, load_model, load_processor, new_tokens, only_run
+from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration
+from wavllm_cli.model.processing_wavllm import WavLLMProcessor
+from wavllm_cli.recipe import Batch
+from wavllm_cli.systems.base import Answer, Failure, Item, Options
+from wavllm_cli.systems.decoding import Decoding
+from wavllm_cli.systems.fingerprint import Fingerprint, model_digest, settings_of
+from wavllm_cli.systems.on_torch import TorchSystem
+from wavllm_cli.systems.steps import Steps, row_seed
+from wavllm_cli.systems.streaming import streamed
+
+RUNS = Path("runs")
+NOT_FINITE = Failure("the network's output is not a number (NaN or infinite).")
+
+
+class WavLLM(TorchSystem):
+    """A checkpoint that answers. Its sizes and its processor are read when they are needed, its weights by `load`.
+
+    Args:
+        name: checkpoint folder or hub id.
+
+    Raises:
+        UsageError: there is no such device.
+    """
+
+    def __init__(self, name: str, options: Options):
+        super().__init__(name, options)
+        self.decoding = options.decoding
+
+    @classmethod
+    def open(cls, options: Options) -> Self:
+        """The checkpoint that the user names, or the only run there is."""
+        name = options.model or str(only_run(RUNS))
+        check_source(name)
+        return cls(name, options)
+
+    @classmethod
+    def live(
+        cls, name: str, model: WavLLMForConditionalGeneration, processor: WavLLMProcessor, decoding: Decoding
+    ) -> Self:
+        """A model that is in memory already, where and as it is."""
+        system = cls(name, Options(device=str(model.device), decoding=decoding))
+        system.config, system.model, system.processor, system.dtype = model.config, model, processor, model.dtype
+        return system
+
+    # --- its parts ---
+
+    @cached_property
+    def config(self) -> WavLLMConfig:
+        return described_config(self.name, self.options.trust)
+
+    @cached_property
+    def processor(self) -> WavLLMProcessor:
+        return load_processor(self.name, self.options.trust)
+
+    @cached_property
+    def model(self) -> WavLLMForConditionalGeneration:
+        """The network on its device.
+
+        Raises:
+            UsageError: it cannot be moved there, or has no room for an answer.
+            WavLLMError: the model's files are damaged.
+        """
+        model, self.processor = load_model(self.name, self.dtype, self.options.trust)
+        self.config = model.config
+        most, new = limits.positions(model.config), self.decoding.max_new_tokens or new_tokens(self.name) or 1
+        if most is not None and new >= most:
+            raise UsageError(f"An answer of {new:,} tokens has no room: the language model has {most:,} positions.")
+        try:
+            return model.to(self.device)
+        except RuntimeError as error:
+            raise UsageError(f"The model cannot be moved to device {self.device!r}: {error}") from error
+
+    def load(self) -> None:
+        _ = self.model
+
+    def fingerprint(self) -> Fingerprint:
+        """Of the model's files, and how it decodes. A folder's files are read twice, at the same time."""
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            digest = pool.submit(model_digest, self.name) if Path(self.name).is_dir() else None
+            self.load()
+            content = model_digest(self.name) if digest is None else digest.result()
+        where = {"dtype": str(self.dtype).removeprefix("torch."), "device": self.device.split(":")[0]}
+        decoding = self.decoding
+        return Fingerprint(content, settings_of(self.generation, decoding.seed, logprobs=decoding.logprobs, **where))
+
+    @property
+    def generation(self) -> GenerationConfig:
+        """The model's generation settings with the command's changes."""
+        config = deepcopy(self.model.generation_config)
+        config.update(**self.decoding.options())
+        return config
+
+    # --- what fits ---
+
+    def batch_limits(self, utterances: int) -> Batch:
+        """As asked for; sampled beams are drawn together, their rows cannot share a batch."""
+        drawn_beams = bool(self.generation.do_sample) and (self.generation.num_beams or 1) > 1
+        return super().batch_limits(utterances).model_copy(update={"max_utterances": 1} if drawn_beams else {})
+
+    def problem(self, item: Item) -> str | None:
+        """Why the LLM has no room for a clip, its instruction and an answer."""
+        text = len(self.processor.encode(item.prompt, bool(item.length))[0]) - bool(item.length)
+        return limits.position_problem(self.config, item.length, text, self._new_tokens())
+
+    def memory_problem(self, item: Item) -> str | None:
+        """Why a clip cannot be encoded alone."""
+        memory = limits.available_memory(self.device)
+        return limits.memory_problem(self.config, item.length, self.dtype, memory)
+
+    def fits(self, items: Sequence[Item]) -> bool:
+        """Whether clips can be encoded together."""
+        longest = max(item.length for item in items)
+        needed = limits.encoding_memory(self.config, longest, self.dtype, len(items))
+        return needed <= limits.available_memory(self.device)
+
+    def _new_tokens(self) -> int:
+        loaded = "model" in vars(self)
+        own = self.model.generation_config.max_new_tokens if loaded else new_tokens(self.name)
+        return self.decoding.max_new_tokens or own or 1
+
+    # --- answers ---
+
+    def prepare(self, items: Sequence[Item]) -> Any:
+        return self.processor(text=[item.prompt for item in items], audio=[item.samples for item in items])
+
+    def answer(self, items: Sequence[Item], inputs: Any) -> list[Answer | Failure]:
+        return self.generate(inputs, [item.id for item in items])
+
+    def stream(self, item: Item) -> Generator[str, None, Answer | Failure]:
+        if (self.generation.num_beams or 1) > 1:  # beams are known at the end only
+            return (yield from super().stream(item))
+        inputs = self.prepare([item])
+        return (yield from streamed(lambda to: self.generate(inputs, [item.id], to)[0], self._text))
+
+    @torch.inference_mode()
+    def generate(self, inputs: Any, ids: Sequence[str], streamer: BaseStreamer | None = None) -> list[Answer | Failure]:
+        """The answers to a batch of the processor's, whose rows have these ids.
+
+        A row's answer does not depend on the others, but for rounding.
+        """
+        self._require_known(inputs["input_ids"])
+        self._require_known(inputs["prompt_ids"])
+        inputs = inputs.to(self.device)
+        beams = (self.generation.num_beams or 1) > 1
+        wanted = self.decoding.logprobs
+        ends = self._ends()
+        steps = Steps([row_seed(self.decoding.seed, i) for i in ids], next(iter(ends), None), wanted, streamer)
+        output = self.model.generate(
+            **inputs,
+            **self.decoding.options(),
+            custom_generate=steps.decode,
+            return_dict_in_generate=True,
+            output_logits=wanted and beams,
+        )
+        logprobs = self._beam_logprobs(output) if wanted and beams else steps.logprobs() if wanted else None
+        texts = self.processor.answers(output.sequences, inputs)
+        new = output.sequences[:, inputs["input_ids"].shape[1] :].tolist()
+        answers: list[Answer | Failure] = []
+        for row, (text, tokens) in enumerate(zip(texts, new, strict=True)):
+            length = next((n for n, token in enumerate(tokens, 1) if token in ends), None)
+            warnings = None if length else [f"cut at {len(tokens)} tokens"]
+            if logprobs is None:
+                answers.append(Answer(text, warnings=warnings))
+            else:
+                scores = logprobs[row, :length].tolist()
+                answers.append(Answer(text, tokens[:length], scores, warnings=warnings))
+        return [NOT_FINITE if broken else answer for answer, broken in zip(answers, steps.broken(), strict=True)]
+
+    def _beam_logprobs(self, output: Any) -> torch.Tensor:
+        return self.model.compute_transition_scores(
+            output.sequences, output.logits, output.beam_indices, normalize_logits=True
+        )
+
+    def _ends(self) -> list[int]:
+        ends = self.model.generation_config.eos_token_id
+        return ends if isinstance(ends, list) else [] if ends is None else [ends]
+
+    def _require_known(self, ids: torch.Tensor) -> None:
+        """A token that the LLM cannot embed would end in a crash deep inside it."""
+        vocabulary = self.model.get_input_embeddings().num_embeddings
+        foreign = ids[(ids >= vocabulary) & (ids != self.model.config.audio_token_id)]
+        if len(foreign):
+            raise WavLLMError(
+                f"An instruction needs token {int(foreign[0])}, but the model {self.name} embeds {vocabulary}: "
+                "its tokenizer was made for another LLM."
+            )
+
+    def _text(self, ids: list[int]) -> str:
+        return self.processor.decode(ids, skip_special_tokens=True).strip()
