@@ -43,10 +43,10 @@ def nearest(name: str, known: Iterable[str], likeness: float = 0.6) -> str | Non
     return next(iter(get_close_matches(name[:80], list(known), n=1, cutoff=likeness)), None)
 
 
-def did_you_mean(name: str, known: Sequence[str]) -> str:
-    """The end of a sentence about an unknown name: the one that was meant, or all that there are."""
-    meant = nearest(name, known)
-    return f"did you mean {meant}?" if meant else f"there are {', '.join(known)}."
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """An aside, to stand behind an unknown name; nothing where no known one is like it."""
+    meant = nearest(name, known, 0.5)
+    return f" (did you mean {meant}?)" if meant else ""
 
 
 class WavLLMError(Exception):
@@ -125,14 +125,15 @@ def _of_the_system(error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         if path is None:
             return "Standard output or a file cannot be written to the end: no space is left there."
-        return f"{shortened(path, 200)} cannot be written: the disk is full, {_free(path)}."
+        return f"{shortened(path, 200)} cannot be written: {disk_full(os.path.dirname(os.path.abspath(path)))}."
     said = SYSTEM_ERRORS.get(error.errno or 0) or error.strerror or str(error)
     return f"{shortened(path, 200)}: {said}." if path else f"{said[:1].upper()}{said[1:]} (run again with --debug)."
 
 
-def _free(path: str) -> str:
-    folder = os.path.dirname(os.path.abspath(path))
+def disk_full(folder: str | os.PathLike[str]) -> str:
+    """What is wrong with a disk on which nothing more can be written, to be the end of a sentence."""
     try:
-        return f"{shutil.disk_usage(folder).free / 1e6:.1f} MB are free in {folder}"
+        free = f"{shutil.disk_usage(folder).free / 1e6:.1f} MB are free"
     except OSError:
-        return f"how much is free in {folder} cannot be told"
+        free = "how much is free cannot be told"
+    return f"the disk is full, {free} in {folder}"

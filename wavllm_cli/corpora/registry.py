@@ -42,7 +42,7 @@ def find(name: str) -> Corpus:
     """
     modules = _modules()
     if name not in modules:
-        raise UsageError(f"There is no corpus {name!r}: {did_you_mean(name, sorted(modules))}")
+        raise UsageError(f"There is no corpus {name!r}{did_you_mean(name, modules)}: there are {', '.join(names())}.")
     return cast(Corpus, import_module(modules[name]))
 
 

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from zlib import crc32
 
-from wavllm_cli.errors import UsageError, WavLLMError
+from wavllm_cli.errors import UsageError, WavLLMError, disk_full
 
 FULL = 1_000_000  # bytes free, at most, on a disk that is taken for full when a library only says that it failed
 KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
@@ -59,7 +59,7 @@ def replacing(path: Path, durable: bool = True, private: bool = False) -> Iterat
         raise
     except Exception as error:  # torch, safetensors and Arrow raise their own when the disk is full
         if _free(target) < FULL:
-            raise WavLLMError(f"{path} cannot be written: {_disk_full(target)}.") from error
+            raise WavLLMError(f"{path} cannot be written: {disk_full(_nearest_folder(target))}.") from error
         raise
     finally:
         _remove(draft)
@@ -361,8 +361,5 @@ def _amount(size: int) -> str:
 
 
 def _why(error: OSError, target: Path) -> str:
-    return _disk_full(target) if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror or str(error)
-
-
-def _disk_full(target: Path) -> str:
-    return f"the disk is full, {_free(target) / 1e6:.1f} MB are free in {_nearest_folder(target)}"
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return disk_full(_nearest_folder(target)) if full else error.strerror or str(error)

@@ -1,7 +1,6 @@
 """The rows of a manifest and of hypotheses: their keys, what is wrong with a row, which key a misspelt one means."""
 
 from collections.abc import Collection
-from difflib import get_close_matches
 from functools import cache, lru_cache
 from typing import Annotated, Any, Self, TypeVar
 
@@ -20,7 +19,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError, to_jsonable_python
 
 from wavllm_cli import strict_json
-from wavllm_cli.errors import shortened
+from wavllm_cli.errors import nearest, shortened
 from wavllm_cli.tasks.registry import SINGLE, TASKS, nearest_task
 
 
@@ -175,7 +174,7 @@ def _misspelt(keys: tuple[str, ...], model: type[Utterance]) -> str | None:
 @cache
 def _similar_key(key: str, model: type[Utterance]) -> str | None:
     known = [name for name in model.model_fields if len(name) > 3 and not key.startswith(f"{name}_")]
-    return next(iter(get_close_matches(key.lower(), known, n=1, cutoff=0.8)), None)
+    return nearest(key.lower(), known, 0.8)
 
 
 def problems_in(error: ValidationError) -> list[str]:

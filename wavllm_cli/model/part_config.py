@@ -18,8 +18,8 @@ from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS, RopeParameters
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
-from wavllm_cli.errors import RecipeError, WavLLMError, shortened
-from wavllm_cli.recipe import MAX_VOCABULARY, Backbone, Recipe, did_you_mean
+from wavllm_cli.errors import RecipeError, WavLLMError, did_you_mean, shortened
+from wavllm_cli.recipe import MAX_VOCABULARY, Backbone, Recipe
 
 DEFAULT_TYPES = {"semantic_encoder": "whisper", "acoustic_encoder": "wavlm", "language_model": "llama"}
 ENCODER_TYPES = {"semantic_encoder": "whisper", "acoustic_encoder": "wavlm"}

@@ -1,6 +1,6 @@
 """Recipes: `schema` is the format, `ranges` what its numbers may be, `reader` reads and writes it."""
 
-from wavllm_cli.recipe.reader import did_you_mean, dump, find, load, shipped
+from wavllm_cli.recipe.reader import dump, find, load, shipped
 from wavllm_cli.recipe.schema import (
     CTC,
     MAX_BEAMS,
@@ -50,7 +50,6 @@ __all__ = [
     "Stage",
     "TokenizerTraining",
     "Validation",
-    "did_you_mean",
     "dump",
     "find",
     "load",

@@ -1,6 +1,5 @@
 """Reading and writing recipes: names, files, `--set`, and a sentence for every problem."""
 
-import difflib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -8,7 +7,7 @@ from typing import Any, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from wavllm_cli.errors import RecipeError, reason, shortened
+from wavllm_cli.errors import RecipeError, did_you_mean, reason, shortened
 from wavllm_cli.recipe.schema import Location, Places, Recipe
 from wavllm_cli.recipe.yaml_text import MAX_DEPTH, MAX_SIZE, TOO_LONG, TextError, parse
 
@@ -190,8 +189,3 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
         yield annotation
     for argument in get_args(annotation):
         yield from _models(argument)
-
-
-def did_you_mean(name: str, candidates: Any) -> str:
-    nearest = difflib.get_close_matches(name[:80], list(candidates), n=1, cutoff=0.5)
-    return f" (did you mean {nearest[0]}?)" if nearest else ""

@@ -8,14 +8,13 @@ import math
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from wavllm_cli.console import visible
 from wavllm_cli.data.manifest import checked, read_manifest, validated
 from wavllm_cli.data.schema import Hypothesis, Task, Utterance, misspelt_key
-from wavllm_cli.errors import ManifestError, UsageError, shortened
+from wavllm_cli.errors import ManifestError, UsageError, nearest, shortened
 from wavllm_cli.scoring.answer_files import ABSENT, Raw, Table, at, is_text, listed, read_table, read_texts
 
 MAX_IDS = 5  # ids in an error
@@ -115,8 +114,8 @@ def _parse_mapping(mapping: Sequence[str]) -> dict[str, str]:
         if not ours or not theirs:
             raise UsageError(f'--map {pair!r} is not of the form OURS=THEIRS, such as "text=prediction".')
         if ours not in known:
-            meant = get_close_matches(ours, known, n=1)
-            hint = f'did you mean "{meant[0]}"?' if meant else f"there are {', '.join(known)}."
+            meant = nearest(ours, known)
+            hint = f'did you mean "{meant}"?' if meant else f"there are {', '.join(known)}."
             raise UsageError(f'--map {pair!r}: we have no key "{ours}"; {hint}')
         if ours in ours_to_theirs:
             raise UsageError(f'--map says twice what "{ours}" is: "{ours_to_theirs[ours]}" and "{theirs}".')

@@ -3,8 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from wavllm_cli.errors import UsageError, shortened
-from wavllm_cli.recipe import did_you_mean
+from wavllm_cli.errors import UsageError, did_you_mean, shortened
 
 if TYPE_CHECKING:
     from wavllm_cli.systems.base import System

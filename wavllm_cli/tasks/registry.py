@@ -5,12 +5,11 @@ A task is a module of this package with a `TASK` and a pool of wordings; nothing
 
 import re
 from collections.abc import Collection
-from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
 
-from wavllm_cli.errors import UsageError
+from wavllm_cli.errors import UsageError, nearest
 from wavllm_cli.tasks.task import Step, Task
 from wavllm_cli.text.languages import known_language
 
@@ -48,7 +47,8 @@ def nearest_task(name: str, among: Collection[str]) -> str | None:
     said = name.strip().lower()
     known = {word: code for word, code in ALIASES.items() if code in among}
     known |= {task.name: task.code for task in TASKS.values() if task.code in among}
-    return next((known[word] for word in get_close_matches(said, known, n=1, cutoff=0.6)), None)
+    word = nearest(said, known)
+    return known[word] if word else None
 
 
 def task_called(name: str, among: Collection[str] = TASKS.keys()) -> str:

@@ -5,11 +5,10 @@ import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
 
-from wavllm_cli.errors import UsageError
+from wavllm_cli.errors import UsageError, nearest
 
 APOSTROPHES = str.maketrans(dict.fromkeys("\u2018\u2019\u02bc\uff07", "'"))
 LIGATURES = str.maketrans({"æ": "ae", "œ": "oe", "ß": "ss"})
@@ -107,8 +106,8 @@ def get_normalizer(name: str) -> Normalizer:
     """
     if name in NORMALIZERS:
         return NORMALIZERS[name]
-    nearest = get_close_matches(name, NORMALIZERS, n=1, cutoff=0.0)[0]
-    raise UsageError(f"unknown normaliser '{name}': did you mean '{nearest}'? There are {', '.join(NORMALIZERS)}.")
+    meant = nearest(name, NORMALIZERS, 0)
+    raise UsageError(f"unknown normaliser '{name}': did you mean '{meant}'? There are {', '.join(NORMALIZERS)}.")
 
 
 def normalizers_named(name: str) -> list[Normalizer]:

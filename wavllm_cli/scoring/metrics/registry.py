@@ -1,10 +1,9 @@
 """All metrics in their order; a new one is a module with `METRICS` and its place in this list."""
 
 from collections.abc import Iterable, Iterator
-from difflib import get_close_matches
 from typing import Any
 
-from wavllm_cli.errors import UsageError
+from wavllm_cli.errors import UsageError, nearest
 from wavllm_cli.scoring.measure import Measure
 from wavllm_cli.scoring.metrics import bertscore, bleu, classes, ifr, rouge, wer
 from wavllm_cli.scoring.metrics.metric import Metric
@@ -27,8 +26,8 @@ def require_metric(code: str) -> None:
         UsageError: the message names the nearest one and all others.
     """
     if code not in METRICS:
-        nearest = get_close_matches(code, METRICS, n=1, cutoff=0.0)[0]
-        raise UsageError(f"unknown metric '{code}': did you mean '{nearest}'? There are {', '.join(METRICS)}.")
+        meant = nearest(code, METRICS, 0)
+        raise UsageError(f"unknown metric '{code}': did you mean '{meant}'? There are {', '.join(METRICS)}.")
 
 
 def metrics_of(kind: type) -> list[str]:
