@@ -189,6 +189,11 @@ def test_shipped_pools_would_pass_as_the_users(task):
     assert read_pools([f"{task}={WORDINGS / task}.txt"]) == {task: load_pool(task)}
 
 
+def test_the_users_pool_may_be_named_by_an_alias(tmp_path):
+    (tmp_path / "mine.txt").write_text("How does she feel?\n")
+    assert read_pools([f"emo={tmp_path}/mine.txt"]) == {"er": ("How does she feel?",)}
+
+
 def test_the_users_pool_stands_in_for_the_shipped_one_and_is_split_like_it():
     pool = [f"Wording {i}." for i in range(10)]
     rows = [row(i, task) for i, task in enumerate(["asr", "sv"] * 500)]
@@ -202,6 +207,7 @@ def test_the_users_pool_stands_in_for_the_shipped_one_and_is_split_like_it():
     ("line", "message"),
     [
         ('{"task": "tts", "text": "a"}', "key \"task\" should be 'asr', .* or 'cot', not 'tts'"),
+        ('{"task": "emo", "text": "a"}', r"or 'cot' \(did you mean 'er'\?\), not 'emo'"),
         ('{"text": "a"}', 'key "task" is missing'),
         ('{"task": "asr"}', 'key "text" is missing'),
         ('{"task": "asr", "text": 3}', 'key "text" should be a valid string, not 3'),

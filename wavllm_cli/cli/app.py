@@ -1,6 +1,5 @@
 """The app itself, and what its commands share: options that several of them have, and how results are printed."""
 
-from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 import typer
@@ -8,7 +7,7 @@ import typer
 from wavllm_cli import __version__
 from wavllm_cli.errors import UsageError
 from wavllm_cli.help import App
-from wavllm_cli.tasks.registry import TASKS, task_called
+from wavllm_cli.tasks.registry import task_called
 
 app = App(
     name="wavllm",
@@ -39,11 +38,6 @@ def require_utf8(text: str | None) -> str | None:
 def known_task(name: str | None) -> str | None:
     """What a user calls a task, as its code."""
     return None if name is None else task_called(name)
-
-
-def tasks_named(codes: Iterable[str]) -> str:
-    """Codes for a help page, each with its name: "asr (speech recognition), st (speech translation)"."""
-    return ", ".join(f"{code} ({TASKS[code].name})" for code in codes)
 
 
 def _version(value: bool) -> None:

@@ -13,6 +13,7 @@ from wavllm_cli.cli.app import Json, app, show
 from wavllm_cli.corpora import About, registry
 from wavllm_cli.corpora.registry import Corpus
 from wavllm_cli.help import App, Group
+from wavllm_cli.tasks.registry import spelled_out
 
 
 class Corpora(Group):
@@ -70,7 +71,7 @@ def _facts(about: About) -> str:
     facts = {
         "Licence": about.licence,
         "Size": about.size,
-        "Tasks": ", ".join(about.tasks),
+        "Tasks": ", ".join(map(spelled_out, about.tasks)),
         "Source": about.source,
         "Layout": about.layout,
     }

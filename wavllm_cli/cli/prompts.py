@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal
 import typer
 
 from wavllm_cli.chat.settings import Settings
-from wavllm_cli.cli.app import Json, Seed, app, known_task, show, tasks_named
+from wavllm_cli.cli.app import Json, Seed, app, known_task, show
 from wavllm_cli.cli.chat import asks_chat
 from wavllm_cli.help import App
-from wavllm_cli.tasks.registry import MULTI, SINGLE, UNPROMPTED, task_called
+from wavllm_cli.tasks.registry import MULTI, SINGLE, UNPROMPTED, spelled_out, task_called
 
 gen_prompts = App(help="Write instructions, questions and multi-task rows; give manifests their instructions.")
 app.add_typer(gen_prompts, name="gen-prompts")
@@ -55,7 +55,7 @@ def paraphrase(
         typer.Option(
             metavar="TASK",
             callback=known_task,
-            help=f"{tasks_named(SINGLE)}; connectives of {tasks_named(MULTI)}.",
+            help=f"{', '.join(map(spelled_out, SINGLE))}; connectives of {' and '.join(map(spelled_out, MULTI))}.",
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Pool to write (.jsonl).")],

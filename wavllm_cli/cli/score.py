@@ -7,10 +7,10 @@ from typing import Annotated
 import typer
 
 from wavllm_cli.chat.settings import Settings
-from wavllm_cli.cli.app import Json, Seed, app, known_task, show, tasks_named
+from wavllm_cli.cli.app import Json, Seed, app, known_task, show
 from wavllm_cli.cli.chat import asks_chat
 from wavllm_cli.errors import UsageError
-from wavllm_cli.tasks.registry import TASKS
+from wavllm_cli.tasks.registry import TASKS, spelled_out
 
 
 @app.command(epilog="Example: wavllm score ours.hyp.jsonl theirs.json --map target=reference --map text=prediction")
@@ -32,7 +32,8 @@ def score(
         typer.Option(
             metavar="TASK",
             callback=known_task,
-            help=f"Of rows that do not say theirs: {tasks_named(TASKS)}. [default: asr, or st with --target-language]",
+            help=f"Of rows that do not say theirs: {', '.join(map(spelled_out, TASKS))}. "
+            "[default: asr, or st with --target-language]",
         ),
     ] = None,
     language: Annotated[str | None, typer.Option(help="Spoken in clips that do not say theirs, e.g. en.")] = None,

@@ -13,7 +13,7 @@ from wavllm_cli import strict_json
 from wavllm_cli.data.files import write_text
 from wavllm_cli.data.schema import Task, Utterance, problems_in
 from wavllm_cli.errors import UsageError, reason
-from wavllm_cli.tasks.registry import MULTI, SINGLE, UNPROMPTED, WORDINGS
+from wavllm_cli.tasks.registry import ALIASES, MULTI, SINGLE, UNPROMPTED, WORDINGS
 from wavllm_cli.text.languages import known_language
 
 Split = Literal["seen", "unseen", "all"]
@@ -101,6 +101,7 @@ def read_pools(sources: Iterable[str]) -> dict[str, tuple[str, ...]]:
         task, _, name = ("", "", source) if source.endswith(".jsonl") else source.partition("=")
         if not name:
             raise UsageError(f"'{source}' does not tell what its wordings are for: write TASK=FILE.txt or FILE.jsonl.")
+        task = ALIASES.get(task, task)
         for number, line in _lines(Path(name)):
             try:
                 if name.endswith(".jsonl"):
