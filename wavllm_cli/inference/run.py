@@ -120,7 +120,7 @@ def answer_manifest(
             bar.update(task, completed=len(done) + len(skipped.sentences))
     if not done:
         raise WavLLMError(f"No utterance of {len(clips)} could be answered; the first: {skipped.sentences[0]}")
-    rows = [beside(done[clip.row.id], clip.path, output) for clip in clips if clip.row.id in done]
+    rows = [beside(done[clip.row.id], clip.paths, output) for clip in clips if clip.row.id in done]
     write_manifest(output, rows)
     partial.remove()
     return Report(
