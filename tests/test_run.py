@@ -321,12 +321,15 @@ def test_results_ahead_come_in_order_and_bring_their_errors():
 
 
 def test_report_says_what_was_kept_cut_and_skipped(capsys):
-    report = runs.Report("h.jsonl", "m", 5, 3, 2, list("abcde"), ["x: broken."], 60.0, 30.0)
+    warnings = {"cut at 6 tokens": list("abcde"), "a window was silent": ["a"]}
+    report = runs.Report("h.jsonl", "m", 5, 3, 2, warnings, ["x: broken."], 60.0, 30.0)
     report.show()
     assert capsys.readouterr().err.splitlines() == [
         "8 answers (3 earlier, 2 asked again), 1 skipped → h.jsonl (60 s of audio in 30 s, 2.0 × real time)",
-        "5 answers were cut at the greatest number of new tokens: a, b, c and 2 more.",
+        "5 answers, cut at 6 tokens: a, b, c and 2 more.",
+        "1 answer, a window was silent: a.",
         "error: 1 utterances could not be answered; the first: x: broken.",
     ]
-    replace(report, cut=[], skipped=[], earlier=0, asked_again=0).show()
+    assert report.data()["cut"] == list("abcde")
+    replace(report, warnings={}, skipped=[], earlier=0, asked_again=0).show()
     assert capsys.readouterr().err == "5 answers → h.jsonl (60 s of audio in 30 s, 2.0 × real time)\n"

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from wavllm_cli.data.schema import Utterance
     from wavllm_cli.systems.fingerprint import Fingerprint
 
+CUT = "cut at"  # how the warning about an answer begins that ends at its greatest length: "cut at 512 tokens"
 SECONDS_PER_UTTERANCE = 30.0  # a batch of n clips may hold n times this much audio, padding included
 
 

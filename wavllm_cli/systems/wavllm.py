@@ -18,7 +18,7 @@ from wavllm_cli.model.load import check_source, described_config, load_model, lo
 from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration
 from wavllm_cli.model.processing_wavllm import WavLLMProcessor
 from wavllm_cli.recipe import Batch
-from wavllm_cli.systems.base import Answer, Failure, Item, Options
+from wavllm_cli.systems.base import CUT, Answer, Failure, Item, Options
 from wavllm_cli.systems.decoding import Decoding
 from wavllm_cli.systems.fingerprint import Fingerprint, model_digest, settings_of
 from wavllm_cli.systems.on_torch import TorchSystem
@@ -149,7 +149,7 @@ class WavLLM(TorchSystem):
         inputs = self.prepare([item])
         return (yield from streamed(lambda to: self.generate(inputs, [item.id], to)[0], self._text))
 
-    @torch.inference_mode()
+    @torch.no_grad()  # not inference mode: a model in training would keep what it caches
     def generate(self, inputs: Any, ids: Sequence[str], streamer: BaseStreamer | None = None) -> list[Answer | Failure]:
         """The answers to a batch of the processor's, whose rows have these ids.
 
@@ -175,7 +175,7 @@ class WavLLM(TorchSystem):
         answers: list[Answer | Failure] = []
         for row, (text, tokens) in enumerate(zip(texts, new, strict=True)):
             length = next((n for n, token in enumerate(tokens, 1) if token in ends), None)
-            warnings = None if length else [f"cut at {len(tokens)} tokens"]
+            warnings = None if length else [f"{CUT} {len(tokens)} tokens"]
             if logprobs is None:
                 answers.append(Answer(text, warnings=warnings))
             else:
