@@ -13,7 +13,7 @@ from wavllm_cli import console
 from wavllm_cli.data.audio import is_silent
 from wavllm_cli.data.batch import Clip
 from wavllm_cli.data.manifest import beside, write_manifest
-from wavllm_cli.data.mixture import pack
+from wavllm_cli.data.packing import pack
 from wavllm_cli.data.schema import Hypothesis
 from wavllm_cli.errors import WavLLMError, listed
 from wavllm_cli.inference.partial import Partial

@@ -3,6 +3,7 @@
 from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -11,13 +12,13 @@ import torch
 from transformers import GenerationConfig
 from transformers.generation.streamers import BaseStreamer
 
+from wavllm_cli.data.packing import Limits
 from wavllm_cli.errors import UsageError, WavLLMError
 from wavllm_cli.model import limits
 from wavllm_cli.model.configuration_wavllm import WavLLMConfig
 from wavllm_cli.model.load import check_source, described_config, load_model, load_processor, new_tokens, only_run
 from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration
 from wavllm_cli.model.processing_wavllm import WavLLMProcessor
-from wavllm_cli.recipe import Batch
 from wavllm_cli.systems.base import CUT, Answer, Failure, Item, Options
 from wavllm_cli.systems.decoding import Decoding
 from wavllm_cli.systems.fingerprint import Fingerprint, model_digest, settings_of
@@ -109,10 +110,11 @@ class WavLLM(TorchSystem):
 
     # --- what fits ---
 
-    def batch_limits(self, utterances: int) -> Batch:
+    def batch_limits(self, utterances: int) -> Limits:
         """As asked for; sampled beams are drawn together, their rows cannot share a batch."""
         drawn_beams = bool(self.generation.do_sample) and (self.generation.num_beams or 1) > 1
-        return super().batch_limits(utterances).model_copy(update={"max_utterances": 1} if drawn_beams else {})
+        allowed = super().batch_limits(utterances)
+        return replace(allowed, max_utterances=1) if drawn_beams else allowed
 
     def problem(self, item: Item) -> str | None:
         """Why the LLM has no room for a clip, its instruction and an answer."""

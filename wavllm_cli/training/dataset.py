@@ -12,7 +12,8 @@ from torch.utils.data import DataLoader, Dataset
 from wavllm_cli import console
 from wavllm_cli.data.audio import warn_once
 from wavllm_cli.data.batch import Batch, Clip, Collator, clips_of
-from wavllm_cli.data.mixture import Curriculum, pack, share
+from wavllm_cli.data.mixture import Curriculum, limits_of, share
+from wavllm_cli.data.packing import pack
 from wavllm_cli.errors import UsageError, WavLLMError
 from wavllm_cli.recipe import Recipe, Stage
 
@@ -117,7 +118,7 @@ def validation_batches(
     utterances: Utterances, stage: Stage, collator: Collator, rank: int, world: int
 ) -> Iterator[Batch]:
     """One pass over the validation manifest, in batches of similar length."""
-    for indices in pack(utterances.seconds.tolist(), stage.batch)[rank::world]:
+    for indices in pack(utterances.seconds.tolist(), limits_of(stage))[rank::world]:
         batch = collator([utterances.clips[i] for i in indices])
         say_what_is_wrong(batch)
         if batch.inputs is not None:
