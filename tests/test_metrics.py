@@ -4,15 +4,17 @@ import numpy as np
 import pytest
 
 from wavllm_cli.errors import UsageError
+from wavllm_cli.scoring.following.constraints import Constraint
 from wavllm_cli.scoring.measure import Measure, share
 from wavllm_cli.scoring.metrics import bertscore
-from wavllm_cli.scoring.metrics.metric import Judged, Labels, Texts
+from wavllm_cli.scoring.metrics.metric import Constrained, Judged, Labels, Texts
 from wavllm_cli.scoring.metrics.registry import METRICS, measures, metrics_of, require_metric, spelled_out
 
 GIVEN = {
     Texts: Texts(["a b", "c"], [["a b"], ["c", "d"]], ["a c", "d"], "en", encoder="tiny@1"),
     Labels: Labels(["yes", "no"], ["yes", "yes"], "yes-no"),
     Judged: Judged([[True, False], [True]], "rules"),
+    Constrained: Constrained(["a", "b, c"], [[Constraint("punctuation:no_comma")]] * 2),
 }
 
 

@@ -1,14 +1,17 @@
 """Which rows are scored together and by which metrics: from a system's answers to measures."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import compress
 
+from wavllm_cli import console
 from wavllm_cli.data.schema import Hypothesis, Part
 from wavllm_cli.errors import UsageError
+from wavllm_cli.scoring.following.constraints import constraints_of, is_met
 from wavllm_cli.scoring.following.verdicts import Verdict
 from wavllm_cli.scoring.measure import Measure, several
-from wavllm_cli.scoring.metrics.metric import Labels, Texts
+from wavllm_cli.scoring.metrics.metric import Constrained, Labels, Texts
 from wavllm_cli.scoring.metrics.registry import measures, metrics_of, require_metric
 from wavllm_cli.scoring.panel import Panel, ruled
 from wavllm_cli.tasks.answers.choice import own_choices, parse_choices
@@ -18,6 +21,8 @@ from wavllm_cli.tasks.task import Classes, Task
 from wavllm_cli.text import language
 from wavllm_cli.text.languages import language_code
 from wavllm_cli.text.normalize import normalizers_named
+
+CONSTRAINED = "ifeval"  # the group of all rows with constraints
 
 
 @dataclass(frozen=True)
@@ -61,12 +66,12 @@ class Group:
 
     Attributes:
         name: the task; "ii/asr" for such parts of multi-task rows, "sqa/free" for questions without choices, "st/de"
-            where there are several target languages.
+            where there are several target languages; "ifeval" for the rows of all tasks that have constraints.
         rows: all of them.
         scored: those that the measures are of, in the order of their statistics.
         measures: none where no metric applies.
         answers, keys: what was read out of the scored rows' answers and references, where those are one of a few.
-        verdicts: of the scored rows, where those are multi-task ones.
+        verdicts: of the scored rows, where those are multi-task ones or have constraints.
     """
 
     name: str
@@ -99,7 +104,28 @@ def measure(rows: Sequence[Hypothesis], options: Options, panel: Panel | None = 
             groups += _multi(code, by_task[code], options, panel)
         else:
             groups += _single(code, by_task[code], options)
-    return groups
+    return groups + _constrained(rows, options)
+
+
+def _constrained(rows: Sequence[Hypothesis], options: Options) -> list[Group]:
+    """Rows of any task whose answers must be of a form that a program can check."""
+    scored, asked = [], []
+    for row in rows:
+        if constraints := constraints_of(row):
+            scored.append(row)
+            asked.append(constraints)
+    chosen = options.chosen(metrics_of(Constrained))
+    if not scored or not chosen:
+        return []
+    if unknown := Counter(why for constraints in asked for one in constraints if (why := one.unknown)):
+        named = ", ".join(f"{why} ({count})" for why, count in unknown.most_common())
+        console.warn(f"{unknown.total()} constraints cannot be checked and are in no figure: {named}.")
+    found = list(measures(chosen, Constrained([row.text for row in scored], asked)))
+    verdicts = [
+        [Verdict(is_met(row.text, one), one.unknown or one.id, row.text) for one in constraints]
+        for row, constraints in zip(scored, asked, strict=True)
+    ]
+    return [Group(CONSTRAINED, scored, scored, found, verdicts=verdicts)]
 
 
 def _single(code: str, rows: list[Hypothesis], options: Options, within: str = "") -> list[Group]:

@@ -21,11 +21,16 @@ _HANGUL = re.compile(r"[\uac00-\ud7af]")
 _LETTER = re.compile(r"[^\W\d_]")
 
 
-def language_of(text: str) -> str | None:
-    """The code of the likeliest language; None where there is not a letter to tell by."""
+def language_of(text: str, among_all: bool = False) -> str | None:
+    """The code of the likeliest language; None where there is not a letter to tell by.
+
+    Args:
+        text: any.
+        among_all: any of the 97 languages that py3langid knows may be the likeliest.
+    """
     if not _LETTER.search(text):
         return None
-    return by_script(text) or _identifier().classify(text[:ENOUGH])[0]
+    return by_script(text) or _identifier(among_all).classify(text[:ENOUGH])[0]
 
 
 def is_in(text: str, language: str) -> bool:
@@ -74,11 +79,12 @@ def by_script(text: str) -> str | None:
 
 
 @cache
-def _identifier() -> "LanguageIdentifier":
+def _identifier(among_all: bool = False) -> "LanguageIdentifier":
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
     identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
-    identifier.set_languages(_identifier_codes())
+    if not among_all:
+        identifier.set_languages(_identifier_codes())
     return identifier
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from wavllm_cli.scoring.following.constraints import Constraint
 from wavllm_cli.scoring.measure import Measure
 
 
@@ -56,6 +57,19 @@ class Judged:
 
     verdicts: Sequence[Sequence[bool | None] | None]
     judge: str
+
+
+@dataclass(frozen=True)
+class Constrained:
+    """Answers whose form is constrained, N of them.
+
+    Attributes:
+        answers: texts.
+        constraints: of each, one or more.
+    """
+
+    answers: Sequence[str]
+    constraints: Sequence[Sequence[Constraint]]
 
 
 Given = TypeVar("Given")
