@@ -5,7 +5,7 @@ from typing import Any
 
 from wavllm_cli.errors import UsageError, nearest
 from wavllm_cli.scoring.measure import Measure
-from wavllm_cli.scoring.metrics import bertscore, bleu, classes, ifr, rouge, wer
+from wavllm_cli.scoring.metrics import bertscore, bleu, classes, ifeval, ifr, rouge, wer
 from wavllm_cli.scoring.metrics.metric import Metric
 
 _LISTS: list[Iterable[Metric[Any]]] = [
@@ -15,6 +15,7 @@ _LISTS: list[Iterable[Metric[Any]]] = [
     bertscore.METRICS,
     classes.METRICS,
     ifr.METRICS,
+    ifeval.METRICS,
 ]
 METRICS = {metric.code: metric for metrics in _LISTS for metric in metrics}
 
