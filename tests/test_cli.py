@@ -317,3 +317,28 @@ def test_an_ascii_stream_gets_all_there_is_to_say(tmp_path):
     shown = subprocess.run(line, **options)
     assert shown.returncode == 0 and rb"Scores: \xe4" in shown.stdout and rb"wer \u2193" in shown.stdout
     assert json.loads(subprocess.run([*line, "--json"], **options).stdout)["system"] == "ä"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["train", "--stage", "1", "--recipe", "tiny", "--output", ""],
+        ["check", "tiny", "--output="],
+        ["infer", "", "hi"],
+        ["infer", "good.wav", "hi", "-o", ""],
+        ["infer", "good.wav", "hi", "--model", ""],
+        ["score", "good.jsonl", "--output", ""],
+        ["prep", "fsdd", "gone.zip", "--out", ""],
+        ["gen-prompts", "attach", "good.jsonl", "--out", ""],
+        ["gen-prompts", "multi", "good.jsonl", "", "--out", "o.jsonl"],
+        ["convert", "text.pt", "--output", ""],
+        ["export", "--model", "", "--to", "peft", "--output", "m"],
+    ],
+    ids=" ".join,
+)
+def test_an_empty_value_is_wrong_use_and_not_this_folder(wavllm, inputs, monkeypatch, words):
+    monkeypatch.chdir(inputs)
+    before = set(inputs.iterdir())
+    code, out, err = wavllm(*words)
+    assert code == 2 and not out and "is given an empty value" in err and err.count("\n") == 1, err
+    assert set(inputs.iterdir()) == before

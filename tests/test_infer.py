@@ -5,6 +5,7 @@ import os
 
 import numpy as np
 import pytest
+import soundfile
 
 from wavllm_cli.data.audio import write_wav
 from wavllm_cli.data.files import owned
@@ -68,7 +69,7 @@ OUTPUTS = [
     ("h.txt", "its name must end in .jsonl, .jsonl.gz, .parquet"),
     ("h.tsv", "its name must end in"),
     ("folder.jsonl", "is a folder"),
-    ("", "is a folder"),
+    (".", "is a folder"),
     ("file/h.jsonl", "file is a file, not a folder"),
     ("manifest.jsonl", "is an input"),
     ("again.jsonl", "is an input"),
@@ -130,6 +131,19 @@ def test_one_process_writes_an_output(infer, unloaded, answering, tmp_path):
     os.waitpid(process, 0)
     assert code == 1
     assert f"h.jsonl is being written by process {process} on " in err
+
+
+def test_one_side_of_a_call_is_heard(infer, tmp_path):
+    call = np.random.default_rng(0).normal(0, 0.1, (16_000, 2)) * [1, 0]
+    soundfile.write(tmp_path / "call.wav", call, 16_000)
+    code, out, err = infer("call.wav", "hello", "--channel", "1", "--output", "h.jsonl", "--json")
+    assert code == 0 and "call.wav is silent" in err and json.loads(out)["channel"] == 1
+    (row,) = read_manifest("h.jsonl", Hypothesis)
+    assert row.channel == 1
+    code, _, err = infer("call.wav", "hello", "--channel", "2")
+    assert code == 1 and "call.wav has 2 channels: there is no channel 2" in err
+    code, _, err = infer("h.jsonl", "--channel", "1", "--output", "g.jsonl")
+    assert code == 2 and 'rows name their "channel" themselves' in err
 
 
 def test_audio_that_is_not_there_is_one_warning(infer, answering, tmp_path):

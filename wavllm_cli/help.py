@@ -9,7 +9,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from wavllm_cli.errors import WavLLMError
+from wavllm_cli.errors import UsageError, WavLLMError
 
 EXPLANATION = 30  # columns that explanations need beside the names of what they explain; else they stand below
 
@@ -22,6 +22,20 @@ class Group(TyperGroup):
 class Command(TyperCommand):
     def format_help(self, ctx: Any, formatter: Any) -> None:
         show(self, ctx)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """An empty value would be taken for none at all, or for this folder: it is what a lost variable leaves.
+
+        Raises:
+            UsageError: a value is empty, of what is not so by default.
+        """
+        given, _, _ = self.make_parser(ctx).parse_args(args=list(args))
+        for parameter in self.get_params(ctx):
+            value = given.get(parameter.name)
+            if "" in (value if isinstance(value, list | tuple) else [value]) and parameter.default != "":
+                name = max(parameter.opts, key=len)
+                raise UsageError(f"{name} is given an empty value: name what is meant, or leave it out.")
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         """Typer would take an EOFError, whatever file it comes from, for the end of a user's typing."""

@@ -39,6 +39,7 @@ def train(
 def infer(
     source: Annotated[Path, typer.Argument(help="An audio file, or a manifest (.jsonl, .jsonl.gz, .parquet, .tsv).")],
     instruction: Annotated[str, typer.Argument(help="What to do with the audio file.", callback=require_utf8)] = "",
+    channel: Annotated[int | None, typer.Option(min=0, help="Of the audio file, from 0. [default: all, mixed]")] = None,
     model: Annotated[
         str | None, typer.Option("--model", "-m", help="Checkpoint folder or hub id. [default: the only run in runs/]")
     ] = None,
@@ -65,7 +66,7 @@ def infer(
 
     decoding = Decoding(max_new_tokens, temperature, num_beams, seed, logprobs)
     options = Options(model, device, dtype, decoding, trust_remote_code)
-    result = command.infer(source, instruction, output, audio_root, batch_size, system, options)
+    result = command.infer(source, instruction, channel, output, audio_root, batch_size, system, options)
     show(result, json)
     if result.skipped:
         raise typer.Exit(1)

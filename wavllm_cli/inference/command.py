@@ -24,6 +24,7 @@ NAMED = 3  # ids in a message about many
 def infer(
     source: Path,
     instruction: str,
+    channel: int | None,
     output: Path | None,
     audio_root: Path | None,
     batch_size: int,
@@ -33,6 +34,7 @@ def infer(
     """Answer about a file or a manifest; input and output are checked before the model is loaded.
 
     Args:
+        channel: of a file; None takes the mean of all.
         batch_size: most utterances at once.
         system: its name in `systems.registry`.
 
@@ -45,14 +47,16 @@ def infer(
         raise UsageError(f"{source} is a manifest: say where the answers go with --output FILE.jsonl.")
     if is_manifest and instruction:
         raise UsageError(f"{source} is a manifest and brings its own instructions: leave out {instruction!r}.")
+    if is_manifest and channel is not None:
+        raise UsageError(f'{source} is a manifest, whose rows name their "channel" themselves: leave out --channel.')
     if output is not None:
         require_output(output, [source], OUTPUT_SUFFIXES)
         require_hypotheses(output)
         if not is_manifest:
             _require_utf8(source)
     if not is_manifest:
-        samples = read_audio(source)
-        return answer_clip(system_class(system).open(options), source, samples, instruction, output)
+        samples = read_audio(source, channel=channel)
+        return answer_clip(system_class(system).open(options), source, channel, samples, instruction, output)
     assert output is not None
     require_output(partial_of(output))
     clips = clips_of(source, audio_root)

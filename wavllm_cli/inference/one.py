@@ -25,6 +25,7 @@ class Reply:
     audio: str
     prompt: str
     model: str
+    channel: int | None = None
     token_ids: list[int] | None = None
     logprobs: list[float] | None = None
     steps: list[dict[str, Any]] | None = None
@@ -39,11 +40,14 @@ class Reply:
         return {key: value for key, value in asdict(self).items() if value is not None}
 
 
-def answer_clip(system: System, source: Path, samples: np.ndarray, instruction: str, output: Path | None) -> Reply:
+def answer_clip(
+    system: System, source: Path, channel: int | None, samples: np.ndarray, instruction: str, output: Path | None
+) -> Reply:
     """Answer one instruction about one audio file; what cannot be answered is refused before weights are loaded.
 
     Args:
-        samples: (samples,) float32 at 16 kHz, of the file.
+        channel: of the file that is heard, None for the mean of all.
+        samples: (samples,) float32 at 16 kHz, of that.
 
     Raises:
         UsageError: the system cannot be loaded.
@@ -62,9 +66,11 @@ def answer_clip(system: System, source: Path, samples: np.ndarray, instruction: 
         if output is not None:
             audio = relative_audio(source, output)
             row: dict[str, Any] = {"id": item.id, "audio": audio, "task": task, "prompt": instruction}
-            write_manifest(output, [Hypothesis(**row, **vars(answer), system=system.name)])
+            write_manifest(output, [Hypothesis(**row, channel=channel, **vars(answer), system=system.name)])
     where = None if output is None else str(output)
-    return Reply(**vars(answer), audio=str(source), prompt=instruction, model=system.name, output=where)
+    return Reply(
+        **vars(answer), audio=str(source), channel=channel, prompt=instruction, model=system.name, output=where
+    )
 
 
 def _answered(system: System, item: Item, source: Path) -> Answer:
