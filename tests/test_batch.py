@@ -54,18 +54,18 @@ def test_a_fault_of_the_whole_batch_is_no_rows(row):
         return {}
 
     with pytest.raises(MemoryError):
-        Collator(failing, with_targets=False)([Clip(row(name, None), None) for name in "ab"])
+        Collator(failing, with_targets=False)([Clip(row(name, None), ()) for name in "ab"])
 
 
 def test_what_is_odd_is_noted_and_said_once(row, tmp_path, capsys):
     soundfile.write(tmp_path / "x.wav", np.tile([1.0, -1.0], 800), 16_000)
-    clip = Clip(row("a"), tmp_path / "x.wav")
+    clip = Clip(row("a"), (tmp_path / "x.wav",))
     batch = Collator(processor, with_targets=True)([clip])
     (note,) = batch.notes
     assert "x.wav is clipped" in note and not capsys.readouterr().err
     assert len(clip.read()) == len(clip.read()) == 1600
     assert capsys.readouterr().err.count("is clipped") == 1
-    assert clip.seconds() == 0.1 and Clip(row("t", None), None).read() is None
+    assert clip.seconds() == 0.1 and Clip(row("t", None), ()).read() is None
 
 
 def test_the_channel_that_a_row_names_is_heard(row, tmp_path, noise):
@@ -76,3 +76,28 @@ def test_the_channel_that_a_row_names_is_heard(row, tmp_path, noise):
     assert [r.id for r in batch.rows] == ["mean", "left", "right"] and batch.silent == ["right"]
     (sentence,) = batch.skipped
     assert sentence.startswith("third: ") and "call.wav has 2 channels: there is no channel 2" in sentence
+
+
+def test_pieces_are_joined_with_silence_between_them(row, tmp_path, noise):
+    soundfile.write(tmp_path / "call.wav", noise(channels=2) * [1, 0], 16_000)
+    pieces = [{"audio": "x.wav", "start": 0.5}, {"audio": "call.wav", "channel": 1, "duration": 0.25}]
+    rows = [
+        row("joined", pieces, gap=0.25),
+        row("measured", pieces, duration=0.75),
+        row("gone", [*pieces, {"audio": "gone.wav"}]),
+        row("endless", pieces, gap=1e9),
+        row("waiting", None, speech_text="say it"),
+    ]
+    write_manifest(tmp_path / "m.jsonl", rows)
+    joined, cut, gone, endless, waiting = clips_of(tmp_path / "m.jsonl")
+    samples = joined.read()
+    whole, _ = soundfile.read(tmp_path / "x.wav", dtype="float32")
+    assert joined.seconds() == 1.0 and len(samples) == 16_000 and cut.seconds() == 0.75 and len(cut.read()) == 12_000
+    assert np.array_equal(samples[:8000], whole[8000:]) and not samples[8000:].any()
+    assert joined.lack() is None and gone.lack() == "audio file missing"
+    assert gone.unreadable() == (tmp_path / "gone.wav", "does not exist")
+    assert waiting.lack() == "speech_text not spoken yet"
+    batch = Collator(processor, with_targets=False)([joined, cut, gone, endless, waiting])
+    assert [row.id for row in batch.rows] == ["joined", "measured"]
+    assert [sentence.split(":")[0] for sentence in batch.skipped] == ["gone", "endless", "waiting"]
+    assert "longer than 4 h" in batch.skipped[1] and "not spoken yet" in batch.skipped[2]

@@ -57,3 +57,31 @@ def test_one_rule_for_the_transcript():
         assert compose(rows, "cot", 1, seed=1)[0].transcript == "from c"
     assert list(transcripts(about[:2]).values()) == ["from the target"]
     assert transcripts(about[1:2]) == {}
+
+
+def test_pieces_make_a_clip():
+    pieces = [{"audio": "a.wav", "channel": 0}, {"audio": "b.wav"}]
+    clips = [row("x", audio=pieces), row("x", audio=pieces, gap=0.5), row("x", audio=pieces[::-1]), row("x")]
+    clips += [row("x", audio=[pieces[0] | {"channel": 1}, pieces[1]])]
+    assert len(by_clip(clips)) == 5 and sorted(clips, key=clip_order)[-1] is clips[3]
+    assert clip_key(row("x", audio=pieces)) == clip_key(row("y", audio=pieces, gap=0.0))
+
+
+TURNS = [
+    {"start": 2, "duration": 1, "speaker": "B", "text": "who is this "},
+    {"start": 0, "duration": 1, "speaker": "A", "text": "hello there"},
+]
+
+
+def test_turns_tell_what_is_said_where_nothing_else_does():
+    turns = row("a", task="er", target="sad", turns=TURNS)
+    assert list(transcripts([turns]).values()) == ["hello there who is this"]
+    assert list(transcripts([turns, row("b", target="hello")]).values()) == ["hello"]
+
+
+def test_what_any_row_tells_of_a_clip_a_composed_row_keeps():
+    about = [row("a"), row("b", task="er", target="sad", turns=TURNS, group="call 1", speaker="A", extra={"n": 1})]
+    (made,) = compose(about, "cot", 1, seed=1)
+    assert (made.turns, made.group, made.speaker, made.extra) == (about[1].turns, "call 1", "A", {"n": 1})
+    waiting = row("w", audio=None, task="sft", speech_text="spoken one day")
+    assert steps_by_clip([waiting]) == ([], [])

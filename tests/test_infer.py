@@ -149,18 +149,24 @@ def test_one_side_of_a_call_is_heard(infer, tmp_path):
 def test_audio_that_is_not_there_is_one_warning(infer, answering, tmp_path):
     rows = list(read_manifest(answering / "manifest.jsonl"))[3:4]
     rows += [Utterance(id=f"gone{i}", audio=f"{i}.wav", task="asr", prompt="x") for i in range(20)]
+    rows.append(Utterance(id="waiting", audio=None, speech_text="say it", task="asr", prompt="x"))
     rows.append(Utterance(id="long", audio="x" * 5000 + ".wav", task="asr", prompt="x"))
     write_manifest(tmp_path / "m.jsonl", rows)
     code, out, err = infer("m.jsonl", "--output", "h.jsonl", "--json")
     assert code == 1
     warnings = [line for line in err.splitlines() if line.startswith("warning")]
     assert warnings == [
-        "warning: 21 of 22 utterances are without their audio (gone0, gone1, gone2, …); the first: audio file 0.wav "
+        "warning: 22 of 23 utterances are without their audio (gone0, gone1, gone2, …); the first: audio file 0.wav "
         "does not exist."
     ]
     data = json.loads(out)
     assert data["answered"] == 1
-    assert [sentence.split(":")[0] for sentence in data["skipped"]] == [*(f"gone{i}" for i in range(20)), "long"]
+    assert [sentence.split(":")[0] for sentence in data["skipped"]] == [
+        *(f"gone{i}" for i in range(20)),
+        "waiting",
+        "long",
+    ]
+    assert '"speech_text" is not spoken yet' in data["skipped"][-2]
     assert data["skipped"][-1].endswith("cannot be found: File name too long.")
 
 

@@ -28,7 +28,7 @@ def test_a_missing_path_is_never_answered_by_a_file_that_another_would_share(fil
     names = ["anna/1.wav", "ben/1.wav", "carl/1.wav"]
     found = locate(names, root)
     assert found.paths == {name: root / name for name in names} and not found.moved
-    assert audio_paths(rows(*names), root / "m.jsonl") == [root / name for name in names]
+    assert audio_paths(rows(*names), root / "m.jsonl") == [(root / name,) for name in names]
     said = capsys.readouterr().err
     assert "the audio of 3 of 3 rows is missing" in said and said.count("warning") == 1
     taken = locate(["1.wav", "anna/1.wav"], root)

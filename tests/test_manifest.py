@@ -91,6 +91,29 @@ def test_datasets_reads_what_we_write(tmp_path, suffix):
     assert [row.id for row in read_manifest(tmp_path / "back.parquet")] == ["a", "b", "c"]
 
 
+def test_datasets_reads_pieces_and_turns_and_gives_them_back(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    row = {"prompt": "p", "target": "t", "task": "asr", "gap": 0.5}
+    pieces = [{"audio": "a.wav", "channel": 1}, {"audio": "b.wav", "start": 1.0, "duration": 2.0}]
+    turns = [
+        {"start": 0, "duration": 1, "speaker": "A", "text": "a"},
+        {"start": 1, "duration": 1.5, "speaker": "B", "channel": 0, "text": "b"},
+    ]
+    rows = [Utterance(id=name, audio=pieces, turns=turns, **row) for name in "ab"]
+    write_manifest(tmp_path / "m.jsonl", rows)
+    table = datasets.load_dataset(
+        "json", data_files=str(tmp_path / "m.jsonl"), split="train", cache_dir=str(tmp_path / "cache")
+    )
+    table.to_parquet(tmp_path / "back.parquet")
+    assert read_manifest(tmp_path / "back.parquet") == rows
+    write_manifest(tmp_path / "m.parquet", rows)
+    table = datasets.load_dataset(
+        "parquet", data_files=str(tmp_path / "m.parquet"), split="train", cache_dir=str(tmp_path / "cache")
+    )
+    table.to_json(tmp_path / "back.jsonl")
+    assert read_manifest(tmp_path / "back.jsonl") == rows
+
+
 def test_rows_are_frozen():
     with pytest.raises(ValidationError):
         ROWS[0].prompt = "x"

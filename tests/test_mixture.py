@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from wavllm_cli import recipe
-from wavllm_cli.data.mixture import Curriculum, MixturePlan, pack, share
-from wavllm_cli.recipe import Batch
+from wavllm_cli.data.mixture import Curriculum, MixturePlan, share
+from wavllm_cli.data.packing import Limits
 
-LIMITS = Batch(max_seconds=40, max_utterances=8)
+LIMITS = Limits(max_seconds=40, max_utterances=8)
 
 
 @pytest.fixture
@@ -62,19 +62,6 @@ def test_processes_share_a_step_without_overlap_and_in_equal_numbers(seconds, ba
     dealt = [batch for mine in shares for batch in mine]
     assert sorted(pair for batch in dealt for pair in batch) == sorted(pair for batch in step for pair in batch)
     assert all(set(batch) <= set(whole) for batch in dealt if batch for whole in step if batch[0] in whole)
-
-
-def test_pack_keeps_everything_once_and_batches_alike_lengths():
-    generator = np.random.default_rng(1)
-    seconds = generator.uniform(0, 30, 500).tolist()
-    batches = pack(seconds, LIMITS)
-    assert sorted(i for batch in batches for i in batch) == list(range(500))
-    flat = [seconds[i] for batch in batches for i in batch]
-    assert flat == sorted(flat)
-
-
-def test_an_utterance_beyond_the_limit_is_alone():
-    assert pack([100.0, 90.0, 1.0], LIMITS) == [[2], [1], [0]]
 
 
 def test_a_manifest_of_weight_zero_is_never_drawn(seconds):

@@ -20,8 +20,8 @@ def clips(tmp_path):
     for name in "abc":
         (tmp_path / f"{name}.wav").write_bytes(name.encode())
         row = Utterance(id=name, audio=f"{name}.wav", start=0.1, task="asr", prompt="hé", target="x", choices=["y"])
-        made.append(Clip(row, tmp_path / f"{name}.wav"))
-    return [*made, Clip(Utterance(id="t", audio=None, task="sft", prompt="say"), None)]
+        made.append(Clip(row, (tmp_path / f"{name}.wav",)))
+    return [*made, Clip(Utterance(id="t", audio=None, task="sft", prompt="say"), ())]
 
 
 @pytest.fixture
@@ -76,8 +76,8 @@ def test_a_changed_row_is_asked_again(partial, clips, answers, change, capsys):
 
 def test_a_replaced_file_is_asked_about_again(partial, clips, answers):
     partial.add(answers, clips)
-    clips[1].path.write_bytes(b"another recording")
-    clips[2].path.unlink()
+    clips[1].paths[0].write_bytes(b"another recording")
+    clips[2].paths[0].unlink()
     kept, again = partial.earlier(clips)
     assert (set(kept), again) == (set("at"), 2)
 
@@ -171,6 +171,7 @@ def test_a_full_disk_is_a_sentence_and_keeps_what_was_there(partial, clips, answ
 
 
 def test_audio_that_cannot_be_looked_at_has_no_state(clips, tmp_path):
-    assert audio_state(clips[0])[:2] == (str(tmp_path / "a.wav"), 1)
+    ((path, size, _),) = audio_state(clips[0])
+    assert (path, size) == (str(tmp_path / "a.wav"), 1) and audio_state(clips[3]) == []
     for path in (tmp_path / "gone", tmp_path / ("x" * 5000), tmp_path / "a\0b"):
-        assert audio_state(replace(clips[0], path=path)) is None
+        assert audio_state(replace(clips[0], paths=(path,))) == [None]

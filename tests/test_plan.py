@@ -141,6 +141,7 @@ def test_hours_are_what_is_known_of_them(check, data, durations, shown):
 def test_what_will_be_left_out_is_a_warning_with_the_first_id(check, data):
     (data / "a.wav").touch()
     rows = [row(1), row(2, target=None), row(3, audio="gone.wav"), row(4, audio="a.wav", duration=99.0)]
+    rows += [row(5, speech_text="say it"), row(6, audio=[{"audio": "a.wav", "duration": 7}] * 2)]
     write_manifest(data / "some.jsonl", rows)
     found = check("stages.0.mixture=[{manifest: some.jsonl, weight: 1}]", "stages.0.curriculum=[]")
     assert found.problems == []
@@ -149,6 +150,7 @@ def test_what_will_be_left_out_is_a_warning_with_the_first_id(check, data):
         "left out, no target (first: 2).",
         "left out, audio file missing (first: 3).",
         "left out, longer than 12 s (first: 4).",
+        "left out, speech_text not spoken yet (first: 5).",
     ]
 
 

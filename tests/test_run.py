@@ -9,7 +9,7 @@ from fake_system import FakeSystem
 
 from wavllm_cli.data.audio import write_wav
 from wavllm_cli.data.batch import clips_of
-from wavllm_cli.data.manifest import audio_paths, read_manifest, write_manifest
+from wavllm_cli.data.manifest import audio_paths, read_manifest, relocated, write_manifest
 from wavllm_cli.data.schema import Hypothesis, Utterance
 from wavllm_cli.errors import WavLLMError
 from wavllm_cli.inference import run as runs
@@ -82,28 +82,48 @@ def test_answers_come_in_the_manifest_order(answer, answering, output):
     assert {row.system for row in rows} == {"fake"}
 
 
+WORLD = {
+    "pieces": {
+        "audio": [{"audio": "0.wav", "channel": 0}, {"audio": "1.wav", "start": 0.25, "duration": 0.5}], "gap": 0.25,
+        "turns": [
+            {"start": 0.0, "duration": 0.4, "speaker": "A", "text": "Hello."},
+            {"start": 0.65, "duration": 0.5, "speaker": "B", "channel": 0, "text": "Who is it?"},
+        ],
+    },
+    "channel": {"audio": "1.wav", "channel": 0, "start": 0.5, "duration": 0.5, "speech_text": "Hello there."},
+    "text": {"audio": None, "task": "sft", "prompt": "Say hello."},
+    "own": {"audio": "2.wav", "group": "another talk", "extra": {"snr": 3, "votes": ["a", "b"]}, "room": "kitchen"},
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("suffix", [".jsonl", ".jsonl.gz", ".parquet"])
-def test_columns_of_ones_own_are_carried_from_prompts_to_scores(answer, answering, tmp_path, suffix):
-    rows = [json.loads(row.json_line()) for row in read_manifest(answering / "manifest.jsonl")]
-    own = tmp_path / "own.jsonl"
-    own.write_text(
-        "".join(
-            json.dumps({**row, "snr": i, "audio": row["audio"] and str(answering / row["audio"])}) + "\n"
-            for i, row in enumerate(rows)
-        )
-    )
-    attach(own, tmp_path / f"m{suffix}", "seen", 1, [], None)
-    answer(tmp_path / f"m{suffix}", to=tmp_path / f"h{suffix}")
-    (system,) = read_systems([str(tmp_path / f"h{suffix}")])
-    assert [row.extra for row in system.rows] == [{"snr": i} for i in range(len(rows))]
+def test_all_that_rows_carry_goes_from_preparation_to_scores(answer, answering, tmp_path, suffix):
+    usual = {"task": "asr", "prompt": "", "target": "t", "references": ["u", "v"], "group": "talk"}
+    rows = [Utterance(**{"id": name, **usual, **fields}) for name, fields in WORLD.items()]
+    write_manifest(tmp_path / "prepared" / f"m{suffix}", relocated(rows, answering / "m", tmp_path / "prepared" / "m"))
+    attach(tmp_path / "prepared" / f"m{suffix}", tmp_path / f"m{suffix}", "seen", 1, [], None)
+    report = answer(tmp_path / f"m{suffix}", to=tmp_path / "answers" / f"h{suffix}")
+    assert report.audio_seconds == pytest.approx(0.4 + 0.25 + 0.5 + 0.5 + 1.9, abs=0.01)
+    (system,) = read_systems([str(tmp_path / "answers" / f"h{suffix}")])
+    there = [clip.paths for clip in clips_of(tmp_path / "answers" / f"h{suffix}")]
+    for row, paths, then in zip(system.rows, there, rows, strict=True):
+        same = {"prompt": then.prompt, "audio": then.audio}
+        kept = row.model_copy(update=same).model_dump(include=set(Utterance.model_fields))
+        assert kept == then.model_dump() and bool(row.prompt)
+        assert [path.name for path in paths] == [piece.audio for piece in then.pieces]
+        assert all(path.samefile(answering / path.name) for path in paths)
+        assert [piece.model_copy(update={"audio": ""}) for piece in row.pieces] == [
+            piece.model_copy(update={"audio": ""}) for piece in then.pieces
+        ]
+    assert system.rows[3].extra == {"snr": 3, "votes": ["a", "b"], "room": "kitchen"}
 
 
 def test_answers_find_their_audio_wherever_they_are_written(answer, answering, tmp_path):
     answer(to=tmp_path / "elsewhere" / "h.jsonl")
     rows = read_manifest(tmp_path / "elsewhere" / "h.jsonl", Hypothesis)
     found = audio_paths(rows, tmp_path / "elsewhere" / "h.jsonl")
-    for asked, path in zip(clips_of(answering / "manifest.jsonl"), found, strict=True):
-        assert path is asked.path is None or path.samefile(asked.path)
+    for asked, paths in zip(clips_of(answering / "manifest.jsonl"), found, strict=True):
+        assert all(path.samefile(there) for path, there in zip(paths, asked.paths, strict=True))
     answer(to=answering / "h.jsonl")
     beside = [row.audio for row in read_manifest(answering / "h.jsonl", Hypothesis)]
     assert beside == [row.audio for row in read_manifest(answering / "manifest.jsonl")]
@@ -301,12 +321,15 @@ def test_results_ahead_come_in_order_and_bring_their_errors():
 
 
 def test_report_says_what_was_kept_cut_and_skipped(capsys):
-    report = runs.Report("h.jsonl", "m", 5, 3, 2, list("abcde"), ["x: broken."], 60.0, 30.0)
+    warnings = {"cut at 6 tokens": list("abcde"), "a window was silent": ["a"]}
+    report = runs.Report("h.jsonl", "m", 5, 3, 2, warnings, ["x: broken."], 60.0, 30.0)
     report.show()
     assert capsys.readouterr().err.splitlines() == [
         "8 answers (3 earlier, 2 asked again), 1 skipped → h.jsonl (60 s of audio in 30 s, 2.0 × real time)",
-        "5 answers were cut at the greatest number of new tokens: a, b, c and 2 more.",
+        "5 answers, cut at 6 tokens: a, b, c and 2 more.",
+        "1 answer, a window was silent: a.",
         "error: 1 utterances could not be answered; the first: x: broken.",
     ]
-    replace(report, cut=[], skipped=[], earlier=0, asked_again=0).show()
+    assert report.data()["cut"] == list("abcde")
+    replace(report, warnings={}, skipped=[], earlier=0, asked_again=0).show()
     assert capsys.readouterr().err == "5 answers → h.jsonl (60 s of audio in 30 s, 2.0 × real time)\n"

@@ -1,10 +1,12 @@
 """The row itself: what it takes, and what it keeps of what it does not know."""
 
+import json
 from datetime import date
 
 import pytest
 from pydantic import ValidationError
 
+from wavllm_cli.data.pieces import Piece
 from wavllm_cli.data.schema import Hypothesis, Part, Utterance, problems_in
 
 ASR = {"id": "a", "audio": "a.wav", "task": "asr", "prompt": "p", "target": "t"}
@@ -41,3 +43,44 @@ def test_references_are_further_right_answers():
     assert 'needs a "target"' in problem(target=None, references=["u"])
     assert Part(task="asr", prompt="p", target="t").model_dump() == {"task": "asr", "prompt": "p", "target": "t"}
     assert Part(task="asr", prompt="p", target="t", references=["u"]).model_dump()["references"] == ["u"]
+
+
+PIECES = [{"audio": "a.wav", "duration": 1.5}, {"audio": "b.wav", "start": 2, "duration": 1, "channel": 1}]
+
+
+def test_audio_may_be_pieces():
+    row = Utterance(**ASR | {"audio": PIECES, "gap": 0.25})
+    assert [piece.audio for piece in row.pieces] == ["a.wav", "b.wav"] and row.known_duration == 2.75
+    assert Utterance.model_validate_json(row.json_line()) == row and hash(row.audio)
+    assert json.loads(row.json_line())["audio"][0] == {"audio": "a.wav", "start": 0.0, "duration": 1.5}
+    assert Utterance(**ASR | {"audio": [{"audio": "a.wav"}]}).known_duration is None
+    (piece,) = Utterance(**ASR, channel=1, start=2, duration=3).pieces
+    assert piece == Piece(audio="a.wav", channel=1, start=2, duration=3)
+    assert Utterance(**ASR | {"audio": None}).pieces == ()
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"audio": PIECES, "channel": 1}, 'key "channel" belongs into each of the pieces that "audio" lists'),
+        ({"audio": PIECES, "start": 1}, 'key "start" belongs into each of the pieces that "audio" lists'),
+        ({"audio": PIECES, "duration": 9}, 'key "duration" says 9 s, but the pieces and gaps are 2.5 s'),
+        ({"gap": 1}, 'key "gap" is the silence between pieces, but "audio" is not a list of them'),
+        ({"audio": 5}, 'key "audio" should be a valid string, not 5'),
+        ({"audio": []}, 'key "audio" lists no pieces'),
+        ({"audio": [{"start": 1}]}, 'key "audio.0.audio" is missing'),
+        ({"audio": ["a.wav"]}, 'key "audio.0" should be an object, not \'a.wav\''),
+        ({"audio": [{"audio": "a", "lenght": 1}]}, 'key "audio.0": unknown key "lenght": there are audio, start, '),
+        ({"audio": [{"audio": "a", "durations": 1}]}, 'key "audio.0": unknown key "durations": did you mean "dur'),
+        ({"turns": [{"start": 0, "duration": 1, "text": "a"}]}, 'key "turns.0.speaker" is missing'),
+        ({"parts": [{"task": "asr", "promt": "p"}]}, 'key "parts.0": unknown key "promt": did you mean "prompt"?'),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_within_a_row(fields, sentence):
+    assert problem(**fields).startswith(sentence)
+
+
+def test_text_that_waits_for_speech_is_no_row_of_text():
+    assert Utterance(**ASR | {"audio": None, "speech_text": "say it"}).awaits_speech
+    assert not Utterance(**ASR, speech_text="said").awaits_speech
+    assert not Utterance(**ASR | {"audio": None}).awaits_speech

@@ -50,11 +50,11 @@ def test_every_key_of_ours_may_be_a_column(tmp_path):
     row = {
         "channel": 1, "references": ["u", "v"], "transcript": "w", "language": "en", "target_language": "de",
         "speaker": "s", "choices": ["x", "y"], "parts": [{"task": "asr", "prompt": "p", "target": "t"}], "corpus": "c",
-        "split": "dev", "extra": {"snr": 3},
+        "split": "dev", "extra": {"snr": 3}, "group": "talk", "speech_text": "w",
+        "turns": [{"start": 0.5, "duration": 1, "speaker": "s", "text": "w"}],
     }  # fmt: skip
-    assert (
-        row.keys() | {"id", "audio", "start", "duration", "task", "prompt", "target"} == Utterance.model_fields.keys()
-    )
+    usual = {"id", "audio", "gap", "start", "duration", "task", "prompt", "target"}
+    assert row.keys() | usual == Utterance.model_fields.keys()
     text = {name: value if isinstance(value, str) else json.dumps(value) for name, value in row.items()}
     path = tmp_path / "II-task.tsv"
     header, values = ["id", "audio", "prompt", "tgt_text", *text], ["a", "x.wav", "p", "t", *text.values()]
@@ -63,6 +63,10 @@ def test_every_key_of_ours_may_be_a_column(tmp_path):
     assert read_manifest(path) == [expected]
     path.write_text("id\taudio\tprompt\ttgt_text\treferences\na\tx.wav\tp\tt\t[noise]\n")
     assert read_manifest(path)[0].references == ["[noise]"]
+    path.write_text('id\taudio\tgap\tprompt\na\t[{"audio": "x.wav"}, {"audio": "y.wav"}]\t0.5\tp\nb\t[{x}].wav\t\tp\n')
+    joined, plain = read_manifest(path)
+    assert [piece.audio for piece in joined.pieces] == ["x.wav", "y.wav"] and joined.gap == 0.5
+    assert plain.audio == "[{x}].wav"
 
 
 def test_tsv_problems(tmp_path):

@@ -3,6 +3,7 @@
 Reads what libsndfile reads – wav, flac, mp3, ogg, opus, NIST SPHERE, aiff, au, caf – and with ffmpeg the rest.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -24,6 +25,7 @@ __all__ = [
     "audio_info",
     "decode_audio",
     "is_silent",
+    "joined",
     "load",
     "read_audio",
     "warn_once",
@@ -88,6 +90,26 @@ def load(
     """As `read_audio`, but what a user should know of the clip is returned, a sentence each, instead of said."""
     with opened_path(Path(path)) as audio:
         return _read(audio, start, duration, channel)
+
+
+def joined(pieces: Sequence[np.ndarray], gap: float | None, duration: float | None) -> np.ndarray:
+    """Clips one after the other, (samples,) float32 at 16 kHz.
+
+    Args:
+        pieces: (samples,) each.
+        gap: seconds of silence between two of them.
+        duration: seconds that are kept; None keeps all.
+
+    Raises:
+        AudioError: they are too long together.
+    """
+    silence = (gap or 0.0) * (len(pieces) - 1)
+    if sum(map(len, pieces)) / SAMPLE_RATE + silence > LONGEST:
+        raise AudioError(f"{len(pieces)} pieces and the gaps between them are longer than {LONGEST / 3600:g} h.")
+    between = np.zeros(round((gap or 0.0) * SAMPLE_RATE), np.float32)
+    parts = [part for piece in pieces for part in (between, piece)][1:]
+    whole = np.concatenate(parts)
+    return whole if duration is None else whole[: round(min(duration, LONGEST) * SAMPLE_RATE)]
 
 
 def decode_audio(data: bytes, name: str) -> np.ndarray:

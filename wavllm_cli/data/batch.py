@@ -7,24 +7,41 @@ from typing import Any
 
 import numpy as np
 
-from wavllm_cli.data.audio import audio_info, is_silent, load, warn_once
+from wavllm_cli.data.audio import audio_info, is_silent, joined, load, warn_once
+from wavllm_cli.data.files import why_unreadable
 from wavllm_cli.data.manifest import audio_paths, read_manifest
 from wavllm_cli.data.schema import Utterance
-from wavllm_cli.errors import WavLLMError, reason
+from wavllm_cli.errors import AudioError, WavLLMError, reason
+
+AWAITS_SPEECH = 'its "speech_text" is not spoken yet: a voice must speak it, and "audio" name the recording.'
 
 
 @dataclass(frozen=True)
 class Clip:
-    """A row and where its audio lies (None for text)."""
+    """A row and where the pieces of its audio lie; there are none for text."""
 
     row: Utterance
-    path: Path | None
+    paths: tuple[Path, ...]
+
+    def unreadable(self) -> tuple[Path, str] | None:
+        """The first of its files that cannot be read, as far as shows without opening it, and what is wrong with it."""
+        problems = ((path, why_unreadable(path)) for path in self.paths)
+        return next(((path, why) for path, why in problems if why), None)
+
+    def lack(self) -> str | None:
+        """Why there is nothing to hear, as far as shows without opening files, in words that rows may share."""
+        if self.row.awaits_speech:
+            return "speech_text not spoken yet"
+        if not (found := self.unreadable()):
+            return None
+        return "audio file missing" if found[1] == "does not exist" else f"audio file {found[1]}"
 
     def read(self) -> np.ndarray | None:
         """(samples,) float32 at 16 kHz, or None for text; what is odd about them is said, once.
 
         Raises:
-            AudioError, UsageError: the file is missing, is not audio, or holds nothing that can be used.
+            AudioError, UsageError: a file is missing, is not audio, or holds nothing that can be used; or the row's
+                text is still to be spoken.
         """
         samples, notes = self.load()
         warn_once(notes)
@@ -32,18 +49,34 @@ class Clip:
 
     def load(self) -> tuple[np.ndarray | None, list[str]]:
         """As `read`, but what is odd is returned, a sentence each: a worker process leaves the saying to another."""
-        row = self.row
-        return (None, []) if self.path is None else load(self.path, row.start, row.duration, row.channel)
+        if self.row.awaits_speech:
+            raise AudioError(AWAITS_SPEECH)
+        if not self.paths:
+            return None, []
+        read = [
+            load(path, piece.start, piece.duration, piece.channel)
+            for path, piece in zip(self.paths, self.row.pieces, strict=True)
+        ]
+        notes = [note for _, said in read for note in said]
+        if isinstance(self.row.audio, str):
+            return read[0][0], notes
+        return joined([samples for samples, _ in read], self.row.gap, self.row.duration), notes
 
     def seconds(self) -> float:
-        """Duration, 0 for text; the file is opened only where the manifest does not say it.
+        """Duration, 0 for text; files are opened only where the manifest does not say it.
 
         Raises:
-            AudioError, UsageError: the file is missing or is not audio.
+            AudioError, UsageError: a file is missing or is not audio.
         """
-        if self.path is None:
+        if not self.paths:
             return 0.0
-        return self.row.duration or audio_info(self.path).duration - self.row.start
+        if (known := self.row.known_duration) is not None:
+            return known
+        lasting = [
+            piece.duration or audio_info(path).duration - piece.start
+            for path, piece in zip(self.paths, self.row.pieces, strict=True)
+        ]
+        return sum(lasting) + (self.row.gap or 0.0) * (len(lasting) - 1)
 
 
 @dataclass
@@ -114,4 +147,4 @@ class Collator:
 def clips_of(manifest: Path, audio_root: Path | None = None) -> list[Clip]:
     """The rows of a manifest with their audio paths resolved."""
     rows = read_manifest(manifest)
-    return [Clip(row, path) for row, path in zip(rows, audio_paths(rows, manifest, audio_root), strict=True)]
+    return [Clip(row, paths) for row, paths in zip(rows, audio_paths(rows, manifest, audio_root), strict=True)]

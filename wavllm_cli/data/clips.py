@@ -1,20 +1,24 @@
 """A clip: what rows that are heard as one have in common, and what is said in it."""
 
 from collections.abc import Hashable, Iterable
+from typing import Any
 
 from wavllm_cli.data.schema import Row, Utterance
 from wavllm_cli.text.normalize import basic
 
 
 def clip_key(row: Utterance) -> Hashable:
-    """What makes a clip the same: file, channel, start and duration."""
-    return row.audio, row.channel, row.start, row.duration
+    """What makes a clip the same: file, channel, start and duration, of each piece where it is joined."""
+    return row.audio, row.gap or 0.0, row.channel, row.start, row.duration
 
 
-def clip_order(row: Utterance) -> tuple[str, float, int, float]:
+def clip_order(row: Utterance) -> tuple[Any, ...]:
     """Sorts clips by file and time; at one time the mean of all channels first, and what goes on to the file's end."""
-    channel = -1 if row.channel is None else row.channel
-    return row.audio or "", row.start, channel, row.duration or 0.0
+    pieces = [
+        (piece.audio, piece.start, -1 if piece.channel is None else piece.channel, piece.duration or 0.0)
+        for piece in row.pieces
+    ]
+    return pieces, row.gap or 0.0, row.duration or 0.0
 
 
 def by_clip(rows: Iterable[Row]) -> dict[Hashable, list[Row]]:
@@ -29,11 +33,20 @@ def by_clip(rows: Iterable[Row]) -> dict[Hashable, list[Row]]:
 def transcripts(rows: Iterable[Utterance]) -> dict[Hashable, str]:
     """What is said in each clip of which that is known, whatever the order of the rows.
 
-    It is the first `transcript` with words, by the rows' ids, else the first such target of an asr row.
+    It is the first `transcript` with words, by the rows' ids, else the first such target of an asr row, else what is
+    said in the first such turns, one after the other.
     """
     found = {}
     for key, about in by_clip(sorted(rows, key=lambda row: (row.id, row.task, row.prompt))).items():
-        said = [row.transcript for row in about] + [row.target for row in about if row.task == "asr"]
+        said = [row.transcript for row in about]
+        said += [row.target for row in about if row.task == "asr"]
+        said += [said_in_turns(row) for row in about if row.turns]
         if transcript := next((text for text in said if text and basic(text)), None):
             found[key] = transcript
     return found
+
+
+def said_in_turns(row: Utterance) -> str:
+    """The texts of a row's turns by their time; who says them the turns alone tell."""
+    turns = sorted(row.turns or (), key=lambda turn: turn.start)
+    return " ".join(turn.text.strip() for turn in turns if turn.text.strip())

@@ -242,9 +242,13 @@ def _write_parquet(path: Path, rows: Iterable[Utterance]) -> None:
 
 
 def _parquet_fields(row: Utterance) -> dict[str, Any]:
-    """`extra` as JSON text: the columns of different rows may differ, and so may what one column holds."""
+    """`extra` and pieces as JSON text: what they hold may differ from row to row, where a column has one type."""
     fields = row.model_dump()
-    return fields if row.extra is None else fields | {"extra": strict_json.dumps(row.extra)}
+    if row.extra is not None:
+        fields["extra"] = strict_json.dumps(row.extra)
+    if isinstance(row.audio, tuple):
+        fields["audio"] = strict_json.dumps(fields["audio"])
+    return fields
 
 
 # --- where the audio is ---
@@ -254,12 +258,12 @@ _moved: set[Path] = set()  # manifests whose paths have been warned about
 
 def audio_paths(
     rows: Sequence[Utterance], manifest: str | Path, audio_root: str | Path | None = None
-) -> list[Path | None]:
-    """Where the audio of each row lies, None for text; whether there is such a file shows when it is read.
+) -> list[tuple[Path, ...]]:
+    """Where the audio of each row lies: a path for each of its pieces, none for text.
 
-    Paths that lead nowhere are tried again without their leading folders (`SpeechT5/…/audio/asr.flac` is found as
-    `audio/asr.flac` or `asr.flac`), as many for all rows and never so that two of them share a file; one warning a
-    manifest says so.
+    Whether there are such files shows when they are read. Paths that lead nowhere are tried again without their leading
+    folders (`SpeechT5/…/audio/asr.flac` is found as `audio/asr.flac` or `asr.flac`), as many for all rows and never so
+    that two of them share a file; one warning a manifest says so.
 
     Args:
         rows: of a manifest, all of them: what a path may mean depends on the others.
@@ -268,14 +272,14 @@ def audio_paths(
     """
     manifest = Path(manifest)
     root = manifest.parent if audio_root is None else Path(audio_root)
-    names = [row.audio for row in rows if row.audio is not None]
+    names = [piece.audio for row in rows for piece in row.pieces]
     located = locate(names, root)
     elsewhere = set(located.moved or located.ambiguous)
     if elsewhere and manifest not in _moved:
         _moved.add(manifest)
-        count = sum(name in elsewhere for name in names)
-        console.warn(f"{shown(manifest)}: {_moved_sentence(located, count, len(names))}")
-    return [None if row.audio is None else located.paths[row.audio] for row in rows]
+        about = [any(piece.audio in elsewhere for piece in row.pieces) for row in rows if row.audio is not None]
+        console.warn(f"{shown(manifest)}: {_moved_sentence(located, sum(about), len(about))}")
+    return [tuple(located.paths[piece.audio] for piece in row.pieces) for row in rows]
 
 
 def _moved_sentence(located: Located, count: int, total: int) -> str:
@@ -293,9 +297,8 @@ def _moved_sentence(located: Located, count: int, total: int) -> str:
 
 
 def resolve_audio(row: Utterance, manifest: str | Path, audio_root: str | Path | None = None) -> Path:
-    """As `audio_paths`, for a row with audio that stands alone."""
-    (path,) = audio_paths([row], manifest, audio_root)
-    assert path is not None, f"{row.id} has no audio"
+    """As `audio_paths`, for a row that stands alone and whose audio is one file."""
+    ((path,),) = audio_paths([row], manifest, audio_root)
     return path
 
 
@@ -303,14 +306,18 @@ def relocated(rows: Sequence[Row], manifest: Path, target: Path) -> list[Row]:
     """The rows of a manifest as they must stand in another, where relative audio paths start from its folder."""
     if manifest.parent == target.parent:
         return list(rows)
-    return [beside(row, path, target) for row, path in zip(rows, audio_paths(rows, manifest), strict=True)]
+    return [beside(row, paths, target) for row, paths in zip(rows, audio_paths(rows, manifest), strict=True)]
 
 
-def beside(row: Row, path: Path | None, target: Path) -> Row:
-    """A row whose audio lies at `path`, as it must stand in the manifest `target`."""
-    if row.audio is None or path is None or target.parent / row.audio == path:
+def beside(row: Row, paths: Sequence[Path], target: Path) -> Row:
+    """A row whose pieces of audio lie at `paths`, as it must stand in the manifest `target`."""
+    if all(target.parent / piece.audio == path for piece, path in zip(row.pieces, paths, strict=True)):
         return row
-    return row.model_copy(update={"audio": relative_audio(path, target)})
+    names = [relative_audio(path, target) for path in paths]
+    if isinstance(row.audio, str):
+        return row.model_copy(update={"audio": names[0]})
+    moved = [piece.model_copy(update={"audio": name}) for piece, name in zip(row.pieces, names, strict=True)]
+    return row.model_copy(update={"audio": tuple(moved)})
 
 
 def relative_audio(path: Path, manifest: Path) -> str:

@@ -9,7 +9,8 @@ from itertools import islice
 
 import numpy as np
 
-from wavllm_cli.recipe import Batch, Stage
+from wavllm_cli.data.packing import Limits, pack
+from wavllm_cli.recipe import Stage
 
 POOL = 64  # batches whose utterances are sorted by length together: alike within a batch, varied between batches
 
@@ -22,12 +23,12 @@ class MixturePlan:
     Args:
         seconds: for each manifest, the duration of each utterance (0 for text).
         weights: for each manifest, how often it is drawn from; 0 is never.
-        batch: the limits of one batch.
+        limits: of one batch.
     """
 
-    def __init__(self, seconds: Sequence[np.ndarray], weights: Sequence[float], batch: Batch, seed: int):
+    def __init__(self, seconds: Sequence[np.ndarray], weights: Sequence[float], limits: Limits, seed: int):
         self.seconds = [np.asarray(s, dtype=np.float64) for s in seconds]
-        self.batch, self.seed = batch, seed
+        self.limits, self.seed = limits, seed
         total = sum(len(s) for s, weight in zip(seconds, weights, strict=True) if weight)
         # An epoch is as long as all manifests together; each contributes its share of it, at least one utterance.
         self.drawn = [max(1, round(w / sum(weights) * total)) if w else 0 for w in weights]
@@ -37,7 +38,7 @@ class MixturePlan:
         rows = [(m, r) for m in range(len(self.seconds)) for r in self._rows(m, epoch)]
         generator = np.random.default_rng((self.seed, epoch))
         rows = [rows[i] for i in generator.permutation(len(rows))]
-        pool = POOL * self.batch.max_utterances
+        pool = POOL * self.limits.max_utterances
         batches = [batch for start in range(0, len(rows), pool) for batch in self._packed(rows[start : start + pool])]
         generator.shuffle(batches)
         return batches
@@ -52,7 +53,7 @@ class MixturePlan:
             epoch += 1
 
     def _packed(self, rows: Pairs) -> list[Pairs]:
-        return [[rows[i] for i in batch] for batch in pack([self.seconds[m][r] for m, r in rows], self.batch)]
+        return [[rows[i] for i in batch] for batch in pack([self.seconds[m][r] for m, r in rows], self.limits)]
 
     def _rows(self, manifest: int, epoch: int) -> np.ndarray:
         """Rows of one manifest in this epoch: the next slice of an endless chain of permutations."""
@@ -65,6 +66,11 @@ class MixturePlan:
         return np.concatenate(chain)[start : start + count]
 
 
+def limits_of(stage: Stage) -> Limits:
+    """The limits of a stage's batches."""
+    return Limits(stage.batch.max_seconds, stage.batch.max_utterances)
+
+
 class Curriculum:
     """A stage's batches: its phases one after the other, then its mixture without end.
 
@@ -75,10 +81,11 @@ class Curriculum:
     def __init__(self, stage: Stage, seconds: Sequence[np.ndarray], seed: int):
         self.per_step = stage.batch.accumulate
         self.plans = []
+        limits = limits_of(stage)
         for mixture in [*(phase.mixture for phase in stage.curriculum), stage.mixture]:
             weights = {source.manifest: source.weight for source in mixture}
             drawn = [weights.get(manifest, 0.0) for manifest in stage.manifests]
-            self.plans.append(MixturePlan(seconds, drawn, stage.batch, seed))
+            self.plans.append(MixturePlan(seconds, drawn, limits, seed))
         self.lengths = [phase.steps * self.per_step for phase in stage.curriculum]  # batches
 
     def steps(self, first: int) -> Iterator[list[Pairs]]:
@@ -105,20 +112,3 @@ def share(batches: Sequence[Pairs], rank: int, world: int) -> list[Pairs]:
     each, more = divmod(parts, len(batches))
     dealt = [batch[i :: each + (n < more)] for n, batch in enumerate(batches) for i in range(each + (n < more))]
     return dealt[rank::world]
-
-
-def pack(seconds: Sequence[float], batch: Batch) -> list[list[int]]:
-    """Indices of utterances, sorted by duration and cut into batches within the limits.
-
-    An utterance longer than the limit alone makes a batch by itself.
-    """
-    batches: list[list[int]] = []
-    for index in np.argsort(seconds, kind="stable").tolist():
-        longest = seconds[index]  # sorted: the newest is the longest
-        full = not batches or (
-            len(batches[-1]) == batch.max_utterances or longest * (len(batches[-1]) + 1) > batch.max_seconds
-        )
-        if full:
-            batches.append([])
-        batches[-1].append(index)
-    return batches

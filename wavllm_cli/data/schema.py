@@ -11,14 +11,13 @@ from pydantic import (
     ConfigDict,
     Field,
     JsonValue,
-    SerializerFunctionWrapHandler,
     ValidationError,
-    model_serializer,
     model_validator,
 )
 from pydantic_core import PydanticCustomError, to_jsonable_python
 
 from wavllm_cli import strict_json
+from wavllm_cli.data.pieces import PATH, PIECES, Audio, Nested, Piece, Seconds, Turn
 from wavllm_cli.errors import nearest, shortened
 from wavllm_cli.tasks.registry import SINGLE, TASKS, nearest_task
 
@@ -39,7 +38,7 @@ def _one_of(codes: Collection[str]) -> AfterValidator:
 
 Task = Annotated[str, _one_of(TASKS)]
 PartTask = Annotated[str, _one_of(SINGLE)]  # what ii and cot are made of
-Seconds = Annotated[float, Field(allow_inf_nan=False)]
+ROUNDED = 0.1  # seconds by which a clip's duration may differ from what its pieces come to
 
 
 def _listed(value: Any) -> Any:
@@ -50,28 +49,13 @@ def _listed(value: Any) -> Any:
 References = Annotated[list[str] | None, BeforeValidator(_listed)]
 
 
-class Part(BaseModel):
+class Part(Nested):
     """One of the instructions of an `ii` or `cot` row."""
-
-    model_config = ConfigDict(frozen=True)
 
     task: PartTask
     prompt: str
     target: str | None = None
     references: References = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _parsed(cls, part: Any) -> Any:
-        """In a Parquet file made by `datasets`, objects that do not have the same keys are JSON text."""
-        return strict_json.loads(part) if isinstance(part, str) else part
-
-    @model_serializer(mode="wrap")
-    def _without_none(self, serialized: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        fields: dict[str, Any] = serialized(self)
-        if self.references is None:
-            del fields["references"]
-        return fields
 
 
 class Utterance(BaseModel):
@@ -80,7 +64,8 @@ class Utterance(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     id: str = Field(min_length=1)
-    audio: str | None = Field(min_length=1)  # relative to the manifest, or absolute; None for text alone
+    audio: Audio  # relative to the manifest, or absolute; pieces joined in order; None for text alone
+    gap: Seconds | None = Field(default=None, ge=0)  # of silence between pieces
     channel: int | None = Field(default=None, ge=0)  # of the file, from 0; None: the mean of all
     start: Seconds = Field(default=0.0, ge=0)
     duration: Seconds | None = Field(default=None, gt=0)  # None: to the end of the file
@@ -92,6 +77,9 @@ class Utterance(BaseModel):
     language: str | None = None
     target_language: str | None = None
     speaker: str | None = None
+    group: str | None = None  # conversation, session, talk: in one split only
+    turns: list[Turn] | None = None  # who says what
+    speech_text: str | None = None  # what is to be said in the audio, or what a voice has been made to say
     choices: list[str] | None = None
     parts: list[Part] | None = None
     corpus: str | None = None
@@ -113,6 +101,45 @@ class Utterance(BaseModel):
         if self.references and self.target is None:
             raise ValueError('key "references" holds further right answers and needs a "target", the first one')
         return self
+
+    @model_validator(mode="after")
+    def _joined(self) -> Self:
+        """Where the audio is pieces they alone say where they start and which channel is heard."""
+        if not isinstance(self.audio, tuple):
+            if self.gap is not None:
+                raise ValueError('key "gap" is the silence between pieces, but "audio" is not a list of them')
+            return self
+        if not self.audio:
+            raise ValueError('key "audio" lists no pieces: it is null where there is nothing to hear')
+        for name in ("channel", "start"):
+            if getattr(self, name):
+                raise ValueError(f'key "{name}" belongs into each of the pieces that "audio" lists')
+        joined = self._joined_seconds()
+        if self.duration is not None and joined is not None and abs(self.duration - joined) > ROUNDED:
+            raise ValueError(f'key "duration" says {self.duration:g} s, but the pieces and gaps are {joined:g} s')
+        return self
+
+    def _joined_seconds(self) -> float | None:
+        durations = [piece.duration for piece in self.pieces]
+        silence = (self.gap or 0.0) * (len(durations) - 1)
+        return None if None in durations else sum(filter(None, durations)) + silence
+
+    @property
+    def pieces(self) -> tuple[Piece, ...]:
+        """What is heard, in order: one piece where the audio is a path, none for text."""
+        if isinstance(self.audio, str):
+            return (Piece(audio=self.audio, start=self.start, duration=self.duration, channel=self.channel),)
+        return self.audio or ()
+
+    @property
+    def known_duration(self) -> float | None:
+        """Seconds of the clip, None where only its files tell."""
+        return self._joined_seconds() if isinstance(self.audio, tuple) and self.duration is None else self.duration
+
+    @property
+    def awaits_speech(self) -> bool:
+        """Whether this is no row of text alone: its text is still to be spoken."""
+        return self.audio is None and self.speech_text is not None
 
     @property
     def accepted(self) -> list[str]:
@@ -181,7 +208,8 @@ def problems_in(error: ValidationError) -> list[str]:
     """Each thing that is wrong with a row of a JSON Lines file, as a part of a sentence."""
     problems = []
     for e in error.errors():
-        key, message = ".".join(map(str, e["loc"])), e["msg"]
+        key = ".".join(str(name) for name in e["loc"] if name not in (PATH, PIECES))
+        message = e["msg"]
         if e["type"] == "model_type":
             message = "Input should be an object"
         if e["type"] == "missing":
@@ -189,7 +217,7 @@ def problems_in(error: ValidationError) -> list[str]:
         elif e["type"] == "json_invalid":
             problems.append(f"not valid JSON ({str(e['ctx']['error']).replace('at line 1 column', 'at character')})")
         elif e["type"] == "value_error":
-            problems.append(message.removeprefix("Value error, "))
+            problems.append((f'key "{key}": ' if key else "") + message.removeprefix("Value error, "))
         else:
             shown = repr(e["input"])
             shown = shown if len(shown) <= 40 else shown[:40] + "…"

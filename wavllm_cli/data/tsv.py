@@ -17,7 +17,7 @@ from wavllm_cli.tasks.registry import ALIASES
 FRAME_RATE = 16_000  # Hz, of start_frame and end_frame
 
 COLUMNS = ("id", "audio", "n_frames", "prompt", "tgt_text", "with_speech", "start_frame", "end_frame")
-LISTS = ("references", "choices", "parts")  # of our columns
+LISTS = ("references", "choices", "parts", "turns")  # of our columns
 
 
 def rows(

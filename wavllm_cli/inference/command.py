@@ -5,8 +5,8 @@ from pathlib import Path
 
 from wavllm_cli import console
 from wavllm_cli.data.audio import read_audio
-from wavllm_cli.data.batch import Clip, clips_of
-from wavllm_cli.data.files import owned, require_output, require_space, shown, why_unreadable
+from wavllm_cli.data.batch import AWAITS_SPEECH, Clip, clips_of
+from wavllm_cli.data.files import owned, require_output, require_space, shown
 from wavllm_cli.data.manifest import MANIFEST_SUFFIXES, parquet_rows, read_lines, validated
 from wavllm_cli.data.schema import Hypothesis
 from wavllm_cli.errors import ManifestError, UsageError, WavLLMError
@@ -78,8 +78,10 @@ def missing_audio(clips: Sequence[Clip]) -> dict[str, str]:
     """
     missing: dict[str, str] = {}
     for clip in clips:
-        if clip.path is not None and (why := why_unreadable(clip.path)):
-            missing[clip.row.id] = f"audio file {shown(clip.path)} {why}."
+        if clip.row.awaits_speech:
+            missing[clip.row.id] = AWAITS_SPEECH
+        elif found := clip.unreadable():
+            missing[clip.row.id] = f"audio file {shown(found[0])} {found[1]}."
     if missing:
         first = next(iter(missing.items()))
         if len(missing) == len(clips):

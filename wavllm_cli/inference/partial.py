@@ -38,7 +38,7 @@ class Line(BaseModel):
     """Every other line."""
 
     run: str
-    audio: AudioState | None
+    audio: list[AudioState | None]
     row: Hypothesis
 
 
@@ -160,15 +160,17 @@ class Partial:
         console.warn(f"{self.path}: {what} not used, {why}: asking again.")
 
 
-def audio_state(clip: Clip) -> AudioState | None:
-    """What shows that a clip's file has been replaced; None for text, and for a file that cannot be looked at."""
-    if clip.path is None:
-        return None
+def audio_state(clip: Clip) -> list[AudioState | None]:
+    """What shows that one of a clip's files has been replaced; None for a file that cannot be looked at."""
+    return [_file_state(path) for path in clip.paths]
+
+
+def _file_state(path: Path) -> AudioState | None:
     try:
-        state = os.stat(clip.path)
+        state = os.stat(path)
     except (OSError, ValueError):
         return None
-    return os.path.abspath(clip.path), state.st_size, state.st_mtime_ns
+    return os.path.abspath(path), state.st_size, state.st_mtime_ns
 
 
 def _answers(line: Line, clip: Clip) -> bool:

@@ -13,12 +13,12 @@ from wavllm_cli import console
 from wavllm_cli.data.audio import is_silent
 from wavllm_cli.data.batch import Clip
 from wavllm_cli.data.manifest import beside, write_manifest
-from wavllm_cli.data.mixture import pack
+from wavllm_cli.data.packing import pack
 from wavllm_cli.data.schema import Hypothesis
 from wavllm_cli.errors import WavLLMError, listed
 from wavllm_cli.inference.partial import Partial
 from wavllm_cli.systems import asking
-from wavllm_cli.systems.base import Answer, Failure, Item, System, SystemFailed
+from wavllm_cli.systems.base import CUT, Answer, Failure, Item, System, SystemFailed
 
 SHOWN = 3  # warnings of the same words, and ids in a warning about many
 
@@ -35,7 +35,7 @@ class Report:
     answered: int
     earlier: int
     asked_again: int  # answers of an earlier run that were not used
-    cut: list[str]  # ids of answers that reached their greatest length
+    warnings: dict[str, list[str]]  # what to know about answers, such as that they were cut, and their ids
     skipped: list[str]
     audio_seconds: float
     seconds: float
@@ -47,17 +47,21 @@ class Report:
         skipped = f", {len(self.skipped)} skipped" if self.skipped else ""
         speed = self.audio_seconds / self.seconds if self.seconds else 0
         console.info(
-            f"{self.answered + self.earlier} answers{earlier}{skipped} → {self.output} "
+            f"{_counted(self.answered + self.earlier)}{earlier}{skipped} → {self.output} "
             f"({self.audio_seconds:.0f} s of audio in {self.seconds:.0f} s, {speed:.1f} × real time)"
         )
-        if self.cut:
-            what = "1 answer was" if len(self.cut) == 1 else f"{len(self.cut)} answers were"
-            console.info(f"{what} cut at the greatest number of new tokens: {listed(self.cut, SHOWN)}.")
+        for warning, ids in self.warnings.items():
+            console.info(f"{_counted(len(ids))}, {warning}: {listed(ids, SHOWN)}.")
         if self.skipped:
             console.error(f"{len(self.skipped)} utterances could not be answered; the first: {self.skipped[0]}")
 
     def data(self) -> dict[str, Any]:
-        return asdict(self)
+        cut = [row_id for warning, ids in self.warnings.items() if warning.startswith(CUT) for row_id in ids]
+        return asdict(self) | {"cut": cut}
+
+
+def _counted(answers: int) -> str:
+    return "1 answer" if answers == 1 else f"{answers} answers"
 
 
 @dataclass
@@ -97,30 +101,28 @@ def answer_manifest(
     skipped = Skipped(missing)
     there = [clip for clip in clips if clip.row.id not in missing]
     seconds = [_seconds(clip) for clip in there]
-    planned = reversed(pack(seconds, system.batch_limits(utterances)))
-    batches = [[there[i] for i in indices] for indices in planned]
+    batches = [[there[i] for i in indices] for indices in reversed(pack(seconds, system.batch_limits(utterances)))]
     open_batches = [batch for batch in batches if any(clip.row.id not in done for clip in batch)]
     with console.progress_bar() as bar:
         task = bar.add_task("answering", total=len(clips), completed=earlier, note="")
         for prepared in ahead(lambda batch: prepare(system, batch), open_batches):
             for name in prepared.silent:
                 console.warn(f"{name}: silent clip")
-            open_clips = [clip for clip in prepared.clips if clip.row.id not in done]
-            outcomes = answer(system, prepared, open_clips)
-            fresh = [
-                Hypothesis(**clip.row.model_dump(), **vars(outcome), system=system.name)
-                for clip in open_clips
-                if isinstance(outcome := outcomes[clip.row.id], Answer)
-            ]
-            _keep(partial, fresh, open_clips, len(done))
-            done.update((row.id, row) for row in fresh)
-            for clip in open_clips:
-                if isinstance(outcome := outcomes[clip.row.id], Failure):
+            asked = [clip for clip in prepared.clips if clip.row.id not in done]
+            outcomes = answer(system, prepared, asked)
+            fresh = []
+            for clip in asked:
+                outcome = outcomes[clip.row.id]
+                if isinstance(outcome, Failure):
                     skipped.add(clip.row.id, outcome.sentence)
+                else:
+                    fresh.append(Hypothesis(**clip.row.model_dump(), **vars(outcome), system=system.name))
+            _keep(partial, fresh, asked, len(done))
+            done.update((row.id, row) for row in fresh)
             bar.update(task, completed=len(done) + len(skipped.sentences))
     if not done:
         raise WavLLMError(f"No utterance of {len(clips)} could be answered; the first: {skipped.sentences[0]}")
-    rows = [beside(done[clip.row.id], clip.path, output) for clip in clips if clip.row.id in done]
+    rows = [beside(done[clip.row.id], clip.paths, output) for clip in clips if clip.row.id in done]
     write_manifest(output, rows)
     partial.remove()
     return Report(
@@ -129,11 +131,20 @@ def answer_manifest(
         answered=len(done) - earlier,
         earlier=earlier,
         asked_again=asked_again,
-        cut=[row.id for row in rows if row.warnings],
+        warnings=_by_warning(rows),
         skipped=skipped.sentences,
         audio_seconds=sum(s for s, clip in zip(seconds, there, strict=True) if clip.row.id in done),
         seconds=time.perf_counter() - started,
     )
+
+
+def _by_warning(rows: Iterable[Hypothesis]) -> dict[str, list[str]]:
+    """The ids of the answers that each warning is about."""
+    about: dict[str, list[str]] = {}
+    for row in rows:
+        for warning in row.warnings or ():
+            about.setdefault(warning, []).append(row.id)
+    return about
 
 
 def _keep(partial: Partial, answers: list[Hypothesis], clips: list[Clip], kept: int) -> None:
@@ -183,14 +194,15 @@ def prepare(system: System, clips: Sequence[Clip]) -> Prepared:
     return Prepared(list(clips), batch, silent)
 
 
-def answer(system: System, prepared: Prepared, open_clips: Sequence[Clip]) -> dict[str, Answer | Failure]:
-    """What became of a batch, by id; only failures, where none but those are open.
+def answer(system: System, prepared: Prepared, asked: Sequence[Clip]) -> Mapping[str, Answer | Failure]:
+    """What became of the clips asked about, by id. A batch is answered as a whole, so that answers stay what they are.
 
     Raises:
         SystemFailed: the system itself has failed.
     """
-    if not any(item.id == clip.row.id for item in prepared.batch.items for clip in open_clips):
-        return dict(prepared.batch.failures)
+    failures = prepared.batch.failures
+    if all(clip.row.id in failures for clip in asked):
+        return failures
     try:
         return asking.answer(system, prepared.batch)
     except SystemFailed as error:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from random import Random
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pydantic import JsonValue
 
@@ -15,6 +15,9 @@ from wavllm_cli.tasks.registry import STEPS, UNPROMPTED
 Kind = Literal["ii", "cot"]
 
 BETWEEN_ANSWERS = "\n"
+
+# Keys that tell something of a clip.
+FACTS = ("transcript", "language", "target_language", "speaker", "group", "turns", "speech_text", "corpus", "split")
 
 
 class Step(NamedTuple):
@@ -63,13 +66,12 @@ def build(kind: Kind, combination: Combination, wordings: Wordings, seed: int) -
     clauses = clauses_of(combination, wordings, Random(f"{seed} {new_id}"))
     about_clip = [step.row for step in combination if step.row.audio is not None]
     return about_clip[0].model_copy(
-        update={
+        update=_facts(about_clip)
+        | {
             "id": new_id,
             "task": kind,
             "prompt": "; ".join(", ".join(clause).rstrip(" .;:") for clause in clauses),
             "target": BETWEEN_ANSWERS.join(map(_answer, combination)),
-            "transcript": next((row.transcript for row in about_clip if row.transcript), None),
-            "target_language": next((row.target_language for row in about_clip if row.target_language), None),
             "references": None,
             "choices": None,
             "extra": _own_columns(about_clip),
@@ -84,6 +86,11 @@ def build(kind: Kind, combination: Combination, wordings: Wordings, seed: int) -
             ],
         }
     )
+
+
+def _facts(about_clip: Sequence[Utterance]) -> dict[str, Any]:
+    """What rows tell of their clip, whichever of them does; of several the first."""
+    return {name: next((fact for row in about_clip if (fact := getattr(row, name))), None) for name in FACTS}
 
 
 def _own_columns(about_clip: Sequence[Utterance]) -> dict[str, JsonValue] | None:

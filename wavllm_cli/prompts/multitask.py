@@ -93,7 +93,7 @@ def _usable(rows: Iterable[Utterance]) -> Iterator[Step]:
         if row.target and task.steps and (row.prompt.strip() or not task.has_own_prompt):
             if row.audio is not None:
                 yield Step(row.task if task.needs_audio else "about-clip", row)
-            elif not task.needs_audio:
+            elif not task.needs_audio and not row.awaits_speech:
                 yield Step(row.task, row)
 
 

@@ -60,7 +60,7 @@ def _worst(group: Group, home: Path) -> list[Item]:
     return [_item(group, i, float(figures[i]), audio[i]) for i in worst]
 
 
-def _item(group: Group, index: int, value: float, audio: Path | None) -> Item:
+def _item(group: Group, index: int, value: float, audio: Sequence[Path]) -> Item:
     row = group.scored[index]
     return Item(
         id=row.id,
@@ -69,6 +69,6 @@ def _item(group: Group, index: int, value: float, audio: Path | None) -> Item:
         reference=row.target or "",
         text=row.text,
         value=value,
-        audio=str(audio.absolute()) if audio and not why_unreadable(audio) else None,
+        audio=str(audio[0].absolute()) if len(audio) == 1 and not why_unreadable(audio[0]) else None,
         note="; ".join(ifr.unfollowed(group.verdicts[index])) if group.verdicts else "",
     )

@@ -22,7 +22,8 @@ ROWS = "rows"  # what a mapping calls the place of the list of rows
 TEXTS = ("id", "target", "text")  # numbers will do
 REQUIRED = frozenset(name for name, field in Hypothesis.model_fields.items() if field.is_required())
 # No metric needs them and they mean many things elsewhere: taken from other people's rows only if the mapping says so.
-UNASKED = frozenset(("audio", "channel", "start", "duration", "extra", "token_ids", "logprobs", "steps"))
+CLIP = ("audio", "gap", "channel", "start", "duration", "group", "turns", "speech_text")
+UNASKED = frozenset((*CLIP, "extra", "token_ids", "logprobs", "steps"))
 
 MEANING = {"text": '"text" (the answer)', "target": '"target" (the right answer)'}
 # What other people call our keys, the surest first, and answers before targets: "text" beside "pred_text" is a target.

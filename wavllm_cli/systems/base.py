@@ -24,8 +24,8 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
+from wavllm_cli.data.packing import Limits
 from wavllm_cli.errors import WavLLMError
-from wavllm_cli.recipe import Batch
 from wavllm_cli.systems.decoding import Decoding
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from wavllm_cli.data.schema import Utterance
     from wavllm_cli.systems.fingerprint import Fingerprint
 
+CUT = "cut at"  # how the warning about an answer begins that ends at its greatest length: "cut at 512 tokens"
 SECONDS_PER_UTTERANCE = 30.0  # a batch of n clips may hold n times this much audio, padding included
 
 
@@ -176,9 +177,9 @@ class System(ABC):
 
     # --- what can be answered, and together ---
 
-    def batch_limits(self, utterances: int) -> Batch:
+    def batch_limits(self, utterances: int) -> Limits:
         """What may be answered together, where a user allows so many utterances at once."""
-        return Batch(max_seconds=utterances * SECONDS_PER_UTTERANCE, max_utterances=utterances)
+        return Limits(max_seconds=utterances * SECONDS_PER_UTTERANCE, max_utterances=utterances)
 
     def problem(self, item: Item) -> str | None:
         """Why this system can never answer an item, to end a sentence about it; known without the weights."""

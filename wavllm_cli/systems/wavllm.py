@@ -3,6 +3,7 @@
 from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -11,14 +12,14 @@ import torch
 from transformers import GenerationConfig
 from transformers.generation.streamers import BaseStreamer
 
+from wavllm_cli.data.packing import Limits
 from wavllm_cli.errors import UsageError, WavLLMError
 from wavllm_cli.model import limits
 from wavllm_cli.model.configuration_wavllm import WavLLMConfig
 from wavllm_cli.model.load import check_source, described_config, load_model, load_processor, new_tokens, only_run
 from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration
 from wavllm_cli.model.processing_wavllm import WavLLMProcessor
-from wavllm_cli.recipe import Batch
-from wavllm_cli.systems.base import Answer, Failure, Item, Options
+from wavllm_cli.systems.base import CUT, Answer, Failure, Item, Options
 from wavllm_cli.systems.decoding import Decoding
 from wavllm_cli.systems.fingerprint import Fingerprint, model_digest, settings_of
 from wavllm_cli.systems.on_torch import TorchSystem
@@ -109,10 +110,11 @@ class WavLLM(TorchSystem):
 
     # --- what fits ---
 
-    def batch_limits(self, utterances: int) -> Batch:
+    def batch_limits(self, utterances: int) -> Limits:
         """As asked for; sampled beams are drawn together, their rows cannot share a batch."""
         drawn_beams = bool(self.generation.do_sample) and (self.generation.num_beams or 1) > 1
-        return super().batch_limits(utterances).model_copy(update={"max_utterances": 1} if drawn_beams else {})
+        allowed = super().batch_limits(utterances)
+        return replace(allowed, max_utterances=1) if drawn_beams else allowed
 
     def problem(self, item: Item) -> str | None:
         """Why the LLM has no room for a clip, its instruction and an answer."""
@@ -149,7 +151,7 @@ class WavLLM(TorchSystem):
         inputs = self.prepare([item])
         return (yield from streamed(lambda to: self.generate(inputs, [item.id], to)[0], self._text))
 
-    @torch.inference_mode()
+    @torch.no_grad()  # not inference mode: a model in training would keep what it caches
     def generate(self, inputs: Any, ids: Sequence[str], streamer: BaseStreamer | None = None) -> list[Answer | Failure]:
         """The answers to a batch of the processor's, whose rows have these ids.
 
@@ -175,7 +177,7 @@ class WavLLM(TorchSystem):
         answers: list[Answer | Failure] = []
         for row, (text, tokens) in enumerate(zip(texts, new, strict=True)):
             length = next((n for n, token in enumerate(tokens, 1) if token in ends), None)
-            warnings = None if length else [f"cut at {len(tokens)} tokens"]
+            warnings = None if length else [f"{CUT} {len(tokens)} tokens"]
             if logprobs is None:
                 answers.append(Answer(text, warnings=warnings))
             else:

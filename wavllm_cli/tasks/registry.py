@@ -44,11 +44,10 @@ def task_led_in(label: str) -> str | None:
 
 def nearest_task(name: str, among: Collection[str]) -> str | None:
     """The code that a wrong one, an alias or a name spelled out may mean."""
-    said = name.strip().lower()
     known = {word: code for word, code in ALIASES.items() if code in among}
     known |= {task.name: task.code for task in TASKS.values() if task.code in among}
-    word = nearest(said, known)
-    return known[word] if word else None
+    meant = nearest(name.strip().lower(), known)
+    return known[meant] if meant else None
 
 
 def task_called(name: str, among: Collection[str] = TASKS.keys()) -> str:
@@ -58,8 +57,8 @@ def task_called(name: str, among: Collection[str] = TASKS.keys()) -> str:
         UsageError: there is none of that name.
     """
     code = ALIASES.get(name)
-    if code in among:
-        return str(code)
+    if code and code in among:
+        return code
     meant = nearest_task(name, among)
     hint = f" (did you mean {meant}?)" if meant else ""
     raise UsageError(f"unknown task '{name}'{hint}: use one of {', '.join(among)}.")

@@ -12,8 +12,8 @@ from torch.utils.data import DataLoader, Dataset
 from wavllm_cli import console
 from wavllm_cli.data.audio import warn_once
 from wavllm_cli.data.batch import Batch, Clip, Collator, clips_of
-from wavllm_cli.data.files import why_unreadable
-from wavllm_cli.data.mixture import Curriculum, pack, share
+from wavllm_cli.data.mixture import Curriculum, limits_of, share
+from wavllm_cli.data.packing import pack
 from wavllm_cli.errors import UsageError, WavLLMError
 from wavllm_cli.recipe import Recipe, Stage
 
@@ -58,10 +58,10 @@ def _measure(clip: Clip, max_seconds: float) -> tuple[float, str | None, str]:
     """
     if clip.row.target is None:
         return 0.0, "no target", ""
-    if clip.path is None:
+    if lack := clip.lack():
+        return 0.0, lack, ""
+    if not clip.paths:
         return 0.0, None, ""
-    if problem := why_unreadable(clip.path):
-        return 0.0, "audio file missing" if problem == "does not exist" else f"audio file {problem}", ""
     try:
         seconds = clip.seconds()
     except WavLLMError as error:
@@ -118,7 +118,7 @@ def validation_batches(
     utterances: Utterances, stage: Stage, collator: Collator, rank: int, world: int
 ) -> Iterator[Batch]:
     """One pass over the validation manifest, in batches of similar length."""
-    for indices in pack(utterances.seconds.tolist(), stage.batch)[rank::world]:
+    for indices in pack(utterances.seconds.tolist(), limits_of(stage))[rank::world]:
         batch = collator([utterances.clips[i] for i in indices])
         say_what_is_wrong(batch)
         if batch.inputs is not None:

@@ -89,20 +89,20 @@ def _take(recipe: Recipe, path: Path, numbers: Sequence[int], inventory: Invento
     except WavLLMError as error:
         inventory.problems.extend(error.args)
         return
-    unreadable = [why_unreadable(clip.path) if clip.path else None for clip in clips]
+    lacks = [clip.lack() for clip in clips]
     for number in numbers:
-        stock = _stock(clips, unreadable, recipe.stages[number - 1].max_audio_seconds)
+        stock = _stock(clips, lacks, recipe.stages[number - 1].max_audio_seconds)
         inventory.stocks[number, path] = stock
         if not stock.utterances:
             reasons = ", ".join(f"{count} {reason}" for reason, (count, _) in stock.left_out.items())
             inventory.problems.append(f"{path} has no utterance that stage {number} can use: {reasons}.")
 
 
-def _stock(clips: Sequence[Clip], unreadable: Sequence[str | None], longest: float) -> Stock:
+def _stock(clips: Sequence[Clip], lacks: Sequence[str | None], longest: float) -> Stock:
     left_out: dict[str, tuple[int, str]] = {}
     used: list[Clip] = []
-    for clip, problem in zip(clips, unreadable, strict=True):
-        reason = _reason(clip, problem, longest)
+    for clip, lack in zip(clips, lacks, strict=True):
+        reason = _reason(clip, lack, longest)
         if reason is None:
             used.append(clip)
         else:
@@ -110,17 +110,15 @@ def _stock(clips: Sequence[Clip], unreadable: Sequence[str | None], longest: flo
             left_out[reason] = (count + 1, first)
     return Stock(
         utterances=len(used),
-        hours=sum(clip.row.duration or 0 for clip in used if clip.path) / 3600,
-        unmeasured=sum(clip.path is not None and clip.row.duration is None for clip in used),
-        text=sum(clip.path is None for clip in used),
+        hours=sum(clip.row.known_duration or 0 for clip in used if clip.paths) / 3600,
+        unmeasured=sum(bool(clip.paths) and clip.row.known_duration is None for clip in used),
+        text=sum(not clip.paths for clip in used),
         left_out=left_out,
     )
 
 
-def _reason(clip: Clip, problem: str | None, longest: float) -> str | None:
+def _reason(clip: Clip, lack: str | None, longest: float) -> str | None:
     """Why a row cannot be used, as far as its manifest tells."""
     if clip.row.target is None:
         return "no target"
-    if problem:
-        return "audio file missing" if problem == "does not exist" else f"audio file {problem}"
-    return f"longer than {longest:g} s" if (clip.row.duration or 0) > longest else None
+    return lack or (f"longer than {longest:g} s" if (clip.row.known_duration or 0) > longest else None)

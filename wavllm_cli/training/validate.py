@@ -7,10 +7,16 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 
+from wavllm_cli import console
 from wavllm_cli.data.batch import Batch, Collator
+from wavllm_cli.errors import WavLLMError
 from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration
 from wavllm_cli.model.processing_wavllm import IGNORE, WavLLMProcessor
 from wavllm_cli.recipe import Recipe, Stage, Validation
+from wavllm_cli.systems.asking import ask
+from wavllm_cli.systems.base import Failure, Item
+from wavllm_cli.systems.decoding import Decoding
+from wavllm_cli.systems.wavllm import WavLLM
 from wavllm_cli.training.dataset import load_utterances, validation_batches
 
 
@@ -34,7 +40,7 @@ class Validator:
     ):
         self.stage, self.processor, self.accelerator = stage, processor, accelerator
         self.samples = section.samples
-        self.max_new_tokens = recipe.generation.max_new_tokens
+        self.decoding = Decoding(max_new_tokens=recipe.generation.max_new_tokens, temperature=0)
         self.utterances = load_utterances(recipe.manifest(section.manifest), stage.max_audio_seconds)
 
     @torch.no_grad()
@@ -59,18 +65,24 @@ class Validator:
         with self.accelerator.autocast():
             return model(**batch.inputs.to(self.accelerator.device), num_items_in_batch=1).loss
 
-    @torch.no_grad()
     def answers(self, model: WavLLMForConditionalGeneration) -> list[dict[str, Any]]:
-        """The first rows' ids, references and greedy answers."""
+        """The first rows' ids, references and greedy answers; what has none is named."""
         model.eval()
-        batch = Collator(self.processor, with_targets=False)(self.utterances.clips[: self.samples])
-        if batch.inputs is None:
-            return []
-        inputs = batch.inputs.to(self.accelerator.device)
+        system = WavLLM.live("the model in training", model, self.processor, self.decoding)
+        rows, items = [], []
+        for clip in self.utterances.clips[: self.samples]:
+            try:
+                samples, _ = clip.load()
+            except WavLLMError:
+                continue  # the loss has named it
+            rows.append(clip.row)
+            items.append(Item.of(clip.row, samples))
         with self.accelerator.autocast():
-            ids = model.generate(**inputs, do_sample=False, max_new_tokens=self.max_new_tokens)
-        texts = self.processor.answers(ids, inputs)
-        return [
-            {"id": row.id, "reference": row.target, "hypothesis": text}
-            for row, text in zip(batch.rows, texts, strict=True)
-        ]
+            outcomes = ask(system, items)
+        answers = []
+        for row, outcome in zip(rows, outcomes, strict=True):
+            if isinstance(outcome, Failure):
+                console.warn(f"{row.id} has no answer: {outcome.sentence}")
+            else:
+                answers.append({"id": row.id, "reference": row.target, "hypothesis": outcome.text})
+        return answers
