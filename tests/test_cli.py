@@ -119,6 +119,8 @@ MISTAKES = [
     ("gen-prompts paraphrase --task asr --languages xx --out o.jsonl", 2, "unknown language 'xx'"),
     ("gen-prompts attach good.jsonl --pool mine.txt --out o.jsonl", 2, "TASK=FILE.txt"),
     ("gen-prompts attach good.jsonl --task ii --out o.jsonl", 2, "'ii' rows"),
+    ("gen-prompts attach good.jsonl --task emotion --out o.jsonl", 2, "did you mean er?"),
+    ("score good.jsonl --task emoo", 2, "did you mean er?"),
     ("convert text.pt --output m", 2, "--tokenizer FILE"),
     ("convert text.pt --tokenizer gone.model --output m", 2, "gone.model"),
     ("convert text.pt --tokenizer text.wav --output m", 2, "text.wav"),

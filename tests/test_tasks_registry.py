@@ -15,6 +15,7 @@ from wavllm_cli.tasks.registry import ALIASES, MULTI, SINGLE, STEPS, TASKS, spel
 PACKAGE = Path(wavllm_cli.__file__).parent
 MANY = 3  # tasks in one place are a list of tasks
 _NAME = rf"\b(?:{'|'.join(ALIASES)})\b"
+NAME = re.compile(_NAME)
 ENUMERATION = re.compile(rf"{_NAME}(?:[\s,;/|]+(?:(?:or|and)\s+)?{_NAME})+")  # "asr, st or sv"
 
 
@@ -103,6 +104,8 @@ def test_people_read_names_and_not_codes_alone(group, words):
 def lists_of_tasks(source: str) -> list[str]:
     """Where source text names `MANY` tasks or more: in a collection, in a text that is no docstring, or one after the
     other in the comparisons of a function. What a corpus has (`tasks=(…)`) is a fact about the corpus."""
+    if len(set(NAME.findall(source))) < MANY:
+        return []
     tree = ast.parse(source)
     docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     of_corpora = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg == "tasks"}

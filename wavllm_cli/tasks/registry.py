@@ -67,8 +67,11 @@ def task_called(name: str, among: Collection[str] = TASKS.keys()) -> str:
 def spelled_out(group: str) -> str:
     """What people read of a task or a group of its rows: "ii/st/de" -> "independent instructions, speech translation,
     German (ii/st/de)"."""
-    multi, _, rest = group.partition("/") if group.partition("/")[0] in MULTI else ("", "", group)
-    task, _, kind = rest.partition("/")
-    names = [TASKS[code].name for code in (multi, task) if code in TASKS]
-    kinds = [FREE_ANSWERS if kind == FREE else known_language(kind) or f"language {kind}"] if kind else []
-    return f"{', '.join([*names, *kinds])} ({group})" if names else group
+    parts, names = group.split("/"), []
+    for tasks in (MULTI, SINGLE):
+        if parts and parts[0] in tasks:
+            names.append(tasks[parts.pop(0)].name)
+    if not names:
+        return group
+    kinds = [FREE_ANSWERS if kind == FREE else known_language(kind) or f"language {kind}" for kind in parts]
+    return f"{', '.join([*names, *kinds])} ({group})"
