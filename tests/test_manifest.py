@@ -201,11 +201,11 @@ def test_files_that_are_not_manifests(tmp_path):
     (tmp_path / "bytes.jsonl").write_bytes(b'{"id": "\xff\xfe"}\n')
     for name in ("m.jsonl.gz", "cut.jsonl.gz", "m.json", "bytes.jsonl"):
         assert str(tmp_path / name) in problems(tmp_path / name)[0]
-    assert problems(tmp_path) == [f"{tmp_path} is a folder, not a manifest."]
+    assert problems(tmp_path) == [f"{tmp_path} is a folder, not a file."]
     (tmp_path / "lfs.jsonl").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 9\n")
     assert "is only a Git LFS pointer" in problems(tmp_path / "lfs.jsonl")[0]
     os.mkfifo(tmp_path / "pipe.jsonl")
-    assert problems(tmp_path / "pipe.jsonl") == [f"{tmp_path}/pipe.jsonl is a named pipe, not a manifest."]
+    assert problems(tmp_path / "pipe.jsonl") == [f"{tmp_path}/pipe.jsonl is a named pipe, not a file."]
 
 
 def test_a_byte_order_mark_is_not_part_of_the_first_row(tmp_path):

@@ -76,7 +76,7 @@ class RecipeError(UsageError):
 
 
 class ManifestError(UsageError):
-    """A manifest or hypotheses file cannot be read; the message names file and line."""
+    """A manifest or another file of rows or lines cannot be read; the message names file and line."""
 
 
 class AudioError(WavLLMError):

@@ -10,8 +10,9 @@ from unicodedata import normalize
 
 from wavllm_cli import strict_json
 from wavllm_cli.corpora import DUPLICATE, NO_TEXT, About, Draft, LeftOut, Seed, Skipped
-from wavllm_cli.data.files import IS_LFS_POINTER, is_lfs_pointer, shown, why_unreadable
+from wavllm_cli.data.files import shown
 from wavllm_cli.data.schema import Utterance
+from wavllm_cli.data.text_file import content
 from wavllm_cli.errors import UsageError
 
 ABOUT = About(
@@ -62,20 +63,14 @@ def _read(root: Path) -> list[Any]:
     Raises:
         UsageError: there is no such file, or it holds something else.
     """
-    problem = why_unreadable(root)
-    if problem == "is a folder":
+    if root.is_dir():
         files = sorted(path for path in root.iterdir() if re.fullmatch(r"alpaca_data\w*\.json", path.name))
         if len(files) != 1:
             there = f"{len(files)} files alpaca_data….json: name one" if files else "no alpaca_data.json"
             raise UsageError(f"{shown(root)} has {there}.")
         root = files[0]
-        problem = why_unreadable(root)
-    if problem:
-        raise UsageError(f"{shown(root)} {problem}.")
-    if is_lfs_pointer(root):
-        raise UsageError(f"{shown(root)} {IS_LFS_POINTER}.")
     try:
-        rows = strict_json.loads(root.read_bytes().removeprefix(b"\xef\xbb\xbf"))
+        rows = strict_json.loads(content(root))
     except ValueError as error:
         raise UsageError(f"{shown(root)} is not Alpaca's JSON: {error}.") from error
     if not isinstance(rows, list):

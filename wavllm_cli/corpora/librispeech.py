@@ -19,8 +19,9 @@ from wavllm_cli.corpora import (
     Skipped,
 )
 from wavllm_cli.data.audio import audio_info
-from wavllm_cli.data.files import IS_LFS_POINTER, is_lfs_pointer, is_text, shown, why_unreadable
+from wavllm_cli.data.files import is_text, shown, why_unreadable
 from wavllm_cli.data.schema import Utterance
+from wavllm_cli.data.text_file import content, require_file
 from wavllm_cli.errors import UsageError, WavLLMError
 
 ABOUT = About(
@@ -134,13 +135,10 @@ def _transcripts(file: Path) -> tuple[dict[str, str | None], list[Skipped]]:
     texts: dict[str, str | None] = {}
     skipped = []
     try:
-        if problem := why_unreadable(file):
-            return {}, [Skipped(shown(file), UNREADABLE, problem)]
-        if is_lfs_pointer(file):
-            return {}, [Skipped(shown(file), UNREADABLE, IS_LFS_POINTER)]
-        lines = file.read_bytes().removeprefix(b"\xef\xbb\xbf").splitlines()
-    except OSError as error:
-        return {}, [Skipped(shown(file), UNREADABLE, f"cannot be read: {error.strerror or error}")]
+        require_file(file)
+        lines = content(file).split(b"\n")
+    except WavLLMError as error:
+        return {}, [Skipped(shown(file), UNREADABLE, str(error).removeprefix(f"{shown(file)} ").rstrip("."))]
     for number, line in enumerate(lines, 1):
         name, _, text = line.strip().partition(b" ")
         key = name.decode("ascii", "backslashreplace")

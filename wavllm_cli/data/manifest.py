@@ -7,7 +7,6 @@ with an answer.
 import gzip
 import io
 import os
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, overload
@@ -16,9 +15,10 @@ from pydantic import ValidationError
 
 from wavllm_cli import console, strict_json
 from wavllm_cli.data import tsv
-from wavllm_cli.data.files import IS_LFS_POINTER, is_lfs_pointer, replacing, shown, why_unreadable
+from wavllm_cli.data.files import replacing, shown
 from wavllm_cli.data.locate import Located, locate
 from wavllm_cli.data.schema import Row, Task, Utterance, problems_in
+from wavllm_cli.data.text_file import numbered_lines, require_file
 from wavllm_cli.errors import ManifestError, reason, shortened
 
 MANIFEST_SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet", ".tsv")
@@ -101,7 +101,7 @@ def read_lines(path: str | Path, model: type[Row]) -> Iterator[Row]:
 
 def _parse(path: Path, model: type[Row], default_task: Task) -> Iterator[tuple[int, Row | str]]:
     """Yield (line, row), or (line, what is wrong with it) from ` (id …)` or `: ` on."""
-    _require_file(path)
+    require_file(path)
     if path.name.endswith(".parquet"):
         for number, fields in parquet_rows(path):
             yield number, validated(fields, model)
@@ -117,16 +117,8 @@ def _parse(path: Path, model: type[Row], default_task: Task) -> Iterator[tuple[i
 
 def _text_lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """Lines that are not blank and their numbers from 1 on, line ends kept."""
-    _require_file(path)
-    try:
-        with gzip.open(path) if path.name.endswith(".gz") else path.open("rb") as file:
-            for number, text in enumerate(file, 1):
-                if number == 1:
-                    text = text.removeprefix(b"\xef\xbb\xbf")
-                if text.strip():
-                    yield number, text
-    except (OSError, EOFError, zlib.error) as error:  # gzip raises all three
-        raise ManifestError(f"{path} cannot be read: {error}.") from error
+    require_file(path)  # no pipe: a manifest is read more than once
+    return ((number, text) for number, text in numbered_lines(path) if text.strip())
 
 
 def parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -176,13 +168,6 @@ def _sentence(error: ValidationError, fields: Any) -> str:
 def row_name(fields: Any) -> str:
     """A row's id, to stand after `FILE, line N`; nothing where it has none."""
     return f" (id {shortened(fields['id'])})" if isinstance(fields, dict) and "id" in fields else ""
-
-
-def _require_file(path: Path) -> None:
-    if problem := why_unreadable(path):
-        raise ManifestError(f"{shown(path)} {problem}{', not a manifest' if problem.startswith('is a ') else ''}.")
-    if is_lfs_pointer(path):
-        raise ManifestError(f"{shown(path)} {IS_LFS_POINTER}.")
 
 
 # --- writing ---

@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from wavllm_cli import strict_json
 from wavllm_cli.data.files import write_text
 from wavllm_cli.data.schema import Task, Utterance, problems_in
-from wavllm_cli.errors import UsageError, reason
+from wavllm_cli.data.text_file import text_lines
+from wavllm_cli.errors import UsageError
 from wavllm_cli.tasks.registry import ALIASES, MULTI, SINGLE, UNPROMPTED, WORDINGS
 from wavllm_cli.text.languages import known_language
 
@@ -56,10 +57,7 @@ class Wording(BaseModel):
 
 def _lines(path: Path) -> list[tuple[int, str]]:
     """Lines and their numbers from 1 on, blank lines and `#` comments skipped."""
-    try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").split("\n")]
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"The pool of wordings {path} cannot be read: {reason(error)}.") from error
+    lines = map(str.strip, text_lines(path))
     numbered = [(number, line) for number, line in enumerate(lines, 1) if line and not line.startswith("#")]
     if not numbered:
         raise UsageError(f"The pool of wordings {path} is empty: it needs one wording a line.")

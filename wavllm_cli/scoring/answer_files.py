@@ -4,10 +4,7 @@ A .json holds a list of rows, somewhere; or an object of rows or answers by thei
 entry by entry.
 """
 
-import gzip
 import reprlib
-import sys
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,10 +13,10 @@ from typing import Any
 
 from wavllm_cli import strict_json
 from wavllm_cli.data.manifest import MANIFEST_SUFFIXES, parquet_rows, row_name
+from wavllm_cli.data.text_file import content, require_file, text_lines
 from wavllm_cli.errors import ManifestError, UsageError, shortened
 
 MAX_LISTED = 20  # keys in a message
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 ABSENT = object()
 
 Raw = dict[str, Any] | str  # a row of a file, or what is wrong with it, from `: ` on
@@ -66,11 +63,12 @@ def read_table(source: str, named: Mapping[str, str], place: str | None = None) 
         ManifestError: the file cannot be read, or it is not clear what its rows are.
     """
     if source == "-":
-        return Table("standard input", None, "line", _json_lines(_content(None)))
+        return Table("standard input", None, "line", _json_lines(content(source)))
     path = Path(source)
-    _require_file(path)
+    if not path.is_fifo():
+        require_file(path)
     if source.endswith((".jsonl", ".jsonl.gz")):
-        return Table(source, path, "line", _json_lines(_content(path)))
+        return Table(source, path, "line", _json_lines(content(path)))
     if source.endswith(".parquet"):
         return Table(source, path, "row", list(parquet_rows(path)))
     if source.endswith((".json", ".json.gz")):
@@ -90,11 +88,11 @@ def read_texts(sources: Sequence[str], reference: Path) -> list[Table]:
         UsageError: a source is no text.
         ManifestError: a file cannot be read, or has more or fewer lines than the reference.
     """
-    targets, tables = _lines(reference), []
+    targets, tables = text_lines(reference), []
     for source in sources:
         if source == "-" or not is_text(Path(source)):
             raise UsageError(f"{source} has rows, but {reference} is a text: give a manifest as --reference, or none.")
-        texts = _lines(Path(source))
+        texts = text_lines(source)
         if len(texts) != len(targets):
             raise ManifestError(
                 f"{source} has {len(texts)} lines, but {reference} has {len(targets)}: line by line, each answer needs "
@@ -113,45 +111,11 @@ def is_text(path: Path) -> bool:
     return not path.name.endswith((*MANIFEST_SUFFIXES, ".json", ".json.gz")) and not path.is_dir()
 
 
-# --- bytes and lines ---
+# --- lines ---
 
 
-def _require_file(path: Path) -> None:
-    if path.is_dir():
-        raise ManifestError(f"{path} is a folder, not a file.")
-    if not path.exists():  # a pipe will do
-        raise ManifestError(f"{path} does not exist.")
-
-
-def _content(path: Path | None) -> bytes:
-    """All of a file, or of standard input."""
-    if path is None and sys.stdin is None:
-        raise UsageError("Standard input (-) is closed: pipe the answers into this command.")
-    try:
-        if path is None:
-            return sys.stdin.buffer.read().removeprefix(BYTE_ORDER_MARK)
-        with gzip.open(path) if path.name.endswith(".gz") else path.open("rb") as file:
-            return file.read().removeprefix(BYTE_ORDER_MARK)
-    except (OSError, EOFError, zlib.error) as error:  # gzip raises all three
-        raise ManifestError(f"{path or 'Standard input'} cannot be read: {error}.") from error
-
-
-def _lines(path: Path) -> list[str]:
-    r"""The lines of a text; only \n and \r\n end one: U+2028 and the like belong to the text."""
-    _require_file(path)
-    content = _content(path)
-    try:
-        lines = content.decode().split("\n")
-    except UnicodeDecodeError as error:
-        number = content.count(b"\n", 0, error.start) + 1
-        raise ManifestError(f"{path}, line {number}: the text is not UTF-8.") from error
-    if not lines[-1]:
-        lines.pop()
-    return [line.removesuffix("\r") for line in lines]
-
-
-def _json_lines(content: bytes) -> list[tuple[int, Raw]]:
-    return [(number, _json_line(line)) for number, line in enumerate(content.split(b"\n"), 1) if line.strip()]
+def _json_lines(found: bytes) -> list[tuple[int, Raw]]:
+    return [(number, _json_line(line)) for number, line in enumerate(found.split(b"\n"), 1) if line.strip()]
 
 
 def _json_line(line: bytes) -> Raw:
@@ -169,12 +133,12 @@ def _row(value: Any) -> Raw:
 
 
 def _json_table(path: Path, named: Mapping[str, str], place: str | None) -> Table:
-    content = _content(path)
+    found = content(path)
     try:
-        value = strict_json.loads(content)
+        value = strict_json.loads(found)
     except ValueError as error:
-        if b"\n" in content.strip() and isinstance(_json_line(content.split(b"\n", 1)[0]), dict):
-            return Table(str(path), path, "line", _json_lines(content))  # JSON Lines under the name of JSON
+        if b"\n" in found.strip() and isinstance(_json_line(found.split(b"\n", 1)[0]), dict):
+            return Table(str(path), path, "line", _json_lines(found))  # JSON Lines under the name of JSON
         raise ManifestError(f"{path} cannot be read: {error}.") from error
     rows = _find_rows(value, path, named, place)
     if isinstance(rows, dict):

@@ -1,0 +1,99 @@
+r"""Files of text as people have them: plain or gzipped, with or without a byte order mark; or standard input.
+
+Only `\n` ends a line (and a `\r` before it goes): U+2028 and the like belong to the text.
+"""
+
+import gzip
+import io
+import sys
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from wavllm_cli.data.files import IS_LFS_POINTER, is_lfs_pointer, shown, why_unreadable
+from wavllm_cli.errors import ManifestError, UsageError
+
+STANDARD_INPUT = "-"
+GZIP = b"\x1f\x8b"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")  # its byte order marks
+
+
+def require_file(path: Path) -> None:
+    """Find out before it is opened that a file cannot be read.
+
+    Raises:
+        ManifestError: it is missing, locked, a folder, a pipe, or only a Git LFS pointer.
+    """
+    if problem := why_unreadable(path):
+        raise ManifestError(f"{shown(path)} {problem}{', not a file' if problem.startswith('is a ') else ''}.")
+    if is_lfs_pointer(path):
+        raise ManifestError(f"{shown(path)} {IS_LFS_POINTER}.")
+
+
+def content(source: str | Path) -> bytes:
+    """All of a file, a pipe or standard input (`-`), unpacked and without its byte order mark.
+
+    Raises:
+        ManifestError: it cannot be read, or is UTF-16.
+    """
+    with _opened(source) as file:
+        return file.read()
+
+
+def numbered_lines(source: str | Path) -> Iterator[tuple[int, bytes]]:
+    """Lines and their numbers from 1 on while the file is read, line ends kept; otherwise as `content`."""
+    with _opened(source) as file:
+        yield from enumerate(file, 1)
+
+
+def text_lines(source: str | Path) -> list[str]:
+    """The lines of a text in UTF-8, without their ends.
+
+    Raises:
+        ManifestError: it cannot be read, or is in another encoding; the message names the line.
+    """
+    found = content(source)
+    try:
+        lines = found.decode().split("\n")
+    except UnicodeDecodeError as error:
+        number = found.count(b"\n", 0, error.start) + 1
+        raise ManifestError(f"{_name(source)}, line {number}: the text is not UTF-8.") from error
+    if not lines[-1]:
+        lines.pop()
+    return [line.removesuffix("\r") for line in lines]
+
+
+def _name(source: str | Path) -> str:
+    return "Standard input" if source == STANDARD_INPUT else shown(source)
+
+
+@contextmanager
+def _opened(source: str | Path) -> Iterator[BinaryIO]:
+    try:
+        with _raw(source) as raw:
+            packed = raw.peek(len(GZIP)).startswith(GZIP)  # whatever its name says
+            file = gzip.GzipFile(fileobj=raw) if packed else raw
+            head = file.peek(len(BYTE_ORDER_MARK))
+            if head.startswith(UTF_16):
+                raise ManifestError(
+                    f"{_name(source)} is UTF-16, not UTF-8: convert it, for example by `iconv -f UTF-16 -t UTF-8`."
+                )
+            if head.startswith(BYTE_ORDER_MARK):
+                file.read(len(BYTE_ORDER_MARK))
+            yield cast(BinaryIO, file)
+    except (OSError, EOFError, zlib.error) as error:  # gzip raises all three
+        raise ManifestError(f"{_name(source)} cannot be read: {error}.") from error
+
+
+def _raw(source: str | Path) -> io.BufferedReader:
+    if source == STANDARD_INPUT:
+        if sys.stdin is None:
+            raise UsageError("Standard input (-) is closed: pipe something into this command.")
+        return io.BufferedReader(io.BytesIO(sys.stdin.buffer.read()))
+    path = Path(source)
+    if not path.is_fifo():
+        require_file(path)
+    return path.open("rb")
