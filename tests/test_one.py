@@ -23,7 +23,7 @@ def system():
 
 def test_an_answer_is_shown_and_kept(system, tmp_path, capsys):
     output = tmp_path / "h.jsonl"
-    reply = answer_clip(system, CLIP, SAMPLES, "hello", output)
+    reply = answer_clip(system, CLIP, None, SAMPLES, "hello", output)
     reply.show()
     assert capsys.readouterr().out == "clip in 6: 16000\n"
     (row,) = read_manifest(output, Hypothesis)
@@ -34,7 +34,7 @@ def test_an_answer_is_shown_and_kept(system, tmp_path, capsys):
 
 
 def test_a_question_without_words_is_asked_in_the_clip(system, tmp_path):
-    answer_clip(system, CLIP, SAMPLES, "", tmp_path / "h.jsonl")
+    answer_clip(system, CLIP, None, SAMPLES, "", tmp_path / "h.jsonl")
     assert read_manifest(tmp_path / "h.jsonl", Hypothesis)[0].task == "sqqa"
 
 
@@ -43,17 +43,17 @@ def test_what_does_not_fit_is_refused_before_anything_is_loaded(system, monkeypa
     monkeypatch.setattr(system, kind, lambda item: "it is too long")
     monkeypatch.setattr(system, "load", None)
     with pytest.raises(WavLLMError, match=r"^clip\.wav cannot be answered: it is too long\.$"):
-        answer_clip(system, CLIP, SAMPLES, "hello", None)
+        answer_clip(system, CLIP, None, SAMPLES, "hello", None)
 
 
 def test_what_is_odd_is_said(system, monkeypatch, capsys):
     monkeypatch.setattr(system, "answer", lambda items, inputs: [Answer("x", warnings=["cut at 6 tokens"])])
-    assert answer_clip(system, CLIP, np.zeros(16_000, np.float32), "hello", None).text == "x"
+    assert answer_clip(system, CLIP, None, np.zeros(16_000, np.float32), "hello", None).text == "x"
     assert capsys.readouterr().err == "warning: clip.wav is silent.\nwarning: clip.wav: cut at 6 tokens.\n"
 
 
 def test_no_answer_leaves_no_file(system, monkeypatch, tmp_path):
     monkeypatch.setattr(system, "answer", lambda items, inputs: [Failure("no.")])
     with pytest.raises(WavLLMError, match=r"^clip\.wav: no\.$"):
-        answer_clip(system, CLIP, SAMPLES, "hello", tmp_path / "h.jsonl")
+        answer_clip(system, CLIP, None, SAMPLES, "hello", tmp_path / "h.jsonl")
     assert not (tmp_path / "h.jsonl").exists()

@@ -1,5 +1,6 @@
 """Partial files: which earlier answers are used again, what is said of the others, what is left untouched."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -44,6 +45,15 @@ def test_answers_come_back_as_they_were(partial, clips, answers):
     assert len(partial.path.read_text().split("\n")) == 1 + 4 + 1, "a header, a line each"
     partial.remove()
     assert not partial.path.exists()
+
+
+def test_lines_of_an_older_version_are_answers_too(partial, clips, answers):
+    """One state of one file, where now there is a list; nothing for text."""
+    partial.add(answers, clips)
+    header, *lines = map(json.loads, partial.path.read_text().rstrip("\n").split("\n"))
+    older = [line | {"audio": line["audio"][0] if line["audio"] else None} for line in lines]
+    partial.path.write_text("".join(json.dumps(line) + "\n" for line in [header, *older]))
+    assert partial.earlier(clips) == ({row.id: row for row in answers}, 0)
 
 
 def test_nothing_answered_makes_no_file(partial, clips):

@@ -9,9 +9,9 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, BeforeValidator, ValidationError
 
 from wavllm_cli import console
 from wavllm_cli.data.batch import Clip
@@ -26,6 +26,11 @@ AudioState = tuple[str, int, int]  # absolute path, bytes, nanoseconds of its la
 NOTHING = b" \t\r\n\0"  # what a power cut may leave of a line
 
 
+def _states(audio: Any) -> Any:
+    """Of a clip of one file, or of text, older lines hold no list."""
+    return [] if audio is None else [audio] if audio and isinstance(audio[0], str) else audio
+
+
 class Header(BaseModel):
     """The first line."""
 
@@ -38,7 +43,7 @@ class Line(BaseModel):
     """Every other line."""
 
     run: str
-    audio: list[AudioState | None]
+    audio: Annotated[list[AudioState | None], BeforeValidator(_states)]
     row: Hypothesis
 
 
