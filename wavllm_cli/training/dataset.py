@@ -16,6 +16,7 @@ from wavllm_cli.data.mixture import Curriculum, limits_of, share
 from wavllm_cli.data.packing import pack
 from wavllm_cli.errors import UsageError, WavLLMError
 from wavllm_cli.recipe import Recipe, Stage
+from wavllm_cli.training.room import Room
 
 NAMED = 5  # of the utterances left out for one reason
 
@@ -28,8 +29,12 @@ class Utterances:
     seconds: np.ndarray
 
 
-def load_utterances(manifest: Path, max_seconds: float) -> Utterances:
+def load_utterances(manifest: Path, max_seconds: float, room: Room) -> Utterances:
     """Read a manifest and leave out, by name and number, what cannot be trained on.
+
+    Args:
+        max_seconds: the longest clips that are used.
+        room: of the language model; what is longer is left out too.
 
     Raises:
         ManifestError: the manifest cannot be read.
@@ -38,7 +43,7 @@ def load_utterances(manifest: Path, max_seconds: float) -> Utterances:
     clips, seconds = [], []
     left_out: defaultdict[str, list[str]] = defaultdict(list)
     for clip in clips_of(manifest):
-        duration, reason, detail = _measure(clip, max_seconds)
+        duration, reason, detail = _measure(clip, max_seconds, room)
         if reason:
             left_out[reason].append(f"{clip.row.id}: {detail}" if detail else clip.row.id)
         else:
@@ -51,7 +56,7 @@ def load_utterances(manifest: Path, max_seconds: float) -> Utterances:
     return Utterances(clips, np.array(seconds))
 
 
-def _measure(clip: Clip, max_seconds: float) -> tuple[float, str | None, str]:
+def _measure(clip: Clip, max_seconds: float, room: Room) -> tuple[float, str | None, str]:
     """Duration, or the reason why this row cannot be used and more about it.
 
     A file is opened only where the manifest lacks its duration.
@@ -60,15 +65,17 @@ def _measure(clip: Clip, max_seconds: float) -> tuple[float, str | None, str]:
         return 0.0, "no target", ""
     if lack := clip.lack():
         return 0.0, lack, ""
-    if not clip.paths:
-        return 0.0, None, ""
     try:
         seconds = clip.seconds()
     except WavLLMError as error:
         return 0.0, "audio unreadable", str(error).rstrip(".")
     if seconds > max_seconds:
         return 0.0, f"longer than {max_seconds:g} s", ""
-    return (seconds, None, "") if seconds > 0 else (0.0, "no audio after its start", "")
+    if clip.paths and seconds <= 0:
+        return 0.0, "no audio after its start", ""
+    if problem := room.problem(clip.row, seconds):
+        return 0.0, "too long for the language model", problem
+    return seconds, None, ""
 
 
 class MixtureDataset(Dataset):
@@ -110,8 +117,8 @@ def say_what_is_wrong(batch: Batch) -> None:
     warn_once([*batch.notes, *batch.skipped, *(f"{name}: silent clip" for name in batch.silent)])
 
 
-def training_manifests(recipe: Recipe, stage: Stage) -> list[Utterances]:
-    return [load_utterances(recipe.manifest(name), stage.max_audio_seconds) for name in stage.manifests]
+def training_manifests(recipe: Recipe, stage: Stage, room: Room) -> list[Utterances]:
+    return [load_utterances(recipe.manifest(name), stage.max_audio_seconds, room) for name in stage.manifests]
 
 
 def validation_batches(

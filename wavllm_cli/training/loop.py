@@ -33,6 +33,7 @@ from wavllm_cli.training.checkpoint import RunFolder, State
 from wavllm_cli.training.dataset import MixtureDataset, Stream, training_manifests
 from wavllm_cli.training.groups import decay_groups, set_trainable
 from wavllm_cli.training.objective import Objective
+from wavllm_cli.training.room import Room
 from wavllm_cli.training.signals import finish_step_on_interrupt
 from wavllm_cli.training.validate import Validator
 
@@ -88,10 +89,16 @@ class Trainer:
         objective = Objective(model, self.stage.ctc.weight if self.stage.ctc else 0.0)
         self.objective, self.optimizer = self.accelerator.prepare(objective, optimizer)
         self.collator = Collator(processor, with_targets=True)
-        section = self.stage.validation
-        self.validator = Validator(recipe, self.stage, section, processor, self.accelerator) if section else None
+        self.room = Room(model.config, processor)
+        self.validator = self._validator()
         self.pending: list[dict] = []
         self.skipped: list[str] = []  # why, for each of the last steps in a row that taught nothing
+
+    def _validator(self) -> Validator | None:
+        section = self.stage.validation
+        if not section:
+            return None
+        return Validator(self.recipe, self.stage, section, self.processor, self.room, self.accelerator)
 
     # --- the run ---
 
@@ -144,7 +151,7 @@ class Trainer:
         return done
 
     def _stream(self, first: int) -> Stream:
-        manifests = training_manifests(self.recipe, self.stage)
+        manifests = training_manifests(self.recipe, self.stage, self.room)
         plan = Curriculum(self.stage, [m.seconds for m in manifests], self.recipe.seed)
         dataset = MixtureDataset(manifests, self.collator)
         rank, world = self.accelerator.process_index, self.accelerator.num_processes

@@ -18,6 +18,7 @@ from wavllm_cli.systems.base import Failure, Item
 from wavllm_cli.systems.decoding import Decoding
 from wavllm_cli.systems.wavllm import WavLLM
 from wavllm_cli.training.dataset import load_utterances, validation_batches
+from wavllm_cli.training.room import Room
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,18 @@ class Validator:
     """
 
     def __init__(
-        self, recipe: Recipe, stage: Stage, section: Validation, processor: WavLLMProcessor, accelerator: Accelerator
+        self,
+        recipe: Recipe,
+        stage: Stage,
+        section: Validation,
+        processor: WavLLMProcessor,
+        room: Room,
+        accelerator: Accelerator,
     ):
         self.stage, self.processor, self.accelerator = stage, processor, accelerator
         self.samples = section.samples
         self.decoding = Decoding(max_new_tokens=recipe.generation.max_new_tokens, temperature=0)
-        self.utterances = load_utterances(recipe.manifest(section.manifest), stage.max_audio_seconds)
+        self.utterances = load_utterances(recipe.manifest(section.manifest), stage.max_audio_seconds, room)
 
     @torch.no_grad()
     def loss(self, model: WavLLMForConditionalGeneration) -> Loss:
