@@ -67,17 +67,17 @@ class Unjudged:
 
 def score(
     sources: Sequence[str],
-    reference: Path | None,
-    mapping: Sequence[str],
-    task: Task | None,
-    language: str | None,
-    target_language: str | None,
-    options: Options,
-    seed: int,
-    output: Path | None,
-    latex: Path | None,
-    published: bool,
-    judges: Sequence[Settings],
+    reference: Path | None = None,
+    mapping: Sequence[str] = (),
+    task: Task | None = None,
+    language: str | None = None,
+    target_language: str | None = None,
+    options: Options = Options(),  # noqa: B008  (frozen)
+    seed: int = 12345,
+    output: Path | None = None,
+    latex: Path | None = None,
+    published: bool = False,
+    judges: Sequence[Settings] = (),
 ) -> Scored | Unjudged:
     """Score the answers of systems, compare the second and all others with the first, and write the reports.
 
