@@ -14,9 +14,10 @@ import soundfile
 
 from wavllm_cli.data import ffmpeg
 from wavllm_cli.data.audio_header import Header, inspect, spliced
-from wavllm_cli.data.files import IS_LFS_POINTER, LFS_POINTER, shown, why_unreadable
+from wavllm_cli.data.files import IS_LFS_POINTER, LFS_POINTER, shown
 from wavllm_cli.data.interrupts import interrupts_deferred
 from wavllm_cli.data.quiet import c_stderr_silenced
+from wavllm_cli.data.shards import member_of, read_member, why_unheard
 from wavllm_cli.errors import AudioError, UsageError, WavLLMError, reason
 
 BLOCK = 1 << 16  # frames decoded at a time: what a header claims is never allocated
@@ -263,18 +264,23 @@ def opened(file: BinaryIO, name: str) -> Iterator[AudioFile]:
 
 @contextmanager
 def opened_path(path: Path) -> Iterator[AudioFile]:
-    """As `opened`, for a path.
+    """As `opened`, for a path; also one of a member of an archive, which is read whole.
 
     Raises:
         UsageError: there is no such file.
         AudioError: it may not be read, or is not audio.
     """
-    name, problem = shown(path), why_unreadable(path)
+    name, member = shown(path), member_of(path)
+    problem = why_unheard(path)
     if problem == "does not exist":
         raise UsageError(f"There is no audio file {name}.")
     if problem:
         error = AudioError if problem.startswith("may not be read") else UsageError
         raise error(f"{name} {problem}{', not audio' if problem.startswith('is ') else ''}.")
+    if member:
+        with opened(io.BytesIO(read_member(path, member)), name) as audio:
+            yield audio
+        return
     try:
         file = path.open("rb", buffering=0)
     except OSError as error:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from wavllm_cli.data.audio import audio_info, is_silent, joined, load, warn_once
-from wavllm_cli.data.files import why_unreadable
 from wavllm_cli.data.manifest import audio_paths, read_manifest
 from wavllm_cli.data.schema import Utterance
+from wavllm_cli.data.shards import why_unheard
 from wavllm_cli.errors import AudioError, WavLLMError, reason
 
 AWAITS_SPEECH = 'its "speech_text" is not spoken yet: a voice must speak it, and "audio" name the recording.'
@@ -25,7 +25,7 @@ class Clip:
 
     def unreadable(self) -> tuple[Path, str] | None:
         """The first of its files that cannot be read, as far as shows without opening it, and what is wrong with it."""
-        problems = ((path, why_unreadable(path)) for path in self.paths)
+        problems = ((path, why_unheard(path)) for path in self.paths)
         return next(((path, why) for path, why in problems if why), None)
 
     def lack(self) -> str | None:

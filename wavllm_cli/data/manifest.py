@@ -18,6 +18,7 @@ from wavllm_cli.data import tsv
 from wavllm_cli.data.files import replacing, shown
 from wavllm_cli.data.locate import Located, locate
 from wavllm_cli.data.schema import Row, Task, Utterance, problems_in
+from wavllm_cli.data.shards import split_place
 from wavllm_cli.data.text_file import numbered_lines, require_file
 from wavllm_cli.errors import ManifestError, reason, shortened
 
@@ -257,14 +258,14 @@ def audio_paths(
     """
     manifest = Path(manifest)
     root = manifest.parent if audio_root is None else Path(audio_root)
-    names = [piece.audio for row in rows for piece in row.pieces]
-    located = locate(names, root)
+    places = [[split_place(piece.audio) for piece in row.pieces] for row in rows]
+    located = locate((name for row in places for name, _ in row), root)
     elsewhere = set(located.moved or located.ambiguous)
     if elsewhere and manifest not in _moved:
         _moved.add(manifest)
-        about = [any(piece.audio in elsewhere for piece in row.pieces) for row in rows if row.audio is not None]
+        about = [any(name in elsewhere for name, _ in row) for row in places if row]
         console.warn(f"{shown(manifest)}: {_moved_sentence(located, sum(about), len(about))}")
-    return [tuple(located.paths[piece.audio] for piece in row.pieces) for row in rows]
+    return [tuple(Path(f"{located.paths[name]}{place}") for name, place in row) for row in places]
 
 
 def _moved_sentence(located: Located, count: int, total: int) -> str:

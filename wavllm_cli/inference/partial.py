@@ -17,6 +17,7 @@ from wavllm_cli import console
 from wavllm_cli.data.batch import Clip
 from wavllm_cli.data.files import append_text, write_text
 from wavllm_cli.data.schema import Hypothesis
+from wavllm_cli.data.shards import file_of
 from wavllm_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ def audio_state(clip: Clip) -> list[AudioState | None]:
 
 def _file_state(path: Path) -> AudioState | None:
     try:
-        state = os.stat(path)
+        state = os.stat(file_of(path))
     except (OSError, ValueError):
         return None
     return os.path.abspath(path), state.st_size, state.st_mtime_ns

@@ -1,0 +1,76 @@
+"""Audio that lies in a tar archive, named by its place there: `shard.tar#512+64000`, 64,000 bytes from byte 512 on."""
+
+import re
+import tarfile
+from pathlib import Path
+from typing import NamedTuple
+
+from wavllm_cli.data.files import shown, why_unreadable
+from wavllm_cli.errors import AudioError
+
+MEMBER = re.compile(r"(.*\.tar)(#(\d{1,18})\+(\d{1,18}))", re.DOTALL | re.ASCII)
+
+
+class Member(NamedTuple):
+    """A file within an archive: `size` bytes from byte `offset` on."""
+
+    shard: Path
+    offset: int
+    size: int
+
+
+def split_place(audio: str) -> tuple[str, str]:
+    """The file that an audio path leads to, and the place within it: `("shard.tar", "#512+64000")`, or `(path, "")`."""
+    found = MEMBER.fullmatch(audio)
+    return (found[1], found[2]) if found else (audio, "")
+
+
+def member_of(path: Path) -> Member | None:
+    """The member that an audio path names, None for a file of its own."""
+    found = MEMBER.fullmatch(str(path))
+    return Member(Path(found[1]), int(found[3]), int(found[4])) if found else None
+
+
+def file_of(path: Path) -> Path:
+    """The file on the disk in which the audio of a path lies."""
+    member = member_of(path)
+    return member.shard if member else path
+
+
+def why_unheard(path: Path) -> str | None:
+    """What is wrong with an audio path, to stand behind its name, as far as shows without opening it; or None."""
+    member = member_of(path)
+    problem = why_unreadable(file_of(path))
+    if member is None or problem:
+        return problem
+    there, end = member.shard.stat().st_size, member.offset + member.size
+    return f"ends beyond its archive, at byte {end:,} of {there:,}" if end > there else None
+
+
+def read_member(path: Path, member: Member) -> bytes:
+    """The content of a member.
+
+    Raises:
+        AudioError: there is no such member.
+    """
+    name = shown(path)
+    try:
+        with member.shard.open("rb") as file:
+            if problem := why_unheard(path):
+                raise AudioError(f"{name} {problem}.")
+            file.seek(max(0, member.offset - tarfile.BLOCKSIZE))
+            header = file.read(min(member.offset, tarfile.BLOCKSIZE))
+            if not _heads(header, member.size):
+                raise AudioError(f"{name}: no file of {member.size:,} bytes begins there; was the archive made anew?")
+            return file.read(member.size)
+    except OSError as error:
+        raise AudioError(f"{name} cannot be read: {error.strerror}.") from error
+
+
+def _heads(header: bytes, size: int) -> bool:
+    """Whether the block before a member is the header of a file of this size."""
+    try:
+        info = tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape")
+    except tarfile.HeaderError:
+        return False
+    return info.isreg() and info.size == size
