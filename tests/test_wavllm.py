@@ -14,8 +14,9 @@ from wavllm_cli.systems import wavllm
 from wavllm_cli.systems.asking import ask, stream
 from wavllm_cli.systems.base import Answer, Failure, Item, Options
 from wavllm_cli.systems.decoding import Decoding
+from wavllm_cli.systems.generation import NOT_FINITE
 from wavllm_cli.systems.streaming import Tokens
-from wavllm_cli.systems.wavllm import NOT_FINITE, WavLLM
+from wavllm_cli.systems.wavllm import WavLLM
 
 
 @pytest.fixture(scope="module")

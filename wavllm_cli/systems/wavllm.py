@@ -19,15 +19,14 @@ from wavllm_cli.model.configuration_wavllm import WavLLMConfig
 from wavllm_cli.model.load import check_source, described_config, load_model, load_processor, new_tokens, only_run
 from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration
 from wavllm_cli.model.processing_wavllm import WavLLMProcessor
-from wavllm_cli.systems.base import CUT, Answer, Failure, Item, Options
+from wavllm_cli.systems.base import Answer, Failure, Item, Options
 from wavllm_cli.systems.decoding import Decoding
 from wavllm_cli.systems.fingerprint import Fingerprint, model_digest, settings_of
+from wavllm_cli.systems.generation import generated
 from wavllm_cli.systems.on_torch import TorchSystem
-from wavllm_cli.systems.steps import Steps, row_seed
 from wavllm_cli.systems.streaming import streamed
 
 RUNS = Path("runs")
-NOT_FINITE = Failure("the network's output is not a number (NaN or infinite).")
 
 
 class WavLLM(TorchSystem):
@@ -151,48 +150,14 @@ class WavLLM(TorchSystem):
         inputs = self.prepare([item])
         return (yield from streamed(lambda to: self.generate(inputs, [item.id], to)[0], self._text))
 
-    @torch.no_grad()  # not inference mode: a model in training would keep what it caches
     def generate(self, inputs: Any, ids: Sequence[str], streamer: BaseStreamer | None = None) -> list[Answer | Failure]:
-        """The answers to a batch of the processor's, whose rows have these ids.
-
-        A row's answer does not depend on the others, but for rounding.
-        """
+        """The answers to a batch of the processor's, whose rows have these ids."""
         self._require_known(inputs["input_ids"])
         self._require_known(inputs["prompt_ids"])
         inputs = inputs.to(self.device)
-        beams = (self.generation.num_beams or 1) > 1
-        wanted = self.decoding.logprobs
-        ends = self._ends()
-        steps = Steps([row_seed(self.decoding.seed, i) for i in ids], next(iter(ends), None), wanted, streamer)
-        output = self.model.generate(
-            **inputs,
-            **self.decoding.options(),
-            custom_generate=steps.decode,
-            return_dict_in_generate=True,
-            output_logits=wanted and beams,
+        return generated(
+            self.model, inputs, ids, self.decoding, lambda new: self.processor.answers(new, inputs), streamer
         )
-        logprobs = self._beam_logprobs(output) if wanted and beams else steps.logprobs() if wanted else None
-        texts = self.processor.answers(output.sequences, inputs)
-        new = output.sequences[:, inputs["input_ids"].shape[1] :].tolist()
-        answers: list[Answer | Failure] = []
-        for row, (text, tokens) in enumerate(zip(texts, new, strict=True)):
-            length = next((n for n, token in enumerate(tokens, 1) if token in ends), None)
-            warnings = None if length else [f"{CUT} {len(tokens)} tokens"]
-            if logprobs is None:
-                answers.append(Answer(text, warnings=warnings))
-            else:
-                scores = logprobs[row, :length].tolist()
-                answers.append(Answer(text, tokens[:length], scores, warnings=warnings))
-        return [NOT_FINITE if broken else answer for answer, broken in zip(answers, steps.broken(), strict=True)]
-
-    def _beam_logprobs(self, output: Any) -> torch.Tensor:
-        return self.model.compute_transition_scores(
-            output.sequences, output.logits, output.beam_indices, normalize_logits=True
-        )
-
-    def _ends(self) -> list[int]:
-        ends = self.model.generation_config.eos_token_id
-        return ends if isinstance(ends, list) else [] if ends is None else [ends]
 
     def _require_known(self, ids: torch.Tensor) -> None:
         """A token that the LLM cannot embed would end in a crash deep inside it."""
