@@ -248,6 +248,20 @@ def test_what_shares_no_word_is_an_answer_only_where_its_place_says_so(ask, text
     assert ask.read(text, placed=True) == Reading(True, shows=False)
 
 
+def test_any_right_answer_shows_what_is_an_answer():
+    further = {
+        "sft": ("Name a city of New Zealand", "Wellington", "Auckland", "It is windy in Auckland"),
+        "st": ("Translate the speech", GERMAN, "Nous sommes rentrés à pied.", "Nous rentrons à pied."),
+        "er": ("What does the speaker feel?", "sad", "wistful", "wistful"),
+    }
+    for task, (prompt, target, another, text) in further.items():
+        for references, known in ((None, False), ([another], True)):
+            part = Part(task=task, prompt=prompt, target=target, references=references)
+            fields = {"id": "r", "audio": None, "task": "ii", "prompt": "", "parts": [part], "text": ""}
+            ask = instruction(Hypothesis(**fields, target_language="fr"), part, False)
+            assert ask.read(text, placed=False).shows is known, (task, references)
+
+
 def test_without_a_transcript_there_is_no_telling_what_transcribes_it():
     ask = asked("asr", "Transcribe", transcript=None)
     assert ask.read("The last bus left at ten").followed is None

@@ -46,7 +46,7 @@ def _item(row: Hypothesis) -> Hashable | None:
     choices = tuple(row.choices or parse_choices(row.prompt))
     if TASKS[row.task].form == "letter" and not choices:  # a question without choices is known by its words alone
         return None
-    parts = tuple((part.task, part.target) for part in row.parts or ())
+    parts = tuple((part.task, part.target, *(part.references or ())) for part in row.parts or ())
     return row.task, clip_key(row), tuple(row.accepted), row.target_language, choices, parts
 
 

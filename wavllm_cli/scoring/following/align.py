@@ -71,7 +71,7 @@ class Answer:
         lines: dict[int, str] = {}
         for piece in self.pieces:
             lines[piece.block] = f"{lines.get(piece.block, '')} {piece.text}"
-        prompts = [ask.prompt for ask in instructions if not is_echo(ask.target, ask.prompt)]  # "repeat: …"
+        prompts = [ask.prompt for ask in instructions if not _wants_echo(ask)]
         whole = " ".join(prompts)
         echoed = {block for block, line in lines.items() if any(is_echo(line, asked) for asked in (whole, *prompts))}
         self.silences = [
@@ -155,6 +155,11 @@ class Answer:
 
 Cut = tuple[tuple[int, int], ...]  # who takes the next pieces (-1: nobody), and up to where
 Pattern = tuple[tuple[int, bool | None], ...]  # the instructions in the order of their stretches, and the verdicts
+
+
+def _wants_echo(ask: Instruction) -> bool:
+    """Whether the instruction itself is a right answer: "repeat: …"."""
+    return any(is_echo(right, ask.prompt) for right in ask.accepted)
 
 
 def alignments(answer: Answer) -> list[list[Span | None]]:

@@ -61,6 +61,15 @@ class Instruction:
     wanted: str | None  # code of the language that the answer shall have; None: any
     limit: int | None = None  # words
     choices: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()  # further right answers
+
+    @property
+    def accepted(self) -> tuple[str, ...]:
+        return self.target, *self.references
+
+    def is_like(self, text: str) -> bool:
+        """Whether a text has a word that carries its matter in common with a right answer."""
+        return any(_alike(text, right) for right in self.accepted)
 
     @cached_property
     def topic(self) -> frozenset[str]:
@@ -133,7 +142,10 @@ def instruction(row: Hypothesis, part: Part, chained: bool) -> Instruction:
     elif form == "letter" and not choices:
         form = "text"
     target = part.target or ""
-    return Instruction(form, part.task, part.prompt, target, transcript, spoken, wanted, limit, tuple(choices))
+    references = tuple(part.references or ())
+    return Instruction(
+        form, part.task, part.prompt, target, transcript, spoken, wanted, limit, tuple(choices), references
+    )
 
 
 # --- the kinds ---
@@ -159,9 +171,9 @@ def _translation(ask: Instruction, text: str, placed: bool) -> Reading:
         return Reading(False, f"not in {ask.wanted}", shows=False)
     if foreign and len(said) > A_FEW and share_in(said, words(ask.transcript)) > COPY:
         return Reading(False, "not translated", shows=False)
-    if len(said) < MIN_TRANSLATION * len(words(ask.target)):
+    if len(said) < MIN_TRANSLATION * min(len(words(right)) for right in ask.accepted):
         return Reading(False, "a stray word, no translation", shows=False)
-    alike = _alike(text, ask.target)
+    alike = ask.is_like(text)
     if foreign or alike or placed:
         return Reading(True, shows=alike or (foreign and not ask.target))
     return Reading(None, "unclear whether it is a translation", shows=False)
@@ -169,7 +181,7 @@ def _translation(ask: Instruction, text: str, placed: bool) -> Reading:
 
 def _summary(ask: Instruction, text: str, placed: bool) -> Reading:
     said, heard = words(text), words(ask.transcript)
-    about = _alike(text, f"{ask.transcript} {ask.target}")
+    about = _alike(text, ask.transcript) or ask.is_like(text)
     if ask.wanted and not language.is_in(text, ask.wanted):
         return Reading(False, f"not in {ask.wanted}", shows=False)
     if heard and len(said) >= UNABRIDGED * len(heard) and common(said, heard) > COPY * len(said):
@@ -192,7 +204,8 @@ def _yes_no(ask: Instruction, text: str, placed: bool) -> Reading:
 
 
 def _emotion(ask: Instruction, text: str, placed: bool) -> Reading:
-    answer = read_emotion(text, [*OTHER_EMOTIONS, *words(ask.target)[:1], *_emotions_in(ask.prompt)])
+    labels = [word for right in ask.accepted for word in words(right)[:1]]
+    answer = read_emotion(text, [*OTHER_EMOTIONS, *labels, *_emotions_in(ask.prompt)])
     return NO_ANSWER if answer == NO_MENTION else Reading(True)
 
 
@@ -204,7 +217,7 @@ def _of_one(answer: str, several: str) -> Reading:
 
 def _text(ask: Instruction, text: str, placed: bool) -> Reading:
     said = words(text)
-    alike = _alike(text, ask.target)
+    alike = ask.is_like(text)
     if not alike and len(said) > 2 * A_FEW and share_in(said, words(ask.transcript)) > COPY:
         return Reading(False, "only what is said in the clip", shows=False)
     if (length := count_words(text)) > (ask.limit or length):
