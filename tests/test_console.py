@@ -151,7 +151,7 @@ def test_what_fits_no_grid_is_lines_that_repeat_what_columns_would_share():
     output = Console(file=file, width=20, force_terminal=True, color_system=None, soft_wrap=True)
     rows = [("asr", "wer ↓", "1.00 %"), ("asr", "cer ↓", "123456789.00 %")]
     console.table("Scores", ["task", "metric", ">value"], rows, output, merged=2)
-    expected = "Scores\ntask: asr\nmetric: wer ↓\nvalue: 1.00 %\n\ntask: asr\nmetric: cer ↓\nvalue: 123456789.00 %\n\n"
+    expected = "Scores\ntask: asr\nmetric: wer ↓\nvalue: 1.00 %\n\ntask: asr\nmetric: cer ↓\nvalue:\n123456789.00 %\n\n"
     assert file.getvalue() == expected
 
 

@@ -23,16 +23,18 @@ def row(name="r", task="asr", target="a b", text="a b", prompt=TRANSCRIBE, **mor
 def found(*rows):
     """The failures of the only group that these rows are in, or of that of the multi-task rows."""
     group = measure(rows, Options())[0]
-    return {failure.kind: failure for failure in failures(group)}
+    return {failure.kind: failure for failure in failures(group) if failure.ids}
 
 
 def kinds(**fields):
     return list(found(row(**fields)))
 
 
-def test_a_good_answer_has_no_failure_and_kinds_without_rows_are_left_out():
+def test_a_good_answer_has_no_failure_and_it_is_known_what_was_looked_for():
     assert kinds() == []
     assert kinds(text="") == ["empty"]
+    looked_for = [failure.kind for failure in failures(measure([row()], Options())[0])]
+    assert looked_for == ["empty", "repetition", "echo", "refusal", "overrun", "missing_reference"]
 
 
 @pytest.mark.parametrize(

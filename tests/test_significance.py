@@ -12,9 +12,15 @@ from wavllm_cli.data.schema import Hypothesis
 from wavllm_cli.scoring.measure import Measure, share
 from wavllm_cli.scoring.metrics import bleu
 from wavllm_cli.scoring.metrics.classes import macro_f1
-from wavllm_cli.scoring.report import finite
-from wavllm_cli.scoring.significance import MAX_CHANGES, compare, paired_interval, randomisation_test
+from wavllm_cli.scoring.significance import (
+    MAX_CHANGES,
+    compare,
+    paired_interval,
+    randomisation_test,
+    significantly_best,
+)
 from wavllm_cli.scoring.tasks import Options, measure
+from wavllm_cli.strict_json import finite
 
 
 def rates(errors, words) -> Measure:
@@ -251,6 +257,28 @@ def test_every_metric_of_every_task_is_compared_and_more_is_better_where_it_is()
     sqa = found["sqa", "accuracy"]
     assert (sqa.a, sqa.b, sqa.wins, sqa.ties, sqa.losses) == (0, 0.5, 1, 1, 0)
     assert [change.id for change in sqa.changed] == ["s1"]
+
+
+def best_of(**texts):
+    """What is significantly best among systems that give the same answer to 30 rows, or these ones."""
+    rows = [row(str(i), "a b c", "") for i in range(30)]
+    given = {name: [said] * 30 if isinstance(said, str) else said for name, said in texts.items()}
+    groups = {
+        name: measure([r.model_copy(update={"text": t}) for r, t in zip(rows, said, strict=True)], Options())
+        for name, said in given.items()
+    }
+    first, *others = groups
+    return significantly_best(groups, [compare(groups[first], groups[name], (first, name)) for name in others])
+
+
+def test_the_best_is_significant_only_where_it_beats_all_others_by_more_than_chance():
+    assert best_of(a="a b x", b="a b c") == {("asr", "wer", "b"), ("asr", "cer", "b")}
+    assert best_of(a="a b c", b="a b x") == {("asr", "wer", "a"), ("asr", "cer", "a")}
+    assert best_of(a="a x x", b="a b c", c="a b c") == frozenset()  # b and c are alike
+    nearly = ["a b c"] * 28 + ["a b x"] * 2
+    assert best_of(a="a x x", b="a b c", c=nearly) == frozenset()  # two rows may be chance
+    assert best_of(a="a x x", b="a b c", c="a b x") == {("asr", "wer", "b"), ("asr", "cer", "b")}
+    assert best_of(a="a b c") == frozenset()
 
 
 def test_the_same_answers_are_no_difference():

@@ -263,5 +263,8 @@ def _print_as_lines(names: Sequence[str], rows: Iterable[Sequence[str]], console
     for row in rows:
         for name, cell in zip(names, row, strict=True):
             if cell:
-                console.print(Text(f"{' '.join(name.split())}: {cell}"), soft_wrap=True)
+                head = f"{' '.join(name.split())}:"
+                # A terminal breaks lines within numbers: one that has room on a line of its own gets it.
+                separator = "\n" if cell_len(cell) <= console.width < cell_len(f"{head} {cell}") else " "
+                console.print(Text(f"{head}{separator}{cell}"), soft_wrap=True)
         console.print()

@@ -1,6 +1,7 @@
 """From a system's measures to its scores: intervals, failures, the worst rows, dependence on wordings."""
 
 import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,14 +10,21 @@ from wavllm_cli.data.manifest import audio_paths
 from wavllm_cli.scoring.failures import failures
 from wavllm_cli.scoring.metrics import ifr
 from wavllm_cli.scoring.metrics.classes import confusion
-from wavllm_cli.scoring.report import Figure, Item, Scores, TaskScores
+from wavllm_cli.scoring.report import Figure, Item, Judging, Scores, TaskScores
 from wavllm_cli.scoring.robustness import robustness
 from wavllm_cli.scoring.tasks import Group
 
 MAX_WORST = 20
 
 
-def evaluate(system: str, groups: Sequence[Group], normalizer: str, seed: int, home: Path) -> Scores:
+def evaluate(
+    system: str,
+    groups: Sequence[Group],
+    normalizer: str,
+    seed: int,
+    home: Path,
+    judgings: Sequence[Judging] = (),
+) -> Scores:
     """Everything that reports show of one system.
 
     Args:
@@ -25,8 +33,10 @@ def evaluate(system: str, groups: Sequence[Group], normalizer: str, seed: int, h
         normalizer: its name, or "all".
         seed: of the bootstrap.
         home: the file that relative audio paths start from.
+        judgings: what models say of its multi-task rows.
     """
-    return Scores(system, {group.name: _task(group, seed, home) for group in groups}, normalizer, seed)
+    tasks = {group.name: _task(group, seed, home) for group in groups}
+    return Scores(system, tasks, normalizer, seed, list(judgings))
 
 
 def _task(group: Group, seed: int, home: Path) -> TaskScores:
@@ -69,6 +79,12 @@ def _item(group: Group, index: int, value: float, audio: Sequence[Path]) -> Item
         reference=row.target or "",
         text=row.text,
         value=value,
-        audio=str(audio[0].absolute()) if len(audio) == 1 and not why_unreadable(audio[0]) else None,
+        audio=_address(audio[0]) if len(audio) == 1 and not why_unreadable(audio[0]) else None,
         note="; ".join(ifr.unfollowed(group.verdicts[index])) if group.verdicts else "",
     )
+
+
+def _address(audio: Path) -> str:
+    """An absolute path that a browser, to which `..` undoes the name before it, follows to the same file."""
+    plain = os.path.abspath(audio)
+    return plain if os.path.exists(plain) else os.path.realpath(audio)

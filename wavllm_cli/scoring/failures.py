@@ -22,8 +22,8 @@ OVERRUN_WORDS = 10  # … and so many words longer
 
 
 def failures(group: Group) -> list[Failure]:
-    """The ways in which rows of a group fail, in a fixed order; a way that no row takes is left out."""
-    return [failure for failure in _all(group) if failure.ids]
+    """The ways in which rows of a group fail, in a fixed order; a way that no row could take is left out."""
+    return [failure for failure in _all(group) if failure.of]
 
 
 def _all(group: Group) -> Iterator[Failure]:

@@ -57,11 +57,11 @@ class Measure:
         """
         if len(self.statistics) == 0:
             return math.nan, math.nan
-        return middle(self.figure(resampled_sums(self.statistics, seed, resamples)))
+        return percentile_interval(self.figure(resampled_sums(self.statistics, seed, resamples)))
 
 
-def middle(figures: "np.ndarray") -> tuple[float, float]:
-    """The ends of the middle 95 % of the finite figures, (R,); NaN where there are none."""
+def percentile_interval(figures: "np.ndarray") -> tuple[float, float]:
+    """The ends of the percentile_interval 95 % of the finite figures, (R,); NaN where there are none."""
     import numpy as np
 
     figures = figures[np.isfinite(figures)]

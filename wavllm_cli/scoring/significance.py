@@ -1,11 +1,11 @@
 """Two systems on the same rows: how far apart their figures are, whether chance explains it, and which rows decide."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wavllm_cli.scoring.measure import RESAMPLES, SEED, Measure, middle, resampled_sums
+from wavllm_cli.scoring.measure import RESAMPLES, SEED, Measure, percentile_interval, resampled_sums
 from wavllm_cli.scoring.metrics import bleu
 from wavllm_cli.scoring.tasks import Group
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 TRIALS = 10_000  # of approximate randomisation
+ALPHA = 0.05  # the p-value from which on a difference counts as chance
 COINS = 500_000  # tossed at once, 8 bytes each: few enough for a processor's cache
 ROUNDING = 1e-12  # two differences that are equal but for this are equal
 MAX_CHANGES = 10
@@ -108,7 +109,7 @@ def paired_interval(a: Measure, b: Measure, seed: int = SEED) -> tuple[float, fl
     if len(differences) == 0:
         return math.nan, math.nan, math.nan
     strayed = np.abs(differences - observed) >= abs(observed) - ROUNDING
-    return *middle(differences), (int(strayed.sum()) + 1) / (len(differences) + 1)
+    return *percentile_interval(differences), (int(strayed.sum()) + 1) / (len(differences) + 1)
 
 
 def randomisation_test(a: Measure, b: Measure, seed: int = SEED, trials: int = TRIALS) -> float:
@@ -139,15 +140,48 @@ def randomisation_test(a: Measure, b: Measure, seed: int = SEED, trials: int = T
     return (at_least + 1) / (trials + 1)
 
 
+def significantly_best(
+    systems: Mapping[str, Sequence[Group]], comparisons: Sequence[Comparison], seed: int = SEED
+) -> frozenset[tuple[str, str, str]]:
+    """(task, metric, system) of each figure that beats those of all other systems, none of them by chance.
+
+    Args:
+        systems: their groups, the baseline's first.
+        comparisons: of the others with the baseline.
+        seed: of the trials with two others.
+    """
+    names = list(systems)
+    known = {(c.b, d.task, d.metric): d.p for c in comparisons for d in c.differences}
+    found = set()
+    for groups in zip(*systems.values(), strict=True):
+        for measures in zip(*(group.measures for group in groups), strict=True):
+            task, metric = groups[0].name, measures[0].metric
+            values = [-m.value if m.lower_is_better else m.value for m in measures]
+            best = values.index(max(values))
+            ps = []
+            for other in (i for i in range(len(names)) if i != best):
+                if 0 in (best, other):
+                    ps.append(known[names[best or other], task, metric])
+                else:
+                    ps.append(_tests(measures[best], measures[other], seed)[0])
+            if ps and all(p < ALPHA for p in ps):
+                found.add((task, metric, names[best]))
+    return frozenset(found)
+
+
+def _tests(a: Measure, b: Measure, seed: int) -> tuple[float, float | None]:
+    """p of approximate randomisation and, where sacrebleu itself does the testing, of its paired bootstrap."""
+    few = len(a.statistics) <= SACREBLEU_ROWS
+    if few and isinstance(a, bleu.TranslationMeasure) and isinstance(b, bleu.TranslationMeasure):
+        return bleu.paired_test(a, b, seed)
+    return randomisation_test(a, b, seed), None
+
+
 def _difference(group_a: Group, group_b: Group, a: Measure, b: Measure, seed: int) -> Difference:
     import numpy as np
 
-    low, high, p_bootstrap = paired_interval(a, b, seed)
-    few = len(a.statistics) <= SACREBLEU_ROWS
-    if few and isinstance(a, bleu.TranslationMeasure) and isinstance(b, bleu.TranslationMeasure):
-        p, p_bootstrap = bleu.paired_test(a, b, seed)
-    else:
-        p = randomisation_test(a, b, seed)
+    low, high, p_ours = paired_interval(a, b, seed)
+    p, p_sacrebleu = _tests(a, b, seed)
     with np.errstate(invalid="ignore"):
         gains = np.nan_to_num((a.rows - b.rows) if a.lower_is_better else (b.rows - a.rows))
     return Difference(
@@ -159,7 +193,7 @@ def _difference(group_a: Group, group_b: Group, a: Measure, b: Measure, seed: in
         low=low,
         high=high,
         p=p,
-        p_bootstrap=p_bootstrap,
+        p_bootstrap=p_ours if p_sacrebleu is None else p_sacrebleu,
         wins=int((gains > 0).sum()),
         ties=int((gains == 0).sum()),
         losses=int((gains < 0).sum()),

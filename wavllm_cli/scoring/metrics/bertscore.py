@@ -138,4 +138,4 @@ def _apply(given: Texts) -> list[Measure]:
     return [bert_score(given.references, given.texts, given.encoder, given.language, given.rescale)]
 
 
-METRICS = (Metric("bertscore", "BERTScore", Texts, _apply),)
+METRICS = (Metric("bertscore", "BERTScore", Texts, _apply, meaning="likeness of answer and reference to an encoder"),)

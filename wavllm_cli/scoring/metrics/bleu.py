@@ -184,15 +184,23 @@ def _p_value(a: TranslationMeasure, b: TranslationMeasure, test: str) -> float:
 # --- what the registry knows ---
 
 
-def _metric(code: str, name: str, of: Callable[..., Measure], lower_is_better: bool = False) -> Metric[Texts]:
+def _metric(
+    code: str, name: str, meaning: str, of: Callable[..., Measure], lower_is_better: bool = False
+) -> Metric[Texts]:
     def apply(given: Texts) -> list[Measure]:
         return [of(given.references, given.texts, given.language)]
 
-    return Metric(code, name, Texts, apply, "points", lower_is_better)
+    return Metric(code, name, Texts, apply, "points", lower_is_better, meaning)
 
 
 METRICS = (
-    _metric("bleu", "BLEU", bleu),
-    _metric("chrf", "chrF2", chrf),
-    _metric("ter", "translation edit rate", ter, lower_is_better=True),
+    _metric("bleu", "BLEU", "how many runs of one to four words a reference has too, up to 100", bleu),
+    _metric("chrf", "chrF2", "how many runs of one to six characters are those of a reference, up to 100", chrf),
+    _metric(
+        "ter",
+        "translation edit rate",
+        "edits that lead to a reference, for 100 of its words",
+        ter,
+        lower_is_better=True,
+    ),
 )

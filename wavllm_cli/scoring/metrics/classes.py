@@ -110,13 +110,21 @@ def _signature(metric: str, kind: str) -> str:
     return f"{metric}|answer:{kind}|wavllm:{wavllm_cli.__version__}"
 
 
-def _metric(code: str, name: str, of: Callable[[Sequence[str], Sequence[str], str], Measure]) -> Metric[Labels]:
-    return Metric(code, name, Labels, lambda given: [of(given.answers, given.keys, given.kind)])
+def _metric(
+    code: str, name: str, meaning: str, of: Callable[[Sequence[str], Sequence[str], str], Measure]
+) -> Metric[Labels]:
+    return Metric(code, name, Labels, lambda given: [of(given.answers, given.keys, given.kind)], meaning=meaning)
 
 
 METRICS = (
-    Metric("exact", "exact match", Texts, lambda given: [exact(given.references, given.texts)]),
-    _metric("accuracy", "accuracy", accuracy),
-    _metric("balanced_accuracy", "balanced accuracy", balanced_accuracy),
-    _metric("macro_f1", "macro-averaged F1", macro_f1),
+    Metric(
+        "exact",
+        "exact match",
+        Texts,
+        lambda given: [exact(given.references, given.texts)],
+        meaning="answers that say just what a reference does",
+    ),
+    _metric("accuracy", "accuracy", "answers that commit to what is right", accuracy),
+    _metric("balanced_accuracy", "balanced accuracy", "right answers, each class counting alike", balanced_accuracy),
+    _metric("macro_f1", "macro-averaged F1", "F1 of precision and recall, each class counting alike", macro_f1),
 )

@@ -69,5 +69,11 @@ def _rate(sums: "np.ndarray") -> "np.ndarray":
 
 
 METRICS = (
-    Metric("ifeval", "constraints met (IFEval)", Constrained, lambda given: ifeval(given.answers, given.constraints)),
+    Metric(
+        "ifeval",
+        "constraints met (IFEval)",
+        Constrained,
+        lambda given: ifeval(given.answers, given.constraints),
+        meaning="answers that meet every constraint, or constraints that are met",
+    ),
 )

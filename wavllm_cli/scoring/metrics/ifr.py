@@ -74,6 +74,18 @@ def _apply(code: str, given: Judged) -> list[Measure]:
 
 
 METRICS = (
-    Metric("ifr", "instruction-following rate", Judged, partial(_apply, "ifr")),
-    Metric("instructions", "share of instructions followed", Judged, partial(_apply, "instructions")),
+    Metric(
+        "ifr",
+        "instruction-following rate",
+        Judged,
+        partial(_apply, "ifr"),
+        meaning="rows with all instructions followed",
+    ),
+    Metric(
+        "instructions",
+        "share of instructions followed",
+        Judged,
+        partial(_apply, "instructions"),
+        meaning="single instructions, followed of all",
+    ),
 )

@@ -86,6 +86,7 @@ class Metric(Generic[Given]):
         apply: those -> its figures: one, or several with a variant behind the code: "wer/lower".
         unit: of the figures: "fraction" (0.05 is 5 %) or "points" out of a hundred.
         lower_is_better: of the figures.
+        meaning: what a figure is the share or the measure of, to stand after its name.
     """
 
     code: str
@@ -94,3 +95,4 @@ class Metric(Generic[Given]):
     apply: Callable[[Given], Iterable[Measure]]
     unit: str = "fraction"
     lower_is_better: bool = False
+    meaning: str = ""

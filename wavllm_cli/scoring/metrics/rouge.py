@@ -73,4 +73,12 @@ def _apply(code: str, given: Texts) -> list[Measure]:
     return rouge(given.references, given.texts, given.language, [code])
 
 
-METRICS = tuple(Metric(code, f"ROUGE-{code.removeprefix('rouge')}", Texts, partial(_apply, code)) for code in NAMES)
+MEANINGS = {
+    "rouge1": "words that answer and reference share",
+    "rouge2": "pairs of words that answer and reference share",
+    "rougeL": "words that answer and reference share in the same order",
+}
+METRICS = tuple(
+    Metric(code, f"ROUGE-{code.removeprefix('rouge')}", Texts, partial(_apply, code), meaning=MEANINGS[code])
+    for code in NAMES
+)

@@ -104,11 +104,12 @@ def _each_normalizer(rate: Rate, given: Texts) -> Iterator[Measure]:
         yield replace(measure, metric=f"{measure.metric}/{normalizer.name}") if len(normalizers) > 1 else measure
 
 
-def _metric(code: str, name: str, rate: Rate) -> Metric[Texts]:
-    return Metric(code, name, Texts, partial(_each_normalizer, rate), lower_is_better=True)
+def _metric(code: str, name: str, rate: Rate, unit: str) -> Metric[Texts]:
+    meaning = f"{unit} that are wrong, missing or too many, for all {unit} that were said"
+    return Metric(code, name, Texts, partial(_each_normalizer, rate), lower_is_better=True, meaning=meaning)
 
 
 METRICS = (
-    _metric("wer", "word error rate", word_error_rate),
-    _metric("cer", "character error rate", character_error_rate),
+    _metric("wer", "word error rate", word_error_rate, "words"),
+    _metric("cer", "character error rate", character_error_rate, "characters"),
 )
