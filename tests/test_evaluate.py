@@ -6,7 +6,7 @@ import pytest
 
 from wavllm_cli.data.schema import Hypothesis, Part
 from wavllm_cli.scoring.evaluate import MAX_WORST, evaluate
-from wavllm_cli.scoring.report import Item
+from wavllm_cli.scoring.scores import Item
 from wavllm_cli.scoring.tasks import Options, measure
 
 NOWHERE = Path("nowhere/hyp.jsonl")

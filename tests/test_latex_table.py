@@ -4,7 +4,7 @@ import re
 import pytest
 
 from wavllm_cli.scoring.latex_table import latex
-from wavllm_cli.scoring.report import Figure, Scores, TaskScores
+from wavllm_cli.scoring.scores import Figure, Scores, TaskScores
 
 
 def figure(metric="wer", value=0.05, half=0.01, unit="fraction", lower_is_better=True):

@@ -85,7 +85,7 @@ LIGHT = {
     "import wavllm_cli.scoring, wavllm_cli.scoring.command": (
         HEAVY | {"numpy", "jiwer", "sacrebleu", "openai", "jinja2", "rouge_score"}
     ),
-    "import wavllm_cli.scoring.report, wavllm_cli.scoring.metrics.wer": HEAVY,
+    "import wavllm_cli.scoring.scores, wavllm_cli.scoring.metrics.wer": HEAVY,
     "import wavllm_cli.recipe, wavllm_cli.data.manifest, wavllm_cli.data.audio, wavllm_cli.data.tts": HEAVY,
     "import wavllm_cli.mini.fsdd, wavllm_cli.corpora.librispeech": HEAVY,
     "import wavllm_cli.systems.asking, wavllm_cli.systems.registry, wavllm_cli.inference.command": HEAVY,

@@ -4,7 +4,7 @@ import re
 import pytest
 
 from wavllm_cli.scoring.markdown_report import markdown
-from wavllm_cli.scoring.report import Failure, Figure, Robustness, Scores, TaskScores
+from wavllm_cli.scoring.scores import Failure, Figure, Robustness, Scores, TaskScores
 from wavllm_cli.scoring.significance import Comparison, Difference
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from wavllm_cli.console import STEERING
 from wavllm_cli.scoring.page import Axis, histogram, interval_plot, link, page, sort_key
-from wavllm_cli.scoring.report import Failure, Figure, Item, Robustness, Scores, TaskScores
+from wavllm_cli.scoring.scores import Failure, Figure, Item, Robustness, Scores, TaskScores
 from wavllm_cli.scoring.significance import Change, Comparison, Difference
 
 HOSTILE = "<script>alert(1)</script>\"' onerror=alert(2) &amp; <img src=x>"

@@ -6,7 +6,7 @@ import pytest
 
 from wavllm_cli.data.schema import Hypothesis, Part
 from wavllm_cli.scoring.panel import ruled, seated
-from wavllm_cli.scoring.report import Judging
+from wavllm_cli.scoring.scores import Judging
 
 KNOWN = [Part(task="asr", prompt="Transcribe it.", target="the cat sat on the mat")]
 UNKNOWN = [Part(task="asr", prompt="Transcribe it.")]  # the rules have no words to look for

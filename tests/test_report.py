@@ -7,7 +7,7 @@ import numpy as np
 import wavllm_cli
 from wavllm_cli.scoring.judge import Agreement
 from wavllm_cli.scoring.measure import Measure, share
-from wavllm_cli.scoring.report import Failure, Figure, Item, Judging, Robustness, Scores, TaskScores, finite
+from wavllm_cli.scoring.scores import Failure, Figure, Item, Judging, Robustness, Scores, TaskScores, finite
 
 WER = Figure("wer", 0.25, 0.1, 0.4, 8, "wer|norm:basic", "fraction", True, {"hits": 3})
 TASK = TaskScores(

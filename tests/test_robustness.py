@@ -5,8 +5,8 @@ from itertools import product
 import pytest
 
 from wavllm_cli.data.schema import Hypothesis, Part
-from wavllm_cli.scoring.report import Robustness
 from wavllm_cli.scoring.robustness import robustness
+from wavllm_cli.scoring.scores import Robustness
 from wavllm_cli.scoring.tasks import Options, measure
 
 

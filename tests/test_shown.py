@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from wavllm_cli.scoring.report import Failure, Figure, Scores, TaskScores
+from wavllm_cli.scoring.scores import Failure, Figure, Scores, TaskScores
 from wavllm_cli.scoring.shown import (
     amount,
     failures,

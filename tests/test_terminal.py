@@ -4,7 +4,7 @@ import pytest
 from rich.cells import cell_len
 
 from wavllm_cli.scoring.judge import Agreement
-from wavllm_cli.scoring.report import Failure, Figure, Judging, Robustness, Scores, TaskScores
+from wavllm_cli.scoring.scores import Failure, Figure, Judging, Robustness, Scores, TaskScores
 from wavllm_cli.scoring.significance import Comparison, Difference
 from wavllm_cli.scoring.terminal import show
 

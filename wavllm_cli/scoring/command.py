@@ -15,7 +15,7 @@ from wavllm_cli.errors import UsageError
 from wavllm_cli.scoring import judge, latex_table, markdown_report, panel, terminal
 from wavllm_cli.scoring.evaluate import evaluate
 from wavllm_cli.scoring.inputs import System, read_systems
-from wavllm_cli.scoring.report import Scores
+from wavllm_cli.scoring.scores import Scores
 from wavllm_cli.scoring.significance import Comparison, compare
 from wavllm_cli.scoring.tasks import Options, measure
 

@@ -10,8 +10,8 @@ from wavllm_cli.data.manifest import audio_paths
 from wavllm_cli.scoring.failures import failures
 from wavllm_cli.scoring.metrics import ifr
 from wavllm_cli.scoring.metrics.classes import confusion
-from wavllm_cli.scoring.report import Figure, Item, Judging, Scores, TaskScores
 from wavllm_cli.scoring.robustness import robustness
+from wavllm_cli.scoring.scores import Figure, Item, Judging, Scores, TaskScores
 from wavllm_cli.scoring.tasks import Group
 
 MAX_WORST = 20

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from wavllm_cli.data.schema import Hypothesis
 from wavllm_cli.scoring.following.verdicts import OUT_OF_PLACE
 from wavllm_cli.scoring.metrics import ifr
-from wavllm_cli.scoring.report import Failure
+from wavllm_cli.scoring.scores import Failure
 from wavllm_cli.scoring.tasks import Group
 from wavllm_cli.tasks.answers.commitment import NO_MENTION, SEVERAL
 from wavllm_cli.tasks.answers.nonanswers import is_echo, loops, refuses

@@ -6,7 +6,7 @@ from itertools import groupby
 
 from wavllm_cli.console import visible
 from wavllm_cli.scoring.published import SOURCES, Published, published_for
-from wavllm_cli.scoring.report import Figure, Scores
+from wavllm_cli.scoring.scores import Figure, Scores
 from wavllm_cli.scoring.shown import find, is_best, label, method, metric_columns, show_value, signatures
 
 DAGGERS = {"paper": r"\dagger", "secondary": r"\S", "independent": r"\ddagger"}

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from wavllm_cli.console import visible
 from wavllm_cli.errors import listed
 from wavllm_cli.scoring.published import SOURCES, published_for
-from wavllm_cli.scoring.report import Scores
+from wavllm_cli.scoring.scores import Scores
 from wavllm_cli.scoring.shown import (
     amount,
     failures,

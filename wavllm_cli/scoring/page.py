@@ -14,7 +14,7 @@ from wavllm_cli.console import visible
 from wavllm_cli.scoring import shown
 from wavllm_cli.scoring.metrics.wer import alignment
 from wavllm_cli.scoring.published import SOURCES, published_for
-from wavllm_cli.scoring.report import Scores
+from wavllm_cli.scoring.scores import Scores
 from wavllm_cli.scoring.significance import Comparison
 from wavllm_cli.text.normalize import get_normalizer
 

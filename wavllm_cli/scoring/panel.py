@@ -21,7 +21,7 @@ from wavllm_cli.scoring.measure import Measure
 from wavllm_cli.scoring.metrics import ifr
 from wavllm_cli.scoring.metrics.metric import Judged
 from wavllm_cli.scoring.metrics.registry import measures
-from wavllm_cli.scoring.report import Judging
+from wavllm_cli.scoring.scores import Judging
 
 RULES = "rules"
 

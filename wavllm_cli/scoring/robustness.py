@@ -7,7 +7,7 @@ from dataclasses import replace
 from wavllm_cli.data.clips import clip_key
 from wavllm_cli.data.schema import Hypothesis
 from wavllm_cli.scoring.measure import Measure
-from wavllm_cli.scoring.report import Robustness
+from wavllm_cli.scoring.scores import Robustness
 from wavllm_cli.scoring.tasks import Group
 from wavllm_cli.tasks.answers.choice import parse_choices
 from wavllm_cli.tasks.registry import TASKS

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from wavllm_cli.scoring.measure import RESAMPLES
-from wavllm_cli.scoring.report import Confusion, Failure, Figure, Scores
+from wavllm_cli.scoring.scores import Confusion, Failure, Figure, Scores
 from wavllm_cli.scoring.significance import Difference
 
 # --- numbers ---

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from wavllm_cli import console
 from wavllm_cli.scoring.published import published_for
-from wavllm_cli.scoring.report import Figure, Scores
+from wavllm_cli.scoring.scores import Figure, Scores
 from wavllm_cli.scoring.shown import (
     amount,
     failures,
