@@ -3,9 +3,11 @@ import math
 from pathlib import Path
 
 import pytest
+from results import results
 
 from wavllm_cli.data.schema import Hypothesis, Part
 from wavllm_cli.scoring.evaluate import MAX_WORST, evaluate
+from wavllm_cli.scoring.report.scores_json import as_dict
 from wavllm_cli.scoring.scores import Item
 from wavllm_cli.scoring.tasks import Options, measure
 
@@ -35,7 +37,10 @@ def test_every_group_has_its_figures_failures_and_rows():
     wer = asr.figures[0]
     assert (wer.metric, wer.value, wer.n, wer.unit, wer.lower_is_better) == ("wer", 0.5, 2, "fraction", True)
     assert wer.counts["deletions"] == 2
-    assert {f.kind: f.ids for f in asr.failures if f.ids} == {"empty": ["2"], "missing_reference": ["3"]}
+    assert {failure.kind: failure.ids for failure in asr.failures if failure.ids} == {
+        "empty": ["2"],
+        "missing_reference": ["3"],
+    }
     assert asr.each == {"wer": [0, 1], "cer": [0, 1]}
     assert (er.n, er.not_scored) == (2, 0)
     assert er.confusion == {"angry": {"angry": 0, "sad": 1}, "sad": {"angry": 0, "sad": 1}}
@@ -55,7 +60,7 @@ def test_a_group_that_no_metric_covers_is_listed_as_not_scored():
     rows = [row(1, "asr", "a", "a"), row(2, "sv", "yes", "yes"), row(3, "sv", "no", "")]
     sv = scores(rows, metrics=("wer",)).tasks["sv"]
     assert (sv.n, sv.not_scored, sv.figures, sv.worst, sv.robustness, sv.each) == (2, 2, [], [], None, {})
-    assert [f.kind for f in sv.failures if f.ids] == ["empty"]
+    assert [failure.kind for failure in sv.failures if failure.ids] == ["empty"]
 
 
 def test_multi_task_rows_are_scored_whole_and_by_part():
@@ -123,7 +128,7 @@ def test_a_relative_home_gives_absolute_recordings(tmp_path, monkeypatch):
 @pytest.mark.parametrize("text", ["", "thank you"])
 def test_nothing_but_silence_can_be_scored_and_written(text):
     found = scores([row(1, "asr", "", text, duration=2.0)])
-    json.dumps(found.as_dict(), allow_nan=False)
+    json.dumps(as_dict(results(found)), allow_nan=False)
     assert found.tasks["asr"].figures[0].value == (math.inf if text else 0)
 
 

@@ -1,18 +1,25 @@
+"""The page as a browser reads it."""
+
 import math
 import random
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
-import pytest
+from results import ABOUT, difference, figure, results, system, task
 
 from wavllm_cli.console import STEERING
-from wavllm_cli.scoring.page import Axis, histogram, interval_plot, link, page, sort_key
-from wavllm_cli.scoring.scores import Failure, Figure, Item, Robustness, Scores, TaskScores
-from wavllm_cli.scoring.significance import Change, Comparison, Difference
+from wavllm_cli.scoring.about import Source
+from wavllm_cli.scoring.published import Published
+from wavllm_cli.scoring.report.page import link, page, sort_key
+from wavllm_cli.scoring.scores import Failure, Item, Robustness
+from wavllm_cli.scoring.significance import Change, Comparison
 
+OTHER = {"system": "other", "task": "asr", "corpus": "toy", "metric": "wer", "value": 0.2, "unit": "fraction"}
+PUBLISHED = {"asr": [Published(**OTHER, source="paper")]}
 HOSTILE = "<script>alert(1)</script>\"' onerror=alert(2) &amp; <img src=x>"
 VOID = {"meta", "br"}
-BLOCKS = {"p", "small", "td", "th"}  # what stands apart from the text before it
+BLOCKS = {"p", "small", "td", "th", "dt", "dd"}  # what stands apart from the text before it
 
 
 class Reader(HTMLParser):
@@ -45,55 +52,49 @@ class Reader(HTMLParser):
         return [element for element in self.elements if element["tag"] == tag]
 
 
-def figure(metric="wer", value=0.05, low=0.04, high=0.06, unit="fraction"):
-    return Figure(metric, value, low, high, 40, f"{metric}|norm:basic", unit, metric == "wer")
-
-
-def system(name="ours", text="the cat sat", audio=None, word="x"):
+def toy(name="ours", text="the cat sat", audio=None, word="x"):
     """A system with everything a page can show; `word` stands wherever a free text can."""
-    asr = TaskScores(
-        n=40,
-        figures=[figure()],
+    asr = task(
+        figure(),
         failures=[Failure("echo", [word, "row-2"], 40, word), Failure("empty", [], 40)],
         not_scored=3,
         worst=[Item(word, "asr", word, "the cat sat down", text, 0.25, audio)],
         robustness=Robustness("wer", 10, 4, 0.05, 0.04, 0.09, 0.05, "fraction"),
         each={"wer": [0.0, 0.1, 0.25, 2.5]},
     )
-    er = TaskScores(
-        n=9,
-        figures=[figure("accuracy", 0.5, 0.2, 0.8)],
-        failures=[],
-        not_scored=0,
+    er = task(
+        figure("accuracy", 0.5, 0.3),
         worst=[Item("row-3", "er", word, "happy", word, 0.0)],
         confusion={"happy": {"happy": 3, word: 1}, "sad": {}},
         each={"accuracy": [0.0, 1.0, 1.0]},
     )
-    return Scores(name, {"asr": asr, "er": er}, "basic", 7)
+    return system(name, asr=asr, er=er)
 
 
 def comparison(a, b, word="x"):
     change = Change("row-1", word, "the cat sat", 0.3, 0.0, "the hat sat", word)
-    counts = {"p": 0.01, "p_bootstrap": 0.02, "wins": 3, "ties": 36, "losses": 1}
-    rest = {"unit": "fraction", "lower_is_better": True, "signature": "ar", "changed": [change]}
-    return Comparison(a, b, [Difference("asr", "wer", 0.06, 0.05, -0.01, -0.02, 0.0, **counts, **rest)])
+    return Comparison(a, b, [difference(changed=[change])])
+
+
+def read(*scores, folder=Path(), judge_prompt=None, **more):
+    return Reader(page(results(*scores, **more), folder, judge_prompt))
 
 
 def test_the_page_needs_nothing_else_and_all_its_elements_close():
-    scores = [system("a"), system("b")]
-    read = Reader(page(scores, [comparison("a", "b")], True, Path("reports"), "Judge."))
-    assert not {"link", "img", "iframe", "object"} & {element["tag"] for element in read.elements}
-    addresses = [element[key] for element in read.elements for key in ("src", "href") if key in element]
-    ids = {f"#{element['id']}" for element in read.elements if "id" in element}
+    found = read(toy("a"), toy("b"), comparisons=[comparison("a", "b")], published=PUBLISHED, judge_prompt="Judge.")
+    assert not {"link", "img", "iframe", "object"} & {element["tag"] for element in found.elements}
+    addresses = [element[key] for element in found.elements for key in ("src", "href") if key in element]
+    ids = {f"#{element['id']}" for element in found.elements if "id" in element}
     assert addresses and set(addresses) <= ids
-    (style,) = read.all("style")
+    (style,) = found.all("style")
     assert "url(" not in style["text"] and "@import" not in style["text"]
 
 
 def test_no_text_of_a_row_can_become_part_of_the_page():
-    scores = [system(HOSTILE, HOSTILE, HOSTILE, HOSTILE), system("b", word=HOSTILE)]
-    harmless = Reader(page([system("a", audio="x"), system("b")], [comparison("a", "b")], True, Path(), "Judge."))
-    attacked = Reader(page(scores, [comparison(HOSTILE, "b", HOSTILE)], True, Path(), HOSTILE))
+    hostile = replace(ABOUT, test_set=HOSTILE, command=HOSTILE, models=[HOSTILE], sources=[Source(HOSTILE, None)])
+    scores = [toy(HOSTILE, HOSTILE, HOSTILE, HOSTILE), toy("b", word=HOSTILE)]
+    harmless = read(toy("a", audio="x"), toy("b"), comparisons=[comparison("a", "b")], judge_prompt="Judge.")
+    attacked = read(*scores, comparisons=[comparison(HOSTILE, "b", HOSTILE)], judge_prompt=HOSTILE, about=hostile)
     assert len(attacked.all("script")) == 1
     assert not attacked.all("img")
     assert {key for e in attacked.elements for key in e} == {key for e in harmless.elements for key in e}
@@ -101,40 +102,57 @@ def test_no_text_of_a_row_can_become_part_of_the_page():
 
 
 def test_everything_that_was_found_is_on_the_page():
-    read = Reader(page([system("a"), system("b")], [comparison("a", "b")], False, Path(), "Say yes or no."))
-    (whole,) = [" ".join(e["text"].split()) for e in read.all("main")]
+    found = read(toy("a"), toy("b"), comparisons=[comparison("a", "b")], judge_prompt="Say yes or no.")
+    (whole,) = [" ".join(e["text"].split()) for e in found.all("main")]
     for text in (
         "5.00 % 4.00 … 6.00",
         "2 of 40 5.00 %",
         "found in no row: empty.",
-        "Rows without a score: a 3, b 3.",
+        "rows without a score: a 3, b 3.",
         "10 4 5.00 % 4.00 % 9.00 % 5.00 %",
-        "6.00 % 5.00 % -1.00 -2.00 … 0.00 0.010 0.020 3 / 36 / 1",
-        "wer|norm:basic",
+        "6.00 % 5.00 % -1.00 -2.00 … 0.00 < 0.001 0.030 9 / 28 / 3",
+        "wer|signed",
+        "a.jsonl 5c1e",
         "Say yes or no.",
     ):
         assert text in whole
 
 
+def test_what_was_scored_and_what_the_first_figure_means_stand_before_everything_else():
+    text = page(results(toy()), Path())
+    first = " ".join(Reader(text).all("body")[0]["text"].split("Scores: ours")[0].split())
+    facts = "Test set toy test Hours 1.00 Rows 40 Model tiny Date 2026-02-03 Command wavllm score a.jsonl"
+    assert first.startswith(f"Scores of ours {facts}")
+    assert "ours has 5.00 % word error rate: words that are wrong" in first
+
+
+def test_examples_are_open_and_only_the_significantly_best_is_bold():
+    a, b = toy("a"), toy("b")
+    examples = read(a, b, comparisons=[comparison("a", "b")]).all("details")
+    assert sum("open" in e for e in examples) == 5  # worst rows of two tasks of two systems, and what changed
+    shown = [[e["text"] for e in read(a, b, best=best).all("b")] for best in ([], [("asr", "wer", "a")])]
+    assert shown == [[], ["5.00 %", "5.00 %"]]  # in the table and beside its plot
+
+
 def test_errors_of_transcripts_are_marked_word_by_word():
-    read = Reader(page([system(text="A cat, sat right")], [], False, Path()))
-    (cell,) = [e for e in read.all("td") if "cat sat" in e["text"]]
+    found = read(toy(text="A cat, sat right"))
+    (cell,) = [e for e in found.all("td") if "cat sat" in e["text"]]
     assert cell["text"].split() == ["x", "the", "a", "cat", "sat", "down", "right"]
-    assert [e["text"] for e in read.all("del")] == ["the", "down", *("missing", "expected")]  # the latter explain
-    assert [e["text"] for e in read.all("ins")] == ["a", "right", *("inserted", "given instead")]
+    assert [e["text"] for e in found.all("del")] == ["the", "down", *("missing", "expected")]  # the latter explain
+    assert [e["text"] for e in found.all("ins")] == ["a", "right", *("inserted", "given instead")]
 
 
 def test_other_answers_are_shown_as_they_are():
-    read = Reader(page([system(word="Happy, I think!")], [], False, Path()))
-    assert any(e["text"].split() == ["Happy,", "I", "think!"] for e in read.all("p"))
+    found = read(toy(word="Happy, I think!"))
+    assert any(e["text"].split() == ["Happy,", "I", "think!"] for e in found.all("p"))
 
 
 def test_recordings_are_played_from_where_they_lie(tmp_path):
     audio = tmp_path / "clips" / "a b#1?.wav"
-    (player,) = Reader(page([system(audio=str(audio))], [], False, tmp_path / "reports")).all("audio")
+    (player,) = read(toy(audio=str(audio)), folder=tmp_path / "reports").all("audio")
     assert player["src"] == "../clips/a%20b%231%3F.wav"
     assert player["preload"] == "none" and "controls" in player
-    assert not Reader(page([system()], [], False, tmp_path)).all("audio")
+    assert not read(toy()).all("audio")
 
 
 def test_a_relative_recording_is_found_from_another_folder(tmp_path, monkeypatch):
@@ -145,85 +163,21 @@ def test_a_relative_recording_is_found_from_another_folder(tmp_path, monkeypatch
 
 
 def test_published_figures_are_marked_as_such():
-    read = Reader(page([system()], [], True, Path()))
-    rows = [e for e in read.all("tr") if e.get("class") == "published"]
-    assert any("SALMONN-7B" in e["text"] and "LibriSpeech test-clean; independent" in e["text"] for e in rows)
-    assert not any(e["text"].strip().startswith("ours") for e in rows)
-    assert "published" not in {e.get("class") for e in Reader(page([system()], [], False, Path())).elements}
+    (row,) = [e for e in read(toy(), published=PUBLISHED).all("tr") if e.get("class") == "published"]
+    assert "other toy; paper" in " ".join(row["text"].split())
+    assert "published" not in {e.get("class") for e in read(toy()).elements}
 
 
 def test_every_picture_and_every_column_has_a_name():
-    read = Reader(page([system("a"), system("b")], [comparison("a", "b")], True, Path()))
-    assert all(e["text"].strip() for e in read.all("svg") if e.get("role") == "img")
-    assert all(e.get("role") == "img" or e.get("aria-hidden") == "true" for e in read.all("svg"))
-    assert all(e["scope"] in ("col", "row") for e in read.all("th"))
-    assert "lang" in read.all("html")[0]
-
-
-@pytest.mark.parametrize(
-    ("values", "ticks"),
-    [
-        ([0.0, 1.0], [0, 0.2, 0.4, 0.6, 0.8, 1.0]),
-        ([23.0, 31.0], [22, 24, 26, 28, 30, 32]),
-        ([0.021, 0.1027], [0.02, 0.04, 0.06, 0.08, 0.1, 0.12]),
-        ([-1.0, 3.0], [-1, 0, 1, 2, 3]),
-        ([math.nan, math.inf], [0, 0.2, 0.4, 0.6, 0.8, 1.0]),
-    ],
-)
-def test_scales_have_round_ends(values, ticks):
-    assert list(Axis.around(values).ticks) == pytest.approx(ticks)
-
-
-def test_scales_hold_all_values():
-    draw = random.Random(0)
-    for _ in range(500):
-        values = [draw.gauss(0, 10.0 ** draw.randint(-4, 4)) + draw.choice([0, 50]) for _ in range(draw.randint(1, 5))]
-        axis = Axis.around(values)
-        assert 3 <= len(axis.ticks) <= 6
-        assert all(-1e-6 <= axis.at(value) <= 100 + 1e-6 for value in values)
-    assert Axis.around([0.0]).at(0.0) == 0 and Axis.around([5.0, 5.0]).at(5.0) < 100
-
-
-def test_marks_stand_where_their_figures_are():
-    ours = Scores("ours", {"asr": TaskScores(40, [figure(value=0.5, low=0.0, high=1.0)], [], 0)}, "basic", 7)
-    plot = interval_plot([ours], "asr", "wer", published=False)
-    assert plot.ticks == [(0, "0"), (20, "20"), (40, "40"), (60, "60"), (80, "80"), (100, "100 %")]
-    assert (plot.marks[0].x, plot.marks[0].whisker) == (50, (0, 100))
-    both = interval_plot([ours], "asr", "wer", published=True)
-    assert len(both.marks) > 1 and both.marks[0].x == 50
-    assert all(mark.origin and mark.whisker is None for mark in both.marks[1:])
-
-
-def test_a_figure_that_is_not_finite_has_no_mark():
-    none = Figure("wer", math.inf, math.nan, math.nan, 1, "wer", "fraction", True)
-    scores = [Scores("ours", {"asr": TaskScores(1, [none], [], 0)}, "basic", 7)]
-    (mark,) = interval_plot(scores, "asr", "wer", published=False).marks
-    assert (mark.x, mark.whisker, mark.value) == (None, None, "n/a")
-    assert "n/a" in page(scores, [], False, Path())
-
-
-def test_histograms_count_every_row_once():
-    bars = histogram([0.0, 0.0, 0.049, 0.15, 1.0, 1.5, math.inf, math.nan], "fraction")
-    counts = {bar.title.split(":")[0]: int(bar.title.split()[-2]) for bar in bars}
-    assert {edges: n for edges, n in counts.items() if n} == {
-        "0 to 5 %": 3,
-        "15 to 20 %": 1,
-        "95 to 100 %": 1,
-        "over 100 %": 2,
-    }
-    assert [max(b.height for b in bars), bars[-1].height] == [100, pytest.approx(66.67)]
-    assert bars[-1].x + bars[-1].width == pytest.approx(100, abs=0.1)
-
-
-def test_histograms_of_points_go_to_a_hundred():
-    bars = histogram([-2.0, 3.0, 55.0, 100.0], "points")
-    assert len(bars) == 20
-    assert [i for i, bar in enumerate(bars) if bar.height] == [0, 11, 19]
+    found = read(toy("a"), toy("b"), comparisons=[comparison("a", "b")], published=PUBLISHED)
+    assert all(e["text"].strip() for e in found.all("svg") if e.get("role") == "img")
+    assert all(e.get("role") == "img" or e.get("aria-hidden") == "true" for e in found.all("svg"))
+    assert all(e["scope"] in ("col", "row") for e in found.all("th"))
+    assert "lang" in found.all("html")[0]
 
 
 def test_rows_that_are_only_right_or_wrong_have_no_histogram():
-    titles = [e["text"] for e in Reader(page([system("a")], [], False, Path())).all("figcaption")]
-    assert titles == ["Rows of a by wer"]
+    assert [e["text"] for e in read(toy("a")).all("figcaption")] == ["Rows of a by word error rate"]
 
 
 def test_numbers_sort_as_javascript_reads_them():
@@ -235,14 +189,14 @@ def test_a_page_of_usual_size_is_small():
     words = [rng.choice(["one", "two", "three", "four"]) for _ in range(20)]
     items = [Item(f"row-{i}", "asr", "Transcribe.", " ".join(words), " ".join(words[i:]), i / 20) for i in range(20)]
     each = {"wer": [rng.random() for _ in range(2000)]}
-    tasks = {name: TaskScores(2000, [figure()], [], 0, items, each=each) for name in ("asr", "ii/asr", "cot/asr")}
-    assert len(page([Scores("ours", tasks, "basic", 7)], [], True, Path()).encode()) < 100_000
+    tasks = {name: task(figure(), worst=items, each=each) for name in ("asr", "ii_asr", "cot_asr")}
+    assert len(page(results(system(**tasks)), Path()).encode()) < 100_000
 
 
 def test_what_is_invisible_can_be_seen():
-    text = page([system(word="a\x1b[2J\x00\x9b\u202eb\u2028", text="the\u202e cat")], [], False, Path())
+    text = page(results(toy(word="a\x1b[2J\x00\x9b\u202eb\u2028", text="the\u202e cat")), Path())
     assert r"a\x1b[2J\x00\x9b\u202eb\u2028" in text and not STEERING.search(text.replace("\n", "").replace("\t", ""))
-    assert "&lt;script&gt;" in page([system(word=HOSTILE)], [], False, Path())  # once, and not twice
+    assert "&lt;script&gt;" in page(results(toy(word=HOSTILE)), Path())  # once, and not twice
 
 
 def test_a_recording_whose_name_is_not_utf8_is_linked():

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,11 +12,17 @@ from wavllm_cli.chat.settings import Settings
 from wavllm_cli.data.files import owned, require_output, write_text
 from wavllm_cli.data.schema import Hypothesis, Task
 from wavllm_cli.errors import UsageError
-from wavllm_cli.scoring import judge, latex_table, markdown_report, panel, terminal
+from wavllm_cli.scoring import judge, panel
+from wavllm_cli.scoring.about import about
 from wavllm_cli.scoring.evaluate import evaluate
 from wavllm_cli.scoring.inputs import System, read_systems
-from wavllm_cli.scoring.scores import Scores
-from wavllm_cli.scoring.significance import Comparison, compare
+from wavllm_cli.scoring.published import published_of
+from wavllm_cli.scoring.report import terminal
+from wavllm_cli.scoring.report.latex import latex as latex_table
+from wavllm_cli.scoring.report.markdown import markdown
+from wavllm_cli.scoring.report.scores_json import as_dict
+from wavllm_cli.scoring.report.tables import Results
+from wavllm_cli.scoring.significance import compare, significantly_best
 from wavllm_cli.scoring.tasks import Options, measure
 
 TRANSLATION_METRICS = {"bleu", "chrf", "ter"}
@@ -25,24 +31,22 @@ STDIN = Path("stdin")  # stands for standard input where its folder matters: the
 
 @dataclass(frozen=True)
 class Scored:
-    """The scores of one or several systems, their comparison with the first one, and where all that was written."""
+    """What was found, and where it was written."""
 
-    scores: list[Scores]
-    comparisons: list[Comparison]
-    published: bool
+    results: Results
     outputs: list[Path]
 
     @property
     def complete(self) -> bool:
         """Whether the same command would find nothing left to ask a judge."""
-        return all(judging.complete for scores in self.scores for judging in scores.judging)
+        return all(judging.complete for scores in self.results.scores for judging in scores.judging)
 
     def show(self) -> None:
-        terminal.show(self.scores, self.comparisons, self.published)
+        terminal.show(self.results)
         console.info(f"→ {', '.join(map(str, self.outputs))}")
 
     def data(self) -> dict[str, Any]:
-        return as_dict(self.scores, self.comparisons)
+        return as_dict(self.results)
 
 
 @dataclass(frozen=True)
@@ -116,30 +120,21 @@ def score(
         panels = asked
     groups = {name: measure(rows, options, panels[name]) for name, rows in answers.items()}
     home = reference or first.path or STDIN
-    scores = [
-        replace(evaluate(name, own, options.normalizer, seed, home), judging=panels[name].judgings)
-        for name, own in groups.items()
-    ]
-    comparisons = [
-        compare(groups[first.name], groups[system.name], (first.name, system.name), seed) for system in systems[1:]
-    ]
-    scored = Scored(scores, comparisons, published, _write(scores, comparisons, published, output, latex))
+    ours = groups[first.name]
+    comparisons = [compare(ours, groups[system.name], (first.name, system.name), seed) for system in systems[1:]]
+    results = Results(
+        about=about(systems, reference),
+        scores=[
+            evaluate(name, own, options.normalizer, seed, home, panels[name].judgings) for name, own in groups.items()
+        ],
+        comparisons=comparisons,
+        best=significantly_best(groups, comparisons, seed),
+        published={group.name: published_of(group.name, group.rows) for group in ours} if published else None,
+    )
+    scored = Scored(results, _write(results, output, latex))
     if not scored.complete:
         console.warn("Some answers have no verdict yet: the same command asks for it again.")
     return scored
-
-
-def as_dict(scores: Sequence[Scores], comparisons: Sequence[Comparison]) -> dict[str, Any]:
-    """The content of scores.json."""
-    if len(scores) == 1:
-        return scores[0].as_dict()
-    return {
-        "systems": [s.as_dict() for s in scores],
-        "comparisons": [
-            {"a": c.a, "b": c.b, "differences": [asdict(difference) for difference in c.differences]}
-            for c in comparisons
-        ],
-    }
 
 
 def _require_sound_names(output: Path, latex: Path | None, inputs: Iterable[Path | None]) -> None:
@@ -171,20 +166,15 @@ def _asked_alike(system: System, first: System) -> list[Hypothesis]:
     ]
 
 
-# --- reports ---
+def _write(results: Results, output: Path, latex: Path | None) -> list[Path]:
+    from wavllm_cli.scoring.report.page import page  # jinja2 takes its time
 
-
-def _write(
-    scores: Sequence[Scores], comparisons: Sequence[Comparison], published: bool, output: Path, latex: Path | None
-) -> list[Path]:
-    from wavllm_cli.scoring.page import page
-
-    prompt = judge.INSTRUCTIONS if any(s.judging for s in scores) else None
+    prompt = judge.INSTRUCTIONS if any(s.judging for s in results.scores) else None
     texts = [
-        strict_json.dumps(as_dict(scores, comparisons), indent=2) + "\n",
-        markdown_report.markdown(scores, comparisons, published),
-        page(scores, comparisons, published, output.parent, prompt),
-        *([latex_table.latex(scores, published)] if latex else []),
+        strict_json.dumps(as_dict(results), indent=2) + "\n",
+        markdown(results),
+        page(results, output.parent, prompt),
+        *([latex_table(results)] if latex else []),
     ]
     paths = _outputs(output, latex)
     for path, text in zip(paths, texts, strict=True):

@@ -1,13 +1,10 @@
-"""What scoring finds: figures, failures and the rows behind them, and how they stand in scores.json."""
+"""What scoring finds: figures, failures and the rows behind them."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
-import wavllm_cli
 from wavllm_cli.scoring.judge import Agreement
-from wavllm_cli.scoring.measure import RESAMPLES, Measure
-from wavllm_cli.strict_json import finite
+from wavllm_cli.scoring.measure import Measure
 
 
 @dataclass(frozen=True)
@@ -138,46 +135,3 @@ class Scores:
     normalizer: str
     seed: int
     judging: list[Judging] = field(default_factory=list)
-
-    def as_dict(self) -> dict[str, Any]:
-        """The content of scores.json; a figure that is not finite becomes null."""
-        return {
-            "wavllm": wavllm_cli.__version__,
-            "system": self.system,
-            "normalizer": self.normalizer,
-            "bootstrap": {"resamples": RESAMPLES, "seed": self.seed, "confidence": 0.95},
-            "tasks": {name: _task(task) for name, task in self.tasks.items()},
-            **({"judges": [_judging(judging) for judging in self.judging]} if self.judging else {}),
-        }
-
-
-def _task(task: TaskScores) -> dict[str, Any]:
-    result: dict[str, Any] = {
-        "n": task.n,
-        "metrics": {f.metric: {k: v for k, v in finite(asdict(f)).items() if k != "metric"} for f in task.figures},
-        "failures": {f.kind: _failure(f) for f in task.failures},
-        "not_scored": task.not_scored,
-    }
-    if task.confusion:
-        result["confusion"] = task.confusion
-    if task.unfollowed:
-        result["unfollowed"] = task.unfollowed
-    if task.robustness:
-        result["wordings"] = finite(asdict(task.robustness))
-    return result
-
-
-def _failure(failure: Failure) -> dict[str, Any]:
-    rate = len(failure.ids) / failure.of if failure.of else None
-    detail = {"detail": failure.detail} if failure.detail else {}
-    return {"n": len(failure.ids), "of": failure.of, "rate": rate, **detail, "ids": failure.ids}
-
-
-def _judging(judging: Judging) -> dict[str, Any]:
-    return {
-        "judge": judging.judge,
-        "rows": len(judging.verdicts),
-        "unusable": judging.unusable,
-        "agreement": {other: asdict(agreement) for other, agreement in judging.agreements.items()},
-        "usd": judging.usd,
-    }

@@ -1,13 +1,18 @@
+"""The content of scores.json."""
+
 import json
 import math
 from dataclasses import replace
 
 import numpy as np
+from results import results
 
 import wavllm_cli
 from wavllm_cli.scoring.judge import Agreement
 from wavllm_cli.scoring.measure import Measure, share
-from wavllm_cli.scoring.scores import Failure, Figure, Item, Judging, Robustness, Scores, TaskScores, finite
+from wavllm_cli.scoring.report.scores_json import as_dict
+from wavllm_cli.scoring.scores import Failure, Figure, Item, Judging, Robustness, Scores, TaskScores
+from wavllm_cli.strict_json import finite
 
 WER = Figure("wer", 0.25, 0.1, 0.4, 8, "wer|norm:basic", "fraction", True, {"hits": 3})
 TASK = TaskScores(
@@ -23,7 +28,14 @@ SCORES = Scores("tiny", {"asr": TASK}, "basic", 7)
 
 def content(scores):
     """What scores.json would hold, after a round trip."""
-    return json.loads(json.dumps(scores.as_dict(), allow_nan=False))
+    return json.loads(json.dumps(as_dict(results(scores)), allow_nan=False))
+
+
+def test_scores_json_names_the_files_that_were_read_by_their_content():
+    read = [{"file": "a.jsonl", "sha256": "5c1e"}]
+    assert content(SCORES)["read"] == read
+    several = as_dict(results(SCORES, SCORES))
+    assert list(several) == ["systems", "comparisons", "read"] and several["read"] == read
 
 
 def test_scores_json_says_how_it_was_made():
