@@ -70,8 +70,3 @@ def _says(wanted: Mapping[Any, str], row: Hypothesis) -> bool:
 def _name(text: str) -> str:
     """A name whose spelling differs from file to file: "CoVoST 2", "covost2"."""
     return re.sub(r"[\W_]", "", text).casefold()
-
-
-def published_for(task: str, metric: str) -> list[Published]:
-    """The published figures of a task and metric, whatever the corpus."""
-    return [figure for figure in load().figures if (figure.task, figure.metric) == (task, metric)]
