@@ -38,6 +38,24 @@ def test_every_command_has_help_with_an_example(wavllm, command):
     assert not command or f"wavllm {' '.join(command)}" in out.split("Example:")[1]
 
 
+def test_commands_stand_in_the_order_of_the_pipeline(wavllm):
+    app = typer.main.get_command(cli.app.app)
+    assert {command.rich_help_panel for command in app.commands.values()} <= set(cli.app.STAGES)
+    pipeline = ["prep", "gen-prompts", "check", "train", "infer", "score", "convert", "export", "bench"]
+    assert [name for name in app.list_commands(None) if name in pipeline] == pipeline
+    _, out, _ = wavllm("--help")
+    places = [out.index(f"─ {title} ─") for title in cli.app.STAGES]
+    assert places == sorted(places) and out.index("─ Options ─") < places[0] < out.index("│ prep ") < places[1]
+
+
+def test_options_that_belong_together_stand_together(wavllm):
+    _, out, _ = wavllm("infer", "--help")
+    assert out.index("─ Options ─") < out.index("--output") < out.index("─ Decoding ─") < out.index("--num-beams")
+    assert out.index("--num-beams") < out.index("─ Machine ─") < out.index("--device")
+    _, out, _ = wavllm("score", "--help")
+    assert out.index("--metric") < out.index("─ Chat model ─") < out.index("--max-usd")
+
+
 def test_help_imports_nothing_heavy():
     shown = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "wavllm_cli", "--help"], capture_output=True, text=True

@@ -4,6 +4,7 @@ Typer's own Rich help imports a Markdown parser and a syntax highlighter, which 
 Typer together; `wavllm --help` has to answer at once.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import typer
@@ -67,17 +68,23 @@ def show(command: Any, ctx: Any) -> None:
     console.print(f"{command.help or ''}\n", markup=False)
     parameters = [p for p in command.get_params(ctx) if not getattr(p, "hidden", False)]
     _panel(console, "Arguments", [_row(p, ctx) for p in parameters if p.param_type_name == "argument"])
-    _panel(console, "Options", [_row(p, ctx) for p in parameters if p.param_type_name == "option"])
-    commands = (
-        [command.get_command(ctx, name) for name in command.list_commands(ctx)]
-        if hasattr(command, "list_commands")
-        else []
-    )
-    _panel(console, "Commands", [(c.name, c.get_short_help_str(limit=200)) for c in commands])
+    for title, options in _by_panel([p for p in parameters if p.param_type_name == "option"], "Options"):
+        _panel(console, title, [_row(option, ctx) for option in options])
+    names = command.list_commands(ctx) if hasattr(command, "list_commands") else []
+    for title, commands in _by_panel([command.get_command(ctx, name) for name in names], "Commands"):
+        _panel(console, title, [(c.name, c.get_short_help_str(limit=200)) for c in commands])
     if command.epilog:
         title, _, example = command.epilog.partition(": ")
         console.print(f"[bold]{title}:[/bold]")
         console.print(f"  {example}\n", markup=False, style="cyan", soft_wrap=True)
+
+
+def _by_panel(items: Iterable[Any], rest: str) -> Iterable[tuple[str, list[Any]]]:
+    """Options or commands under the titles of their panels; those of none come first."""
+    panels: dict[str, list[Any]] = {rest: []}
+    for item in items:
+        panels.setdefault(item.rich_help_panel or rest, []).append(item)
+    return panels.items()
 
 
 def _row(parameter: Any, ctx: Any) -> tuple[str, str]:

@@ -6,10 +6,23 @@ import typer
 
 from wavllm_cli import __version__
 from wavllm_cli.errors import UsageError
-from wavllm_cli.help import App
+from wavllm_cli.help import App, Group
 from wavllm_cli.tasks.registry import task_called
 
+DATA, TRAINING, ANSWERS, SOFTWARE, SPEED = "Data", "Training", "Answers and scores", "Other software", "Speed"
+STAGES: tuple[str | None, ...] = (DATA, TRAINING, ANSWERS, SOFTWARE, SPEED)
+
+
+class Pipeline(Group):
+    """Commands in the order in which data goes through them: by their stage, then as they are written down."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        stages = {name: getattr(command, "rich_help_panel", None) for name, command in self.commands.items()}
+        return sorted(stages, key=lambda name: STAGES.index(stages[name]) if stages[name] in STAGES else len(STAGES))
+
+
 app = App(
+    cls=Pipeline,
     name="wavllm",
     help="Teach a chat LLM to listen: data, prompts, two-stage training, inference and scores.",
     context_settings={"help_option_names": ["-h", "--help"]},

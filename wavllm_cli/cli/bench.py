@@ -4,11 +4,11 @@ from typing import Annotated
 
 import typer
 
-from wavllm_cli.cli.app import Json, Seed, app, show
+from wavllm_cli.cli.app import SPEED, Json, Seed, app, show
 from wavllm_cli.help import App
 
 bench = App(help="Measure what our own code adds to the libraries below it, side by side.")
-app.add_typer(bench, name="bench")
+app.add_typer(bench, name="bench", rich_help_panel=SPEED)
 
 
 @bench.command(epilog="Example: wavllm bench score --pairs 100000")

@@ -11,6 +11,8 @@ import typer
 from wavllm_cli.chat.settings import Settings, default_cache
 from wavllm_cli.errors import UsageError
 
+CHAT = "Chat model"
+
 
 def settings(
     model: str | None = None,
@@ -78,6 +80,9 @@ def asks_chat(
         for p in signature(settings).parameters.values()
         if p.name != "flag"
     ]
+
+    for parameter in shared:
+        parameter.annotation.__metadata__[0].rich_help_panel = CHAT
 
     def decorate(command: Callable) -> Callable:
         own = [p for p in signature(command).parameters.values() if p.name != "chat"]

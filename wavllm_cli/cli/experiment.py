@@ -1,21 +1,47 @@
 """`wavllm train`, `infer`, `score` and `check`: what a recipe, a model and its answers go through."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from wavllm_cli.cli.app import Dtype, Json, Seed, Trust, app, require_utf8, show
+from wavllm_cli.cli.app import ANSWERS, TRAINING, Dtype, Json, Seed, Trust, app, require_utf8, show
 
 RecipeName = Annotated[str, typer.Option("--recipe", "-r", help="A shipped recipe's name, or the path of a YAML file.")]
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one key, e.g. stages.0.steps=500.")
 ]
 RunPath = Annotated[Path | None, typer.Option("--output", "-o", help="The run's folder. [default: runs/RECIPE]")]
+DecodingOption = partial(typer.Option, rich_help_panel="Decoding")
+MachineOption = partial(typer.Option, rich_help_panel="Machine")
 AudioRoot = Annotated[Path | None, typer.Option(help="Folder that relative audio paths start from.")]
 
 
-@app.command(epilog="Example: wavllm train --stage 1 --recipe tiny && wavllm train --stage 2 --recipe tiny")
+@app.command(rich_help_panel=TRAINING, epilog="Example: wavllm check tiny")
+def check(
+    recipe: Annotated[str, typer.Argument(help="A shipped recipe's name, or the path of a YAML file.")],
+    overrides: Overrides = None,
+    output: RunPath = None,
+    trust_remote_code: Trust = False,
+    json: Json = False,
+) -> None:
+    """Find every problem of a recipe before it costs anything, and say what the run will need."""
+    from wavllm_cli import recipe as recipes
+
+    loaded = recipes.load(recipe, overrides or ())
+    from wavllm_cli.training import plan
+
+    result = plan.check(loaded, output or Path("runs") / loaded.name, trust=trust_remote_code)
+    show(result, json)
+    if result.problems:
+        raise typer.Exit(1)
+
+
+@app.command(
+    rich_help_panel=TRAINING,
+    epilog="Example: wavllm train --stage 1 --recipe tiny && wavllm train --stage 2 --recipe tiny",
+)
 def train(
     stage: Annotated[int, typer.Option(help="1 or 2; a later stage starts from the one before.")],
     recipe: RecipeName = "wavllm-7b",
@@ -35,7 +61,10 @@ def train(
     show(stages.train(loaded, stage, output or Path("runs") / loaded.name, start, restart, trust_remote_code), json)
 
 
-@app.command(epilog='Example: wavllm infer talk.wav "Summarize the talk, then translate the summary into German."')
+@app.command(
+    rich_help_panel=ANSWERS,
+    epilog='Example: wavllm infer talk.wav "Summarize the talk, then translate the summary into German."',
+)
 def infer(
     source: Annotated[Path, typer.Argument(help="An audio file, or a manifest (.jsonl, .jsonl.gz, .parquet, .tsv).")],
     instruction: Annotated[str, typer.Argument(help="What to do with the audio file.", callback=require_utf8)] = "",
@@ -48,14 +77,16 @@ def infer(
     ] = None,
     audio_root: AudioRoot = None,
     system: Annotated[str, typer.Option("--system", metavar="NAME", help="Who answers.")] = "wavllm",
-    max_new_tokens: Annotated[int | None, typer.Option(min=1)] = None,
-    temperature: Annotated[float | None, typer.Option(min=0, help="0 is greedy.")] = None,
-    num_beams: Annotated[int | None, typer.Option(min=1)] = None,
+    max_new_tokens: Annotated[int | None, DecodingOption(min=1)] = None,
+    temperature: Annotated[float | None, DecodingOption(min=0, help="0 is greedy.")] = None,
+    num_beams: Annotated[int | None, DecodingOption(min=1)] = None,
     seed: Seed = 0,
-    logprobs: Annotated[bool, typer.Option("--logprobs", help="Token ids and log-probabilities too, in JSON.")] = False,
-    batch_size: Annotated[int, typer.Option(min=1, max=2048, help="Most utterances at once.")] = 16,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 … [default: a GPU if there is one]")] = None,
-    dtype: Annotated[Dtype | None, typer.Option(help="[default: bfloat16 on a GPU, else float32]")] = None,
+    logprobs: Annotated[
+        bool, DecodingOption("--logprobs", help="Token ids and log-probabilities too, in JSON.")
+    ] = False,
+    batch_size: Annotated[int, MachineOption(min=1, max=2048, help="Most utterances at once.")] = 16,
+    device: Annotated[str | None, MachineOption(help="cpu, cuda, cuda:1 … [default: a GPU if there is one]")] = None,
+    dtype: Annotated[Dtype | None, MachineOption(help="[default: bfloat16 on a GPU, else float32]")] = None,
     trust_remote_code: Trust = False,
     json: Json = False,
 ) -> None:
@@ -69,24 +100,4 @@ def infer(
     result = command.infer(source, instruction, channel, output, audio_root, batch_size, system, options)
     show(result, json)
     if result.skipped:
-        raise typer.Exit(1)
-
-
-@app.command(epilog="Example: wavllm check tiny")
-def check(
-    recipe: Annotated[str, typer.Argument(help="A shipped recipe's name, or the path of a YAML file.")],
-    overrides: Overrides = None,
-    output: RunPath = None,
-    trust_remote_code: Trust = False,
-    json: Json = False,
-) -> None:
-    """Find every problem of a recipe before it costs anything, and say what the run will need."""
-    from wavllm_cli import recipe as recipes
-
-    loaded = recipes.load(recipe, overrides or ())
-    from wavllm_cli.training import plan
-
-    result = plan.check(loaded, output or Path("runs") / loaded.name, trust=trust_remote_code)
-    show(result, json)
-    if result.problems:
         raise typer.Exit(1)

@@ -1,11 +1,12 @@
 """`wavllm convert` and `export`: models from and for other programs."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from wavllm_cli.cli.app import Dtype, Json, Trust, app, require_utf8, show
+from wavllm_cli.cli.app import SOFTWARE, Dtype, Json, Trust, app, require_utf8, show
 from wavllm_cli.errors import UsageError
 
 Reference = Annotated[
@@ -13,8 +14,12 @@ Reference = Annotated[
     typer.Option(metavar="ID[@REV]", help="Hub id or folder: compare with the checkpoint's, then refer to it."),
 ]
 
+HeadsOption = partial(typer.Option, min=1, rich_help_panel="Attention heads, which no tensor tells")
 
-@app.command(epilog="Example: wavllm convert final.pt --tokenizer tokenizer.model --output wavllm-7b")
+
+@app.command(
+    rich_help_panel=SOFTWARE, epilog="Example: wavllm convert final.pt --tokenizer tokenizer.model --output wavllm-7b"
+)
 def convert(
     source: Annotated[Path, typer.Argument(help="The released checkpoint (final.pt), or with --to-fairseq a folder.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder (with --to-fairseq: file) to write.")],
@@ -25,9 +30,9 @@ def convert(
     language_model: Reference = None,
     full: Annotated[bool, typer.Option("--full", help="Store backbones that are named too.")] = False,
     dtype: Annotated[Dtype | None, typer.Option(help="Of the stored tensors. [default: as they are]")] = None,
-    semantic_heads: Annotated[int, typer.Option(min=1, help="Attention heads of the Whisper encoder.")] = 20,
-    acoustic_heads: Annotated[int, typer.Option(min=1, help="Attention heads of WavLM.")] = 12,
-    llm_heads: Annotated[int, typer.Option(min=1, help="Attention heads of the LLM.")] = 32,
+    semantic_heads: Annotated[int, HeadsOption(help="Of the Whisper encoder.")] = 20,
+    acoustic_heads: Annotated[int, HeadsOption(help="Of WavLM.")] = 12,
+    llm_heads: Annotated[int, HeadsOption(help="Of the LLM.")] = 32,
     json: Json = False,
 ) -> None:
     """Turn the released WavLLM checkpoint (fairseq) into a model folder, or a folder into such a checkpoint."""
@@ -50,7 +55,10 @@ def convert(
     show(core.from_fairseq(source, tokenizer, output, heads, references, full, dtype), json)
 
 
-@app.command(epilog='Example: wavllm export -m wavllm-7b --prompt "Transcribe the audio." --to peft --output lora-asr')
+@app.command(
+    rich_help_panel=SOFTWARE,
+    epilog='Example: wavllm export -m wavllm-7b --prompt "Transcribe the audio." --to peft --output lora-asr',
+)
 def export(
     model: Annotated[str, typer.Option("--model", "-m", help="Checkpoint folder or hub id.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")],

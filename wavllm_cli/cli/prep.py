@@ -9,7 +9,7 @@ from typing import Annotated, Any, get_args, get_type_hints
 
 import typer
 
-from wavllm_cli.cli.app import Json, app, show
+from wavllm_cli.cli.app import DATA, Json, app, show
 from wavllm_cli.corpora import About, registry
 from wavllm_cli.corpora.registry import Corpus
 from wavllm_cli.help import App, Group
@@ -31,7 +31,7 @@ class Corpora(Group):
 
 
 prep = App(cls=Corpora, help="Turn a corpus, as its owner ships it, into manifests.")
-app.add_typer(prep, name="prep")
+app.add_typer(prep, name="prep", rich_help_panel=DATA)
 
 
 def _list(value: bool) -> None:

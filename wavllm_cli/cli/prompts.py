@@ -6,13 +6,13 @@ from typing import Annotated, Any, Literal
 import typer
 
 from wavllm_cli.chat.settings import Settings
-from wavllm_cli.cli.app import Json, Seed, app, known_task, show
+from wavllm_cli.cli.app import DATA, Json, Seed, app, known_task, show
 from wavllm_cli.cli.chat import asks_chat
 from wavllm_cli.help import App
 from wavllm_cli.tasks.registry import MULTI, SINGLE, UNPROMPTED, spelled_out, task_called
 
 gen_prompts = App(help="Write instructions, questions and multi-task rows; give manifests their instructions.")
-app.add_typer(gen_prompts, name="gen-prompts")
+app.add_typer(gen_prompts, name="gen-prompts", rich_help_panel=DATA)
 
 OutFile = Annotated[Path, typer.Option("--out", "-o", help="Manifest to write (.jsonl, .jsonl.gz or .parquet).")]
 Pools = Annotated[

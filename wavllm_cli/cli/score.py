@@ -7,13 +7,16 @@ from typing import Annotated
 import typer
 
 from wavllm_cli.chat.settings import Settings
-from wavllm_cli.cli.app import Json, Seed, app, known_task, show
-from wavllm_cli.cli.chat import asks_chat
+from wavllm_cli.cli.app import ANSWERS, Json, Seed, app, known_task, show
+from wavllm_cli.cli.chat import CHAT, asks_chat
 from wavllm_cli.errors import UsageError
 from wavllm_cli.tasks.registry import TASKS, spelled_out
 
 
-@app.command(epilog="Example: wavllm score ours.hyp.jsonl theirs.json --map target=reference --map text=prediction")
+@app.command(
+    rich_help_panel=ANSWERS,
+    epilog="Example: wavllm score ours.hyp.jsonl theirs.json --map target=reference --map text=prediction",
+)
 @asks_chat(None, flag="--judge", short=None, help="Chat model that also judges whether instructions are followed.")
 def score(
     hypotheses: Annotated[
@@ -59,7 +62,8 @@ def score(
     seed: Seed = 12345,
     json: Json = False,
     second_judge: Annotated[
-        str | None, typer.Option(metavar="JUDGE", help="Another --judge, to see how far the two agree.")
+        str | None,
+        typer.Option(metavar="JUDGE", help="Another --judge, to see how far the two agree.", rich_help_panel=CHAT),
     ] = None,
 ) -> None:
     """Score answers against their references, with 95 % intervals, and compare systems."""
