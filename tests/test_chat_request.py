@@ -162,3 +162,9 @@ def test_usage_that_a_server_does_not_tell_is_estimated():
 def test_garbage_is_no_completion(garbage):
     with pytest.raises(ValueError, match=r"^the server's answer is not a chat completion$"):
         read_completion(garbage, request().body("m"))
+
+
+def test_content_may_be_a_list_of_parts():
+    parts = [{"type": "text", "text": "one "}, {"type": "reasoning"}, {"type": "text", "text": "two"}]
+    reply = read_completion(completion({"content": parts}), {"messages": []})
+    assert reply.text == "one two"

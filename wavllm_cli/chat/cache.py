@@ -7,6 +7,7 @@ from pydantic import BaseModel, ValidationError
 
 from wavllm_cli import console
 from wavllm_cli.chat.request import Body, Reply
+from wavllm_cli.chat.speech import without_audio
 from wavllm_cli.data.files import write_text
 from wavllm_cli.errors import WavLLMError
 
@@ -35,7 +36,7 @@ class Cache:
             return None
         except OSError as error:
             raise WavLLMError(f"{self.folder} cannot be used as a cache: {error.strerror}.") from error
-        if entry.request is None or _same(entry.request, body):
+        if entry.request is None or _same(entry.request, without_audio(body)):
             return entry.reply
         if key not in self._mistaken:
             self._mistaken.add(key)
@@ -48,7 +49,8 @@ class Cache:
         Raises:
             WavLLMError: the folder cannot be written.
         """
-        write_text(self._path(key), _Entry(request=body, reply=reply).model_dump_json(), private=True)
+        request = None if body is None else without_audio(body)
+        write_text(self._path(key), _Entry(request=request, reply=reply).model_dump_json(), private=True)
 
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}.json"

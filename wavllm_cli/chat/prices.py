@@ -1,5 +1,6 @@
 """What requests cost: the price table, and estimates from the size of a request."""
 
+import math
 import re
 from pathlib import Path
 
@@ -7,30 +8,36 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from wavllm_cli.chat.request import Body, Reply, Request, expected_tokens, size
+from wavllm_cli.chat.speech import MOST_TOKENS_A_SECOND, audio_seconds
 from wavllm_cli.errors import UsageError
 
 SHIPPED = Path(__file__).with_name("prices.yaml")
 
 
 class Price(BaseModel):
-    """US dollars per million tokens, and the Batch API's share of them."""
+    """US dollars per million tokens, and the Batch API's share of them; `audio`: of audio in the prompt."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     input: float = Field(ge=0, allow_inf_nan=False)
     output: float = Field(ge=0, allow_inf_nan=False)
     batch: float = Field(default=0.5, ge=0, le=1)
+    audio: float | None = Field(default=None, ge=0, allow_inf_nan=False)
 
-    def cost(self, prompt_tokens: int, completion_tokens: int, batch: bool) -> float:
-        """US dollars."""
-        return (prompt_tokens * self.input + completion_tokens * self.output) / 1e6 * (self.batch if batch else 1)
+    def cost(self, prompt_tokens: int, completion_tokens: int, batch: bool, audio_tokens: int = 0) -> float:
+        """US dollars; tokens of audio are beside those of the prompt here."""
+        audio = audio_tokens * (self.input if self.audio is None else self.audio)
+        tokens = prompt_tokens * self.input + completion_tokens * self.output + audio
+        return tokens / 1e6 * (self.batch if batch else 1)
 
     def of_reply(self, reply: Reply) -> float:
-        return self.cost(reply.prompt_tokens, reply.completion_tokens, reply.batch)
+        audio = reply.audio_tokens
+        return self.cost(max(0, reply.prompt_tokens - audio), reply.completion_tokens, reply.batch, audio)
 
     def at_most(self, body: Body, batch: bool) -> float:
         """No answer to this request can cost more."""
-        return self.cost(size(body), body["max_completion_tokens"], batch)
+        audio = math.ceil(audio_seconds(body) * MOST_TOKENS_A_SECOND)
+        return self.cost(size(body), body["max_completion_tokens"], batch, audio)
 
 
 def expected_usage(request: Request, body: Body) -> tuple[int, int]:

@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from wavllm_cli.chat.masking import without_key
+from wavllm_cli.chat.speech import audio_seconds, without_audio
 
 Body = dict[str, Any]  # the JSON of a chat completion request
 
@@ -84,6 +85,7 @@ class Reply(BaseModel):
     finish_reason: str | None = None
     prompt_tokens: int = Field(ge=0)
     completion_tokens: int = Field(ge=0)
+    audio_tokens: int = Field(default=0, ge=0)  # among the prompt's
     batch: bool = False  # came by the Batch API, at its price
 
 
@@ -113,17 +115,37 @@ def read_completion(completion: Any, body: Body, batch: bool = False) -> Reply:
     try:
         choice = completion["choices"][0]
         message = choice["message"]
-        text = message.get("content")
+        text = _text(message.get("content"))
         return Reply(
             text=text,
             refusal=message.get("refusal"),
             finish_reason=choice.get("finish_reason"),
             prompt_tokens=_counted(completion, "prompt_tokens", size(body)),
             completion_tokens=_counted(completion, "completion_tokens", len((text or "").encode())),
+            audio_tokens=_audio_tokens(completion, body),
             batch=batch,
         )
     except (AttributeError, KeyError, IndexError, TypeError, ValidationError):
         raise ValueError("the server's answer is not a chat completion") from None
+
+
+def _text(content: Any) -> Any:
+    """What a message says; some servers send it as a list of parts."""
+    if not isinstance(content, list):
+        return content
+    return "".join(part.get("text") or "" for part in content)
+
+
+def _audio_tokens(completion: Any, body: Body) -> int:
+    """How many of the prompt's tokens are audio; all of them, where there is some and the server does not say."""
+    if not audio_seconds(body):
+        return 0
+    usage = completion.get("usage")
+    details = usage.get("prompt_tokens_details") if isinstance(usage, dict) else None
+    count = details.get("audio_tokens") if isinstance(details, dict) else None
+    if isinstance(count, int) and 0 <= count <= MOST_TOKENS:
+        return count
+    return _counted(completion, "prompt_tokens", size(body))
 
 
 def _counted(completion: Any, name: str, byte_count: int) -> int:
@@ -172,8 +194,8 @@ def key(base_url: str, body: Body) -> str:
 
 
 def size(body: Body) -> int:
-    """Bytes of a request, which are never fewer than its tokens: a token is at least a byte."""
-    return len(json.dumps(body, ensure_ascii=False).encode())
+    """Bytes of a request without its audio, which are never fewer than its tokens: a token is at least a byte."""
+    return len(json.dumps(without_audio(body), ensure_ascii=False).encode())
 
 
 def expected_tokens(byte_count: int) -> int:

@@ -13,21 +13,25 @@ from wavllm_cli.errors import UsageError
 
 CHAT = "Chat model"
 
+BaseUrl = Annotated[
+    str | None, typer.Option(metavar="URL", help="OpenAI-compatible server. [default: OPENAI_BASE_URL, or OpenAI]")
+]
+Concurrency = Annotated[int, typer.Option(min=1, help="Most requests at once.")]
+Timeout = Annotated[float, typer.Option(min=1, help="Seconds to wait for an answer.")]
+MaxUsd = Annotated[float | None, typer.Option(min=0, help="Stop before the output costs more, over all runs.")]
+Prices = Annotated[Path | None, typer.Option(help="Price table (YAML) that goes before ours.")]
+
 
 def settings(
     model: str | None = None,
-    base_url: Annotated[
-        str | None, typer.Option(metavar="URL", help="OpenAI-compatible server. [default: OPENAI_BASE_URL, or OpenAI]")
-    ] = None,
-    concurrency: Annotated[int, typer.Option(min=1, help="Most requests at once.")] = Settings.concurrency,
-    timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait for an answer.")] = Settings.timeout,
+    base_url: BaseUrl = None,
+    concurrency: Concurrency = Settings.concurrency,
+    timeout: Timeout = Settings.timeout,
     reasoning_tokens: Annotated[
         int, typer.Option(min=0, help="Room for a reasoning model's thoughts, beside each answer.")
     ] = Settings.reasoning_tokens,
-    max_usd: Annotated[
-        float | None, typer.Option(min=0, help="Stop before the output costs more, over all runs.")
-    ] = None,
-    prices: Annotated[Path | None, typer.Option(help="Price table (YAML) that goes before ours.")] = None,
+    max_usd: MaxUsd = None,
+    prices: Prices = None,
     batch: Annotated[bool, typer.Option("--batch", help="Batch API: half the price, within a day.")] = False,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Leave the batch; the same command collects it.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print requests, tokens and costs; ask nothing.")] = False,
@@ -58,6 +62,27 @@ def settings(
         cache=cache or default_cache(),
         reasoning_tokens=reasoning_tokens,
     )
+
+
+def server_of(
+    system: str,
+    model: str | None,
+    base_url: str | None,
+    concurrency: int,
+    timeout: float,
+    max_usd: float | None,
+    prices: Path | None,
+) -> Settings | None:
+    """The server that a system is behind; None for one on this machine.
+
+    Raises:
+        UsageError: options of a server for a system that has none.
+    """
+    if system == "remote":
+        return Settings(model or "", base_url, concurrency, timeout, max_usd, prices)
+    if any((base_url, max_usd, prices)):
+        raise UsageError("--base-url, --max-usd and --prices are for a server: they belong with --system remote.")
+    return None
 
 
 def asks_chat(

@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
+from wavllm_cli.chat.settings import Settings
 from wavllm_cli.cli.app import ANSWERS, TRAINING, Dtype, Json, Seed, Trust, app, require_utf8, show
+from wavllm_cli.cli.chat import BaseUrl, Concurrency, MaxUsd, Prices, Timeout, server_of
 
 RecipeName = Annotated[str, typer.Option("--recipe", "-r", help="A shipped recipe's name, or the path of a YAML file.")]
 Overrides = Annotated[
@@ -85,6 +87,11 @@ def infer(
         bool, DecodingOption("--logprobs", help="Token ids and log-probabilities too, in JSON.")
     ] = False,
     batch_size: Annotated[int, MachineOption(min=1, max=2048, help="Most utterances at once.")] = 16,
+    base_url: BaseUrl = None,
+    concurrency: Concurrency = Settings.concurrency,
+    timeout: Timeout = Settings.timeout,
+    max_usd: MaxUsd = None,
+    prices: Prices = None,
     device: Annotated[str | None, MachineOption(help="cpu, cuda, cuda:1 … [default: a GPU if there is one]")] = None,
     dtype: Annotated[Dtype | None, MachineOption(help="[default: bfloat16 on a GPU, else float32]")] = None,
     trust_remote_code: Trust = False,
@@ -96,7 +103,8 @@ def infer(
     from wavllm_cli.systems.decoding import Decoding
 
     decoding = Decoding(max_new_tokens, temperature, num_beams, seed, logprobs)
-    options = Options(model, device, dtype, decoding, trust_remote_code)
+    server = server_of(system, model, base_url, concurrency, timeout, max_usd, prices)
+    options = Options(model, device, dtype, decoding, trust_remote_code, server, output)
     result = command.infer(source, instruction, channel, output, audio_root, batch_size, system, options)
     show(result, json)
     if result.skipped:

@@ -22,6 +22,7 @@ import gc
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from wavllm_cli.data.packing import Limits
@@ -31,6 +32,7 @@ from wavllm_cli.systems.decoding import Decoding
 if TYPE_CHECKING:
     import numpy as np
 
+    from wavllm_cli.chat.settings import Settings
     from wavllm_cli.data.schema import Utterance
     from wavllm_cli.systems.fingerprint import Fingerprint
 
@@ -113,6 +115,8 @@ class Options:
     Attributes:
         model: a folder, a hub id or whatever the system is told its model by.
         trust: run code that a model's files bring along.
+        server: the one that is asked, where it is one.
+        output: the file that the answers are for, if they are for one.
     """
 
     model: str | None = None
@@ -120,6 +124,8 @@ class Options:
     dtype: str | None = None
     decoding: Decoding = field(default_factory=Decoding)
     trust: bool = False
+    server: "Settings | None" = None
+    output: Path | None = None
 
 
 # --- who answers ---
