@@ -82,6 +82,9 @@ def test_turns_tell_what_is_said_where_nothing_else_does():
 def test_what_any_row_tells_of_a_clip_a_composed_row_keeps():
     about = [row("a"), row("b", task="er", target="sad", turns=TURNS, group="call 1", speaker="A", extra={"n": 1})]
     (made,) = compose(about, "cot", 1, seed=1)
-    assert (made.turns, made.group, made.speaker, made.extra) == (about[1].turns, "call 1", "A", {"n": 1})
+    (asked,) = questions._clips(about)
+    for kept in (made, asked):
+        assert (kept.turns, kept.group, kept.speaker) == (about[1].turns, "call 1", "A")
+    assert made.extra == {"n": 1} and asked.extra is None  # a column of the other row's own
     waiting = row("w", audio=None, task="sft", speech_text="spoken one day")
     assert steps_by_clip([waiting]) == ([], [])

@@ -56,6 +56,16 @@ def test_intervals_are_those_of_the_measures_and_the_seed():
     assert scores(rows, seed=1) == scores(rows, seed=1) != scores(rows, seed=2)
 
 
+def test_only_a_recording_of_its_own_can_be_played(tmp_path):
+    (tmp_path / "a.wav").write_bytes(b"RIFF")
+    (tmp_path / "s.tar").write_bytes(bytes(2048))
+    audio = ["a.wav", "gone.wav", "s.tar#512+9", [{"audio": "a.wav"}, {"audio": "a.wav"}], [{"audio": "a.wav"}], None]
+    rows = [row(i, "asr", "a", "b", audio=path) for i, path in enumerate(audio)]
+    (asr,) = scores(rows, home=tmp_path / "h.jsonl").tasks.values()
+    there = str(tmp_path / "a.wav")
+    assert [item.audio for item in asr.worst] == [there, None, None, None, there, None]
+
+
 def test_a_group_that_no_metric_covers_is_listed_as_not_scored():
     rows = [row(1, "asr", "a", "a"), row(2, "sv", "yes", "yes"), row(3, "sv", "no", "")]
     sv = scores(rows, metrics=("wer",)).tasks["sv"]

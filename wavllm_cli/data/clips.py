@@ -1,10 +1,13 @@
 """A clip: what rows that are heard as one have in common, and what is said in it."""
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
 from wavllm_cli.data.schema import Row, Utterance
 from wavllm_cli.text.normalize import basic
+
+# The keys of a row that tell something of its clip.
+FACTS = ("transcript", "language", "target_language", "speaker", "group", "turns", "speech_text", "corpus", "split")
 
 
 def clip_key(row: Utterance) -> Hashable:
@@ -28,6 +31,11 @@ def by_clip(rows: Iterable[Row]) -> dict[Hashable, list[Row]]:
         if row.audio is not None:
             clips.setdefault(clip_key(row), []).append(row)
     return clips
+
+
+def facts(about: Sequence[Utterance]) -> dict[str, Any]:
+    """What the rows about one clip tell of it, whichever of them does: of several values of a key the first one."""
+    return {name: next((fact for row in about if (fact := getattr(row, name))), None) for name in FACTS}
 
 
 def transcripts(rows: Iterable[Utterance]) -> dict[Hashable, str]:

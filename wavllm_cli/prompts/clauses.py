@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from random import Random
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from pydantic import JsonValue
 
+from wavllm_cli.data.clips import facts
 from wavllm_cli.data.schema import Part, Utterance
 from wavllm_cli.prompts.pools import Split, by_role, fill, load_pool, load_roles, split_pool
 from wavllm_cli.tasks.registry import STEPS, UNPROMPTED
@@ -15,9 +16,6 @@ from wavllm_cli.tasks.registry import STEPS, UNPROMPTED
 Kind = Literal["ii", "cot"]
 
 BETWEEN_ANSWERS = "\n"
-
-# Keys that tell something of a clip.
-FACTS = ("transcript", "language", "target_language", "speaker", "group", "turns", "speech_text", "corpus", "split")
 
 
 class Step(NamedTuple):
@@ -66,7 +64,7 @@ def build(kind: Kind, combination: Combination, wordings: Wordings, seed: int) -
     clauses = clauses_of(combination, wordings, Random(f"{seed} {new_id}"))
     about_clip = [step.row for step in combination if step.row.audio is not None]
     return about_clip[0].model_copy(
-        update=_facts(about_clip)
+        update=facts(about_clip)
         | {
             "id": new_id,
             "task": kind,
@@ -86,11 +84,6 @@ def build(kind: Kind, combination: Combination, wordings: Wordings, seed: int) -
             ],
         }
     )
-
-
-def _facts(about_clip: Sequence[Utterance]) -> dict[str, Any]:
-    """What rows tell of their clip, whichever of them does; of several the first."""
-    return {name: next((fact for row in about_clip if (fact := getattr(row, name))), None) for name in FACTS}
 
 
 def _own_columns(about_clip: Sequence[Utterance]) -> dict[str, JsonValue] | None:

@@ -6,7 +6,7 @@ from hashlib import blake2b
 
 from wavllm_cli.chat.request import Answer, Request
 from wavllm_cli.chat.session import Chat
-from wavllm_cli.data.clips import by_clip, transcripts
+from wavllm_cli.data.clips import by_clip, facts, transcripts
 from wavllm_cli.data.schema import Utterance
 from wavllm_cli.errors import UsageError
 from wavllm_cli.prompts.metadata_questions import from_metadata
@@ -141,11 +141,11 @@ def write(
 
 
 def _clips(rows: Iterable[Utterance]) -> list[Utterance]:
-    """The first row by id of each clip that has a transcript, and with it; the order of the rows does not matter."""
+    """The first row by id of each clip that has a transcript, with it and with all that other rows tell of the clip."""
     rows = sorted(rows, key=lambda row: row.id)
     said = transcripts(rows)
-    clips = {key: about[0] for key, about in by_clip(rows).items() if key in said}
-    return [row.model_copy(update={"transcript": said[key]}) for key, row in clips.items()]
+    clips = {key: about for key, about in by_clip(rows).items() if key in said}
+    return [about[0].model_copy(update=facts(about) | {"transcript": said[key]}) for key, about in clips.items()]
 
 
 # --- the model writes, rules check ---
