@@ -8,7 +8,7 @@ from results import results
 from wavllm_cli.data.schema import Hypothesis, Part
 from wavllm_cli.scoring.evaluate import MAX_WORST, evaluate
 from wavllm_cli.scoring.report.scores_json import as_dict
-from wavllm_cli.scoring.scores import Item
+from wavllm_cli.scoring.scores import Item, Recording
 from wavllm_cli.scoring.tasks import Options, measure
 
 NOWHERE = Path("nowhere/hyp.jsonl")
@@ -92,6 +92,14 @@ def test_the_same_clip_under_two_instructions_shows_how_much_the_wording_matters
 # --- the worst rows ---
 
 
+def test_every_piece_of_a_row_can_be_heard_from_where_it_begins_to_where_it_ends(tmp_path):
+    (tmp_path / "a.wav").touch()
+    pieces = [{"audio": "a.wav", "start": 2.0, "duration": 1.5}, {"audio": "gone.wav"}, {"audio": "a.wav"}]
+    (item,) = scores([row("1", "asr", "a", "x", audio=pieces)], home=tmp_path / "h.jsonl").tasks["asr"].worst
+    path = str(tmp_path / "a.wav")
+    assert item.audio == [Recording(path, 2.0, 3.5), Recording(path)]
+
+
 def test_the_worst_rows_come_first_and_perfect_ones_not_at_all():
     texts = {"one": "a x c d", "none": "a b c d", "four": "w x y z", "two": "x x c d", "also two": "a b y y"}
     rows = [row(name, "asr", "a b c d", text) for name, text in texts.items()]
@@ -125,14 +133,15 @@ def test_a_recording_is_named_where_there_is_one(tmp_path):
     rows = [row(name, "asr", "a", "x", audio=audio) for name, audio in paths.items()]
     worst = scores(rows, home=tmp_path / "hyp.jsonl").tasks["asr"].worst
     here = str(tmp_path / "clips" / "a.wav")
-    assert {item.id: item.audio for item in worst} == {"there": here, "absolute": here, "gone": None, "text": None}
+    found = {item.id: [recording.path for recording in item.audio] for item in worst}
+    assert found == {"there": [here], "absolute": [here], "gone": [], "text": []}
 
 
 def test_a_relative_home_gives_absolute_recordings(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("a.wav").touch()
     (item,) = scores([row(1, "asr", "a", "x")], home=Path("hyp.jsonl")).tasks["asr"].worst
-    assert item.audio == str(tmp_path / "a.wav")
+    assert item.audio == [Recording(str(tmp_path / "a.wav"))]
 
 
 @pytest.mark.parametrize("text", ["", "thank you"])

@@ -12,7 +12,7 @@ from wavllm_cli.console import STEERING
 from wavllm_cli.scoring.about import Source
 from wavllm_cli.scoring.published import Published
 from wavllm_cli.scoring.report.page import link, page, sort_key
-from wavllm_cli.scoring.scores import Failure, Item, Robustness
+from wavllm_cli.scoring.scores import Failure, Item, Recording, Robustness
 from wavllm_cli.scoring.significance import Change, Comparison
 
 OTHER = {"system": "other", "task": "asr", "corpus": "toy", "metric": "wer", "value": 0.2, "unit": "fraction"}
@@ -58,7 +58,7 @@ def toy(name="ours", text="the cat sat", audio=None, word="x"):
         figure(),
         failures=[Failure("echo", [word, "row-2"], 40, word), Failure("empty", [], 40)],
         not_scored=3,
-        worst=[Item(word, "asr", word, "the cat sat down", text, 0.25, audio)],
+        worst=[Item(word, "asr", word, "the cat sat down", text, 0.25, [Recording(audio)] if audio else [])],
         robustness=Robustness("wer", 10, 4, 0.05, 0.04, 0.09, 0.05, "fraction"),
         each={"wer": [0.0, 0.1, 0.25, 2.5]},
     )
@@ -157,9 +157,15 @@ def test_recordings_are_played_from_where_they_lie(tmp_path):
 
 def test_a_relative_recording_is_found_from_another_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert link("clips/a.wav", Path("reports/today")) == "../../clips/a.wav"
-    assert link("clips/a.wav", Path()) == "clips/a.wav"
-    assert link("a:b.wav", Path()) == "a%3Ab.wav"  # else "a" would be read as a protocol
+    assert link(Recording("clips/a.wav"), Path("reports/today")) == "../../clips/a.wav"
+    assert link(Recording("clips/a.wav"), Path()) == "clips/a.wav"
+    assert link(Recording("a:b.wav"), Path()) == "a%3Ab.wav"  # else "a" would be read as a protocol
+
+
+def test_of_a_recording_the_seconds_of_the_row_are_played():
+    assert link(Recording("a.wav", 12.5, 15.0), Path()) == "a.wav#t=12.5,15"
+    assert link(Recording("a.wav", 12.5), Path()) == "a.wav#t=12.5"
+    assert link(Recording("a.wav", 0.0, 2.0), Path()) == "a.wav#t=0,2"
 
 
 def test_published_figures_are_marked_as_such():
@@ -200,4 +206,4 @@ def test_what_is_invisible_can_be_seen():
 
 
 def test_a_recording_whose_name_is_not_utf8_is_linked():
-    assert link("a\udcff.wav", Path()) == "a%FF.wav"
+    assert link(Recording("a\udcff.wav"), Path()) == "a%FF.wav"

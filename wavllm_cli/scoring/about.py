@@ -55,7 +55,7 @@ def about(systems: Sequence[System], reference: Path | None) -> About:
     files = [*(system.path for system in systems), *([reference] if reference else [])]
     sets = dict.fromkeys(" ".join(filter(None, (row.corpus, row.split))) for row in rows)
     named = [name or f"rows of {reference or path or 'standard input'}" for name in sets]
-    durations = [about_clip[0].duration for about_clip in by_clip(rows).values()]
+    durations = [about_clip[0].known_duration for about_clip in by_clip(rows).values()]
     return About(
         test_set=", ".join(named),
         rows=len(rows),

@@ -11,7 +11,7 @@ from wavllm_cli.scoring.failures import failures
 from wavllm_cli.scoring.metrics import ifr
 from wavllm_cli.scoring.metrics.classes import confusion
 from wavllm_cli.scoring.robustness import robustness
-from wavllm_cli.scoring.scores import Figure, Item, Judging, Scores, TaskScores
+from wavllm_cli.scoring.scores import Figure, Item, Judging, Recording, Scores, TaskScores
 from wavllm_cli.scoring.tasks import Group
 
 MAX_WORST = 20
@@ -79,7 +79,11 @@ def _item(group: Group, index: int, value: float, audio: Sequence[Path]) -> Item
         reference=row.target or "",
         text=row.text,
         value=value,
-        audio=_address(audio[0]) if len(audio) == 1 and not why_unreadable(audio[0]) else None,
+        audio=[
+            Recording(_address(path), piece.start, piece.start + piece.duration if piece.duration else None)
+            for piece, path in zip(row.pieces, audio, strict=True)
+            if not why_unreadable(path)
+        ],
         note="; ".join(ifr.unfollowed(group.verdicts[index])) if group.verdicts else "",
     )
 

@@ -38,10 +38,19 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class Recording:
+    """A piece of audio, by an absolute path: the seconds from `start` to `end`; None: to the end of the file."""
+
+    path: str
+    start: float = 0.0
+    end: float | None = None
+
+
+@dataclass(frozen=True)
 class Item:
     """One row as reports show it: what was asked, expected and answered, and its figure in the task's first metric.
 
-    `audio` is the path of the recording where there is such a file; `note` says which instructions were not followed.
+    `audio` is what was heard, where there are such files; `note` says which instructions were not followed.
     """
 
     id: str
@@ -50,7 +59,7 @@ class Item:
     reference: str
     text: str
     value: float
-    audio: str | None = None
+    audio: list[Recording] = field(default_factory=list)
     note: str = ""
 
 

@@ -15,6 +15,7 @@ from wavllm_cli.scoring.metrics.wer import alignment
 from wavllm_cli.scoring.report.pictures import histogram, interval_plot
 from wavllm_cli.scoring.report.table import amount
 from wavllm_cli.scoring.report.tables import Results, facts, label, meaning, method, signatures
+from wavllm_cli.scoring.scores import Recording
 from wavllm_cli.tasks.registry import spelled_out as task_name
 from wavllm_cli.text.normalize import get_normalizer
 
@@ -54,7 +55,7 @@ def page(results: Results, folder: Path, judge_prompt: str | None = None) -> str
         is_plain=is_plain,
         words=lambda reference, text: alignment(reference, text, get_normalizer(results.scores[0].normalizer)),
         sort_key=sort_key,
-        link=lambda audio: link(audio, folder),
+        link=lambda recording: link(recording, folder),
     )
 
 
@@ -83,6 +84,9 @@ def sort_key(value: float) -> str:
     return str(value) if math.isfinite(value) else "Infinity" if value > 0 else "-Infinity"
 
 
-def link(audio: str, folder: Path) -> str:
-    """The address of a recording, relative to the page's folder."""
-    return quote(os.fsencode(Path(os.path.relpath(Path(audio).absolute(), folder.absolute())).as_posix()))
+def link(recording: Recording, folder: Path) -> str:
+    """The address of a recording, relative to the page's folder, with the seconds that are to be played."""
+    path = Path(os.path.relpath(Path(recording.path).absolute(), folder.absolute()))
+    whole = not recording.start and recording.end is None
+    end = "" if recording.end is None else f",{recording.end:g}"
+    return quote(os.fsencode(path.as_posix())) + ("" if whole else f"#t={recording.start:g}{end}")
