@@ -25,6 +25,7 @@ ABOUT = About("A toy.", "MIT", "2 rows", ("sft",), "nowhere", "nothing", None, "
 class Options:
     style: Annotated[Literal["plain", "fancy"], "How it looks."] = "plain"
     most: Annotated[int | None, "Rows, at most."] = None
+    shade: Annotated[Literal["light", "dark"] | None, "Of it."] = None
     seed: Seed = 0
 
 

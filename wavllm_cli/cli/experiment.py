@@ -20,12 +20,24 @@ MachineOption = partial(typer.Option, rich_help_panel="Machine")
 AudioRoot = Annotated[Path | None, typer.Option(help="Folder that relative audio paths start from.")]
 
 
+def _keys(value: bool) -> None:
+    if value:
+        from wavllm_cli import console
+        from wavllm_cli.recipe.reference import reference
+
+        console.say(reference().rstrip("\n"))
+        raise typer.Exit
+
+
 @app.command(rich_help_panel=TRAINING, epilog="Example: wavllm check tiny")
 def check(
     recipe: Annotated[str, typer.Argument(help="A shipped recipe's name, or the path of a YAML file.")],
     overrides: Overrides = None,
     output: RunPath = None,
     trust_remote_code: Trust = False,
+    keys: Annotated[
+        bool, typer.Option("--keys", callback=_keys, is_eager=True, help="Print what a recipe may say, in Markdown.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Find every problem of a recipe before it costs anything, and say what the run will need."""

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 import typer
 
@@ -111,7 +111,7 @@ def _own(options: type) -> list[inspect.Parameter]:
 
 def _own_option(name: str, hint: Any, default: Any) -> inspect.Parameter:
     kind, text = get_args(hint)
-    (single,) = (t for t in get_args(kind) if t is not NoneType) if isinstance(kind, UnionType) else (kind,)
+    (single,) = (t for t in get_args(kind) if t is not NoneType) if get_origin(kind) in (Union, UnionType) else (kind,)
     option = typer.Option(help=text)
     if hasattr(single, "parse"):
         option.parser, option.metavar = single.parse, f"<{single.__name__.lower()}>"

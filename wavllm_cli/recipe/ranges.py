@@ -4,6 +4,7 @@ The upper bounds lie far above what anybody trains with: beyond them is a slip o
 a machine or the memory of one.
 """
 
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -28,26 +29,38 @@ MIN_TEMPERATURE, MAX_TEMPERATURE = 0.01, 100.0  # logits divided by less overflo
 MAX_NAME, MAX_PATH = 100, 4096  # characters
 
 
-def at_most(limit: float, why: str) -> AfterValidator:
+@dataclass(frozen=True)
+class AtMost:
     """An upper bound that says its reason."""
 
-    def bounded(value: float) -> float:
-        if value > limit:
-            raise ValueError(f"it may be at most {limit:,}, {why}")
+    limit: float
+    why: str
+
+    def __call__(self, value: float) -> float:
+        if value > self.limit:
+            raise ValueError(f"it may be at most {self.limit:,}, {self.why}")
         return value
 
-    return AfterValidator(bounded)
+
+@dataclass(frozen=True)
+class AtLeast:
+    """A lower bound that says its reason."""
+
+    limit: float
+    why: str
+
+    def __call__(self, value: float) -> float:
+        if value < self.limit:
+            raise ValueError(f"it must be at least {self.limit:,}, {self.why}")
+        return value
+
+
+def at_most(limit: float, why: str) -> AfterValidator:
+    return AfterValidator(AtMost(limit, why))
 
 
 def at_least(limit: float, why: str) -> AfterValidator:
-    """A lower bound that says its reason."""
-
-    def bounded(value: float) -> float:
-        if value < limit:
-            raise ValueError(f"it must be at least {limit:,}, {why}")
-        return value
-
-    return AfterValidator(bounded)
+    return AfterValidator(AtLeast(limit, why))
 
 
 def _number(value: Any) -> Any:

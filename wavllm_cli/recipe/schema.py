@@ -1,8 +1,9 @@
 """A recipe is a whole experiment in one YAML file: model, data, both training stages.
 
-The pydantic models below *are* the format. Every key is checked, a missing one has no silent default unless its
-absence means something, and presence is the switch: a stage has a prompt adapter because it has a
-`prompt_adapter` section. The recipe as resolved is saved with every run and is itself a valid recipe.
+The pydantic models below *are* the format; what stands in quotes under a key is its meaning in docs/recipes.md. Every
+key is checked, a missing one has no silent default unless its absence means something, and presence is the switch: a
+stage has a prompt adapter because it has a `prompt_adapter` section. The recipe as resolved is saved with every run and
+is itself a valid recipe.
 """
 
 import math
@@ -81,8 +82,11 @@ class Backbone(Section):
     """Pretrained (`path`: hub id or folder) or random (`config`: the keys of its transformers configuration)."""
 
     path: Text | None = None
+    """A pretrained model: its hub id or folder."""
     revision: Text | None = None
+    """Its commit, tag or branch on the hub; without it what the hub gives today, recorded with the run."""
     config: Annotated[dict[str, Any], AfterValidator(_finite)] | None = None
+    """The keys of its transformers configuration: a model of these sizes that starts from random weights."""
 
     @model_validator(mode="after")
     def _one_source(self) -> "Backbone":
@@ -97,10 +101,12 @@ class TokenizerTraining(Section):
     vocab_size: Annotated[
         Whole, Field(ge=MIN_VOCABULARY), at_most(MAX_VOCABULARY, "more than any published vocabulary")
     ]
+    """Tokens, the bytes and three special ones among them."""
 
 
 class LanguageModel(Backbone):
     tokenizer: TokenizerTraining | None = None
+    """How the tokenizer of a model with `config` is made."""
 
     @model_validator(mode="after")
     def _tokenizer_of_its_own(self) -> "LanguageModel":
@@ -113,30 +119,44 @@ class Adapters(Section):
     """Channels are those of the two convolutions, before the gated linear unit halves them."""
 
     semantic_channels: tuple[Channels, Channels]
+    """Of the two convolutions behind Whisper's encoder; even."""
     acoustic_channels: tuple[Channels, Channels]
+    """Of the two convolutions behind WavLM; even."""
     bottleneck: Width
+    """Inner width of either adapter's bottleneck."""
     width: Width
+    """Of what either adapter hands on, before both are brought to the LLM's."""
 
 
 class LoRA(Section):
     rank: Annotated[Count, at_most(MAX_RANK, "beyond which nothing is low about the rank")]
+    """Of the low-rank updates."""
     alpha: Annotated[Amount, at_most(MAX_ALPHA, "since it multiplies what LoRA adds")]
+    """Strength: updates are multiplied by `alpha` / `rank`."""
     dropout: Annotated[Real, Field(ge=0, lt=1)]
+    """Share of a LoRA layer's input that is left out in training."""
 
 
 class Model(Section):
     """Clips of more seconds than `acoustic_window` go through the acoustic encoder in overlapping windows of it."""
 
     semantic_encoder: Backbone
+    """Hears what is said: any Whisper encoder."""
     acoustic_encoder: Backbone
+    """Hears how and by whom: any WavLM encoder."""
     language_model: LanguageModel
+    """Answers: any causal LLM with separate q, k, v and o projections."""
     adapters: Adapters
+    """From the encoders' frames to the LLM's tokens."""
     lora: LoRA
+    """Low-rank updates of the LLM."""
     acoustic_window: AcousticWindow | None = 60
+    """Seconds beyond which WavLM hears a clip in overlapping windows."""
 
 
 class PromptAdapter(Section):
     width: Width
+    """Its inner width."""
 
 
 # --- the stages ---
@@ -146,7 +166,9 @@ class Source(Section):
     """One manifest of the mixture; an utterance is drawn from it `weight` / (sum of weights) of the time."""
 
     manifest: Text
+    """Its name; a relative one lies in `data`."""
     weight: Weight
+    """Relative to the others' in the mixture."""
 
 
 def _each_once(mixture: tuple[Source, ...]) -> tuple[Source, ...]:
@@ -162,7 +184,9 @@ class Phase(Section):
     """A beginning of a stage that draws from a mixture of its own: text before speech, short before long."""
 
     steps: Steps
+    """How long it lasts."""
     mixture: Mixture
+    """What it draws from."""
 
 
 class Batch(Section):
@@ -173,50 +197,77 @@ class Batch(Section):
     """
 
     max_seconds: Seconds
+    """Audio in a batch, padding included."""
     max_utterances: Annotated[Count, at_most(MAX_UTTERANCES, "more than any device holds at once")]
+    """Rows in a batch."""
     accumulate: Annotated[Count, at_most(MAX_ACCUMULATE, "since a step reads all of its batches first")] = 1
+    """Batches that a step learns from, over all processes together."""
 
 
 class Optimizer(Section):
     """AdamW; the rate rises linearly over `warmup_steps`, then falls to zero along the schedule."""
 
     learning_rate: Annotated[Amount, at_most(MAX_RATE, "since AdamW moves every weight by about the rate")]
+    """The highest."""
     warmup_steps: Annotated[Whole, Field(ge=0), at_most(MAX_STEPS, "months at ten steps a second")]
+    """In which the rate rises from zero."""
     schedule: Literal["linear", "cosine", "constant"]
+    """How the rate falls afterwards."""
     weight_decay: Annotated[Real, Field(ge=0, le=1)]
+    """AdamW's."""
     betas: tuple[Annotated[Real, Field(ge=0, lt=1)], Annotated[Real, Field(ge=0, lt=1)]] = (0.9, 0.98)
+    """AdamW's."""
     max_grad_norm: Amount = 1.0
+    """Gradients whose norm is greater are scaled down to it."""
 
 
 class CTC(Section):
     """An auxiliary CTC loss on the speech tokens of asr rows, for encoders that are trained from nothing."""
 
     weight: Weight
+    """Of the CTC loss beside the answers' cross-entropy."""
 
 
 class Validation(Section):
     """Every `every` steps: the loss on the whole manifest, and `samples` decoded answers beside their references."""
 
     manifest: Text
+    """Its name; a relative one lies in `data`."""
     every: Steps
+    """Steps between two validations."""
     samples: Annotated[Count, at_most(MAX_SAMPLES, "since they are decoded in one batch")] = 4
+    """Answers that are decoded and shown."""
 
 
 class Stage(Section):
     trainable: Annotated[tuple[ParameterGroup, ...], Field(min_length=1)]
+    """The groups of parameters that learn; all others are frozen."""
     prompt_adapter: PromptAdapter | None = None
+    """Scales the LoRA by the user's own instruction."""
     mixture: Mixture
+    """What is drawn from, after the `curriculum`."""
     curriculum: tuple[Phase, ...] = ()
+    """Beginnings with mixtures of their own, one after the other."""
     max_audio_seconds: Seconds
+    """Longer clips are left out, and counted."""
     steps: Steps
+    """How many, the `curriculum` included."""
     batch: Batch
+    """How much is heard at once."""
     optimizer: Optimizer
+    """How the weights move."""
     ctc: CTC | None = None
+    """A second loss, for encoders that start from nothing."""
     precision: Literal["fp32", "bf16"]
+    """Of the computation."""
     gradient_checkpointing: bool = False
+    """Compute twice what does not fit into memory once."""
     validation: Validation | None = None
+    """How well it does, now and then."""
     checkpoint_every: Steps
+    """Steps between two states from which a stopped run continues."""
     workers: Annotated[Whole, Field(ge=0), at_most(MAX_WORKERS, "each of them a process")] = 0
+    """Processes that read audio ahead; 0 reads it in between."""
 
     @property
     def manifests(self) -> tuple[str, ...]:
@@ -268,8 +319,11 @@ class Generation(Section):
     """Decoding; `temperature` 0 is greedy."""
 
     max_new_tokens: Annotated[Count, at_most(MAX_NEW_TOKENS, "longer than any answer")] = 512
+    """Longest answer."""
     temperature: Annotated[Real, Field(ge=0, le=MAX_TEMPERATURE), AfterValidator(_greedy_or_warm)] = 0.0
+    """0 is greedy; else at least 0.01, and the more the more freely is drawn."""
     num_beams: Annotated[Count, at_most(MAX_BEAMS, "since each beam has a copy of the cache")] = 1
+    """Answers that are followed at once."""
 
     def options(self) -> dict[str, Any]:
         """As keywords of transformers' `generate`."""
@@ -302,11 +356,17 @@ class Places(dict[Location, str]):
 
 class Recipe(Section):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=MAX_NAME)]
+    """Of the experiment: its folder is `runs/NAME`."""
     seed: Annotated[Whole, Field(ge=0, lt=2**31)]
+    """Of everything that is drawn."""
     data: Text
+    """Folder of the manifests."""
     model: Model
+    """What is trained."""
     stages: Annotated[tuple[Stage, ...], Field(min_length=1, max_length=MAX_STAGES)]
+    """How, one after the other."""
     generation: Generation = Generation()
+    """How the trained model decodes unless it is told otherwise."""
 
     _places: Places = PrivateAttr(default_factory=Places)
 
