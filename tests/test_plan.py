@@ -138,6 +138,19 @@ def test_hours_are_what_is_known_of_them(check, data, durations, shown):
     assert found.stages[0].cells()["hours"] == shown
 
 
+def test_a_conversation_in_training_and_validation_is_a_warning(check, data):
+    write_manifest(data / "heard.jsonl", [row(1, group="call 7"), row(2, group="call 8"), row(3)])
+    write_manifest(data / "held-out.jsonl", [row(4, group="call 8"), row(5, group="call 9"), row(6)])
+    overrides = [
+        "stages.0.mixture=[{manifest: heard.jsonl, weight: 1}]", "stages.0.curriculum=[]",
+        "stages.0.validation.manifest=held-out.jsonl",
+    ]  # fmt: skip
+    (sentence,) = check(*overrides).warnings
+    assert "held-out.jsonl validates stage 1, but 1 of its groups are in" in sentence
+    assert "heard.jsonl too, which trains it (first: call 8)" in sentence
+    assert check(*overrides[:2], "stages.0.validation.manifest=heard.jsonl").warnings == []
+
+
 def test_what_will_be_left_out_is_a_warning_with_the_first_id(check, data):
     (data / "a.wav").touch()
     rows = [row(1), row(2, target=None), row(3, audio="gone.wav"), row(4, audio="a.wav", duration=99.0)]

@@ -18,6 +18,7 @@ class Stock:
         hours: of those whose duration the manifest says.
         unmeasured: clips whose duration only their file tells.
         text: rows without audio.
+        groups: conversations, sessions or talks that they come from, where they say it.
         left_out: why rows cannot be used, how many, and the id of the first.
     """
 
@@ -25,6 +26,7 @@ class Stock:
     hours: float
     unmeasured: int
     text: int
+    groups: frozenset[str]
     left_out: dict[str, tuple[int, str]]
 
 
@@ -43,6 +45,24 @@ class Inventory:
             for reason, (count, example) in stock.left_out.items()
         ]
         return list(dict.fromkeys(sentences))
+
+    def shared_groups(self, recipe: Recipe, number: int) -> list[str]:
+        """A sentence for each manifest of a stage that has conversations of its validation."""
+        stage = recipe.stages[number - 1]
+        held_out = recipe.manifest(stage.validation.manifest) if stage.validation else None
+        validated = self.stocks.get((number, held_out)) if held_out else None
+        if not validated:
+            return []
+        sentences = []
+        for path in map(recipe.manifest, stage.manifests):
+            stock = self.stocks.get((number, path))
+            shared = sorted(stock.groups & validated.groups) if stock and path != held_out else []
+            if shared:
+                sentences.append(
+                    f"{held_out} validates stage {number}, but {len(shared)} of its groups are in {path} too, which "
+                    f"trains it (first: {shortened(shared[0])}): keep a conversation in one split."
+                )
+        return sentences
 
 
 def take_inventory(recipe: Recipe, numbers: Iterable[int]) -> Inventory:
@@ -113,6 +133,7 @@ def _stock(clips: Sequence[Clip], lacks: Sequence[str | None], longest: float) -
         hours=sum(clip.row.known_duration or 0 for clip in used if clip.paths) / 3600,
         unmeasured=sum(bool(clip.paths) and clip.row.known_duration is None for clip in used),
         text=sum(not clip.paths for clip in used),
+        groups=frozenset(clip.row.group for clip in used if clip.row.group),
         left_out=left_out,
     )
 

@@ -111,6 +111,7 @@ def check(recipe: Recipe, output: Path, only: int | None = None, network: bool =
     _compare_memory(stages, problems, problems if only else warnings)
     if not problems:
         problems += _unwritable(stages, output)
+    warnings += [sentence for number in numbers for sentence in inventory.shared_groups(recipe, number)]
     warnings += [] if only else inventory.left_out()  # training says so itself when it reads them
     return Plan(recipe.name, counts[-1] if counts else {}, stages, problems, warnings)
 
