@@ -57,9 +57,9 @@ def test_published_figures_are_named_for_any_normaliser_and_else_why_there_are_n
     paper = Published(
         system="other", task="asr", corpus="toy", metric="wer", value=0.02, unit="fraction", source="paper", cited="x"
     )
-    ours = system(asr=task(figure("wer/lower"), figure("cer")))
+    ours = system(asr=task(figure("wer/none"), figure("wer/lower"), figure("cer")))
     rows, (note,) = cells(results(ours, published={"asr": [paper]}), "Published figures of the same test set")
-    assert rows == [[ASR, "word error rate (lower) ↓", "other", "2.00 %", "toy; paper, x"]]
+    assert rows == [[ASR, "word error rate ↓", "other", "2.00 %", "toy; paper, x"]]
     assert "paper: the paper that presents the system" in note
     assert '"corpus" and "split"' in cells(results(ours, published={}), "Published figures of the same test set")[1][0]
     assert [table.title for table in results(ours).tables] == ["Scores"]

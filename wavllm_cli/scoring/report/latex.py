@@ -30,8 +30,9 @@ def latex(results: Results) -> str:
     """A booktabs table, systems by metrics, with the interval of each figure; what others published stands below."""
     of_figures = [table for table in results.tables if VALUE in table.columns]
     ours = _by_system(table for table in of_figures if SOURCE not in table.columns)
-    others = _by_system(table for table in of_figures if SOURCE in table.columns)
     columns = {place: value for of_system in ours.values() for place, value in of_system.items()}
+    published = _by_system(table for table in of_figures if SOURCE in table.columns)
+    others = {name: cells for name, cells in published.items() if cells.keys() & columns.keys()}
     few = any(value.few for of_system in ours.values() for value in of_system.values())
     note = f" {FEW_MARK}: fewer than {FEW} rows." if few else ""
     return "\n".join(

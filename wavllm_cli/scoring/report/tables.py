@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from wavllm_cli.scoring.about import About
@@ -108,9 +108,11 @@ def published(results: Results) -> Table:
     """What others published of the same test sets."""
     rows: list[list[Cell]] = []
     for task in results.tasks:
-        for metric, ((_, ours), *_) in results.figures(task).items():
+        ours = {metric.partition("/")[0]: of_systems[0][1] for metric, of_systems in results.figures(task).items()}
+        for metric, figure in ours.items():  # by which normaliser others measured is not known
             for p in results.published_of(task, metric):
-                rows.append([task_name(task), label(ours), p.system, Value(p.value, p.unit), p.origin])
+                named = label(replace(figure, metric=metric))
+                rows.append([task_name(task), named, p.system, Value(p.value, p.unit), p.origin])
     notes = []
     if rows:
         sources = "; ".join(f"{key}: {text}" for key, text in SOURCES.items())
