@@ -147,7 +147,7 @@ MISTAKES = [
     ("export --model gone --to peft --output m", 2, "no model folder gone"),
     ("export --model gone --to onnx --output m", 2, "onnx"),
     ("trian", 2, "train"),
-    ("infer", 2, "source"),
+    ("infer", 2, "SOURCE"),
 ]
 
 

@@ -53,6 +53,31 @@ def test_the_answer_about_a_clip_is_kept_where_the_user_says(infer, answering, t
     assert len(row.logprobs) == 2
 
 
+def test_several_recordings_and_instructions(infer, answering):
+    """One answer each, with headings; the same in a file, with ids that no two share."""
+    asked = ("-i", "hello", "-i", "say something", answering / "3.wav", answering / "4.wav")
+    code, out, _ = infer(*asked)
+    headings = [f"# {answering}/{n}.wav – {text}" for n in (3, 4) for text in ("hello", "say something")]
+    assert code == 0 and [line for line in out.splitlines() if line.startswith("# ")] == headings
+    code, out, _ = infer(*asked, "--output", "h.jsonl", "--json", "--temperature", "0")
+    rows = read_manifest("h.jsonl", Hypothesis)
+    assert (code, json.loads(out)["answered"], [row.id for row in rows]) == (0, 4, ["3#1", "3#2", "4#1", "4#2"])
+    assert [row.prompt for row in rows] == ["hello", "say something"] * 2
+    code, out, _ = infer(*asked, "--json", "--temperature", "0")
+    assert [reply["text"] for reply in json.loads(out)] == [row.text for row in rows]
+
+
+def test_an_answer_on_a_terminal_comes_in_pieces(infer, answering, monkeypatch):
+    from wavllm_cli import console
+
+    pieces = []
+    monkeypatch.setattr(console, "say_piece", pieces.append)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    asked = (answering / "3.wav", "hello", "--temperature", "0")
+    assert infer(*asked)[0] == 0
+    assert infer(*asked, "--json")[0] == 0 and pieces
+
+
 @pytest.fixture
 def taken(tmp_path, answering):
     """Files that are there already."""
@@ -201,7 +226,7 @@ def test_a_clip_too_long_for_the_model_is_refused_before_its_weights_are_loaded(
     write_wav(tmp_path / "five-minutes.wav", np.full(16_000 * 300, 0.1, np.float32))
     code, out, err = infer("five-minutes.wav", "hello")
     assert (code, out) == (1, "")
-    assert err.startswith("error: five-minutes.wav cannot be answered: 300 s of audio (3,750 tokens), 225 tokens of ")
+    assert err.startswith("error: five-minutes.wav: 300 s of audio (3,750 tokens), 225 tokens of ")
     assert len(err.splitlines()) == 1
 
 

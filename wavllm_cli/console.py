@@ -56,10 +56,10 @@ class _Stream(Console):
         except OSError as error:
             self._lose(error)
 
-    def write(self, text: str) -> None:
+    def write(self, text: str, end: str = "\n") -> None:
         """Text as it is, without the least change of its blanks."""
         try:
-            print(self._encodable(visible(text)), file=self.file, flush=True)
+            print(self._encodable(visible(text)), end=end, file=self.file, flush=True)
         except BrokenPipeError:
             raise
         except OSError as error:
@@ -93,6 +93,11 @@ def set_quiet(quiet: bool) -> None:
 def say(text: str) -> None:
     """A result on stdout; its line ends and tabs stay."""
     out.write(text)
+
+
+def say_piece(text: str) -> None:
+    """A piece of a result that is still on its way: the next one stands right behind it."""
+    out.write(text, end="")
 
 
 def say_json(value: Any) -> None:

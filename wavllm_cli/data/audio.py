@@ -60,7 +60,11 @@ def audio_info(path: str | Path) -> AudioInfo:
 
 
 def read_audio(
-    path: str | Path, start: float = 0.0, duration: float | None = None, channel: int | None = None
+    path: str | Path,
+    start: float = 0.0,
+    duration: float | None = None,
+    channel: int | None = None,
+    name: str | None = None,
 ) -> np.ndarray:
     """Read a file or a segment of it; nothing before or after the segment is decoded, where the format allows it.
 
@@ -71,6 +75,7 @@ def read_audio(
         start: seconds into the file.
         duration: seconds; None reads to the end.
         channel: from 0; None takes the mean of all.
+        name: what messages call it, if not by its path.
 
     Returns:
         (samples,) float32, mono, at 16 kHz.
@@ -79,16 +84,20 @@ def read_audio(
         UsageError: there is no such file.
         AudioError: the file or segment holds no usable audio, or there is no such channel; the message says why.
     """
-    samples, notes = load(path, start, duration, channel)
+    samples, notes = load(path, start, duration, channel, name)
     warn_once(notes)
     return samples
 
 
 def load(
-    path: str | Path, start: float = 0.0, duration: float | None = None, channel: int | None = None
+    path: str | Path,
+    start: float = 0.0,
+    duration: float | None = None,
+    channel: int | None = None,
+    name: str | None = None,
 ) -> tuple[np.ndarray, list[str]]:
     """As `read_audio`, but what a user should know of the clip is returned, a sentence each, instead of said."""
-    with opened_path(Path(path)) as audio:
+    with opened_path(Path(path), name) as audio:
         return _read(audio, start, duration, channel)
 
 

@@ -262,21 +262,34 @@ def opened(file: BinaryIO, name: str) -> Iterator[AudioFile]:
         raise AudioError(f"{name} cannot be read: {reason(error)}.") from error
 
 
-@contextmanager
-def opened_path(path: Path) -> Iterator[AudioFile]:
-    """As `opened`, for a path; also one of a member of an archive, which is read whole.
+def require_heard(path: Path) -> None:
+    """Find out before it is opened that a path leads to no audio file, or to none that may be read.
 
     Raises:
         UsageError: there is no such file.
-        AudioError: it may not be read, or is not audio.
+        AudioError: it may not be read.
     """
-    name, member = shown(path), member_of(path)
-    problem = why_unheard(path)
+    name, problem = shown(path), why_unheard(path)
     if problem == "does not exist":
         raise UsageError(f"There is no audio file {name}.")
     if problem:
         error = AudioError if problem.startswith("may not be read") else UsageError
         raise error(f"{name} {problem}{', not audio' if problem.startswith('is ') else ''}.")
+
+
+@contextmanager
+def opened_path(path: Path, name: str | None = None) -> Iterator[AudioFile]:
+    """As `opened`, for a path; also one of a member of an archive, which is read whole.
+
+    Args:
+        name: what messages call it, if not by its path.
+
+    Raises:
+        UsageError: there is no such file.
+        AudioError: it may not be read, or is not audio.
+    """
+    require_heard(path)
+    name, member = name or shown(path), member_of(path)
     if member:
         with opened(io.BytesIO(read_member(path, member)), name) as audio:
             yield audio

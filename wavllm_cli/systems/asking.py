@@ -69,12 +69,17 @@ def stream(system: System, item: Item) -> Generator[str, None, Answer | Failure]
     Raises:
         SystemFailed: the system itself, not the item.
     """
-    if failure := _refused(system, item) or _crowded_out(system, item):
+    if failure := refusal(system, item):
         return failure
     try:
         return (yield from system.stream(item))
     except Exception as error:
         return _failure(system, error)
+
+
+def refusal(system: System, item: Item) -> Failure | None:
+    """Why an item cannot be answered alone, as far as shows without the system's weights."""
+    return _refused(system, item) or _crowded_out(system, item)
 
 
 def explained(error: Exception, system: System) -> str:

@@ -1,0 +1,82 @@
+"""`wavllm infer`: questions about recordings, and manifests of them."""
+
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from wavllm_cli.chat.settings import Settings
+from wavllm_cli.cli.app import ANSWERS, Dtype, Json, Seed, Trust, app, require_utf8, show
+from wavllm_cli.cli.chat import BaseUrl, Concurrency, MaxUsd, Prices, Timeout, server_of
+
+DecodingOption = partial(typer.Option, rich_help_panel="Decoding")
+MachineOption = partial(typer.Option, rich_help_panel="Machine")
+
+
+@app.command(
+    rich_help_panel=ANSWERS,
+    epilog='Example: wavllm infer talk.wav "Summarize the talk, then translate the summary into German."',
+)
+def infer(
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SOURCE... [INSTRUCTION]",
+            help="Recordings – files, folders, patterns in quotes, - for stdin – and what to do with them; or a "
+            "manifest (.jsonl, .jsonl.gz, .parquet, .tsv).",
+        ),
+    ],
+    instruction: Annotated[
+        list[str] | None, typer.Option("--instruction", "-i", metavar="TEXT", help="What to do; may be repeated.")
+    ] = None,
+    instruction_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Instructions, one a line; - for stdin.")
+    ] = None,
+    channel: Annotated[int | None, typer.Option(min=0, help="Of recordings, from 0. [default: all, mixed]")] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="Checkpoint folder or hub id. [default: the only run in runs/]")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Hypotheses file (.jsonl, .jsonl.gz, .parquet).")
+    ] = None,
+    audio_root: Annotated[Path | None, typer.Option(help="Folder that a manifest's audio paths start from.")] = None,
+    system: Annotated[str, typer.Option("--system", metavar="NAME", help="Who answers.")] = "wavllm",
+    max_new_tokens: Annotated[int | None, DecodingOption(min=1)] = None,
+    temperature: Annotated[float | None, DecodingOption(min=0, help="0 is greedy.")] = None,
+    num_beams: Annotated[int | None, DecodingOption(min=1)] = None,
+    seed: Seed = 0,
+    logprobs: Annotated[
+        bool, DecodingOption("--logprobs", help="Token ids and log-probabilities too, in JSON.")
+    ] = False,
+    batch_size: Annotated[int, MachineOption(min=1, max=2048, help="Most utterances at once.")] = 16,
+    base_url: BaseUrl = None,
+    concurrency: Concurrency = Settings.concurrency,
+    timeout: Timeout = Settings.timeout,
+    max_usd: MaxUsd = None,
+    prices: Prices = None,
+    device: Annotated[str | None, MachineOption(help="cpu, cuda, cuda:1 … [default: a GPU if there is one]")] = None,
+    dtype: Annotated[Dtype | None, MachineOption(help="[default: bfloat16 on a GPU, else float32]")] = None,
+    trust_remote_code: Trust = False,
+    json: Json = False,
+) -> None:
+    """Answer instructions about recordings, or every row of a manifest."""
+    from wavllm_cli.inference import command
+    from wavllm_cli.inference.sources import divided, instructions_in
+    from wavllm_cli.systems.base import Options
+    from wavllm_cli.systems.decoding import Decoding
+
+    given = [*(instruction or ()), *(instructions_in(instruction_file) if instruction_file else ())]
+    named, asked = divided(sources, given)
+    for text in asked:
+        require_utf8(text)
+    decoding = Decoding(max_new_tokens, temperature, num_beams, seed, logprobs)
+    server = server_of(system, model, base_url, concurrency, timeout, max_usd, prices)
+    options = Options(model, device, dtype, decoding, trust_remote_code, server, output)
+    live = sys.stdout is not None and sys.stdout.isatty()
+    work = command.Work(channel, output, audio_root, batch_size, live, json)
+    result = command.infer(named, asked, work, system, options)
+    show(result, json)
+    if result.skipped:
+        raise typer.Exit(1)

@@ -1,0 +1,153 @@
+"""What a user points at – files, folders, patterns, standard input – and which of a command's words is the question."""
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from glob import glob, has_magic
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from wavllm_cli.data import ffmpeg
+from wavllm_cli.data.audio import read_audio
+from wavllm_cli.data.audio_file import require_heard
+from wavllm_cli.data.files import shown
+from wavllm_cli.data.manifest import MANIFEST_SUFFIXES
+from wavllm_cli.data.text_file import STANDARD_INPUT, text_lines
+from wavllm_cli.errors import AudioError, UsageError, shortened
+
+# Of recordings, where a folder holds other things too; what is in a file shows when it is read.
+SOUND_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".sph", ".aif", ".aiff", ".au", ".caf", ".w64")
+SUFFIXES = (*SOUND_SUFFIXES, *ffmpeg.SUFFIXES)
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A recording to ask about.
+
+    Attributes:
+        name: what messages call it.
+        path: its file; None for standard input.
+    """
+
+    name: str
+    path: Path | None
+
+    def read(self, channel: int | None = None) -> np.ndarray:
+        """(samples,) float32 at 16 kHz.
+
+        Args:
+            channel: from 0; None takes the mean of all.
+
+        Raises:
+            UsageError: there is nothing to read.
+            AudioError: it is not audio, or damaged.
+        """
+        if self.path is not None:
+            return read_audio(self.path, channel=channel)
+        with _piped_in() as path:
+            return read_audio(path, channel=channel, name=self.name)
+
+
+@contextmanager
+def _piped_in() -> Iterator[Path]:
+    """Standard input as a file, for as long as the block lasts.
+
+    Raises:
+        UsageError: nobody pipes anything in.
+    """
+    if sys.stdin is None or sys.stdin.isatty():
+        raise UsageError("Nothing is piped in: `-` is a recording on standard input, as in `… | wavllm infer - TEXT`.")
+    with TemporaryDirectory(prefix="wavllm-") as folder:
+        path = Path(folder, "recording")
+        with path.open("wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+        yield path
+
+
+def divided(words: Sequence[str], instructions: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Sources and instructions out of the words of a command.
+
+    The last word is the instruction, unless one is given by an option, nothing stands before it, or it is a source
+    itself; without an instruction the question is in the recording.
+
+    Args:
+        instructions: those given by options.
+    """
+    if instructions or len(words) < 2 or is_source(words[-1]):
+        return list(words), list(instructions) or [""]
+    return list(words[:-1]), [words[-1]]
+
+
+def is_source(word: str) -> bool:
+    """Whether a word names something on the disk, or can hardly be meant otherwise."""
+    if word == STANDARD_INPUT or os.path.lexists(word):
+        return True
+    if any(character.isspace() for character in word):
+        return False
+    return word.lower().endswith((*SUFFIXES, *MANIFEST_SUFFIXES)) or bool(has_magic(word) and _matching(word))
+
+
+def instructions_in(file: Path) -> list[str]:
+    """The instructions of a file, one a line.
+
+    Raises:
+        UsageError: it cannot be read, or holds none.
+    """
+    lines = [line.strip() for line in text_lines(str(file))]
+    if not any(lines):
+        raise UsageError(f"{shown(file)} holds no instruction: it should have one a line.")
+    return [line for line in lines if line]
+
+
+def recordings_of(sources: Sequence[str]) -> list[Recording]:
+    """The recordings that sources stand for, each once, in their order.
+
+    Raises:
+        UsageError: a source stands for none.
+    """
+    found: dict[str, Recording] = {}
+    for source in sources:
+        if source.endswith(MANIFEST_SUFFIXES) and len(sources) > 1:
+            raise UsageError(f"{shown(source)} is a manifest: ask about it in a command of its own.")
+        for recording in _recordings(source):
+            if recording.path is None and recording.name in found:
+                raise UsageError("Standard input (-) can be read only once: name it once.")
+            found[recording.name] = recording
+    return list(found.values())
+
+
+def _recordings(source: str) -> list[Recording]:
+    if source == STANDARD_INPUT:
+        return [Recording("standard input", None)]
+    path = Path(source)
+    if path.is_dir():
+        paths = _in_folder(path)
+    elif not os.path.lexists(source) and has_magic(source):
+        paths = _matching(source)
+        if not paths:
+            raise UsageError(f"No file matches {shortened(source)!r}.")
+    else:
+        with suppress(AudioError):  # one of many that may not be read costs the others nothing
+            require_heard(path)
+        paths = [path]
+    return [Recording(shown(path), path) for path in paths]
+
+
+def _in_folder(folder: Path) -> list[Path]:
+    """All recordings in a folder and its folders, but for hidden ones."""
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    paths = [path for path in paths if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
+    if not paths:
+        raise UsageError(
+            f"There is no recording in the folder {shown(folder)}; if that is the instruction, give it with -i."
+        )
+    return paths
+
+
+def _matching(pattern: str) -> list[Path]:
+    return sorted(Path(name) for name in glob(pattern, recursive=True) if os.path.isfile(name))
