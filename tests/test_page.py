@@ -64,7 +64,7 @@ def toy(name="ours", text="the cat sat", audio=None, word="x"):
     )
     er = task(
         figure("accuracy", 0.5, 0.3),
-        worst=[Item("row-3", "er", word, "happy", word, 0.0)],
+        worst=[Item("row-3", "er", word, "happy", word, 0.0, references=["glad", word])],
         confusion={"happy": {"happy": 3, word: 1}, "sad": {}},
         each={"accuracy": [0.0, 1.0, 1.0]},
     )
@@ -107,6 +107,7 @@ def test_everything_that_was_found_is_on_the_page():
     for text in (
         "5.00 % 4.00 … 6.00",
         "2 of 40 5.00 %",
+        "Expected: happyOr: gladOr: x x",
         "found in no row: empty.",
         "rows without a score: a 3, b 3.",
         "10 4 5.00 % 4.00 % 9.00 % 5.00 %",

@@ -85,6 +85,7 @@ def _item(group: Group, index: int, value: float, audio: Sequence[Path]) -> Item
             if not why_unreadable(path)
         ],
         note="; ".join(ifr.unfollowed(group.verdicts[index])) if group.verdicts else "",
+        references=row.references or [],
     )
 
 

@@ -61,6 +61,7 @@ class Item:
     value: float
     audio: list[Recording] = field(default_factory=list)
     note: str = ""
+    references: list[str] = field(default_factory=list)  # further right answers
 
 
 @dataclass(frozen=True)
