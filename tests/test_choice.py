@@ -121,3 +121,18 @@ def test_choices_beyond_z_are_found_by_their_words():
     assert read_letter("It is choice26.", choices) == "AA"
     assert read_letter("AB. choice27", choices) == "AB"
     assert read_letter("D", choices) == "D"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "By bus. On foot.",
+        "By bus\nOn foot",
+        "(A) By bus\n(B) On foot",
+        "A. By bus. B. On foot.",
+        "The answer is A. By bus or B. On foot",
+    ],
+)
+def test_two_choices_stated_in_full_are_two(answer):
+    for choices in (["By bus", "On foot"], ["By bus", "On foot", "By train"]):
+        assert read_letter(answer, choices) == SEVERAL

@@ -128,12 +128,15 @@ def _decided(text: str, choices: Sequence[str], letters: Sequence[str]) -> set[s
     """What an answer that names several choices decides on; nothing where it does not show.
 
     The passages that decide are its conclusions, all of which must agree unless the last one corrects the others; else
-    what it says before it gives reasons, or a first line or short sentence by itself.
+    what it says before it gives reasons, or a first line or short sentence by itself, unless it consists of choices.
     """
+    text = _with_bare_labels(text, choices, letters)
     conclusions = [_sentence(text, match.start()) for match in _CONCLUSION.finditer(text)]
     named = [letter for passage in conclusions if (letter := _named(passage, choices, letters))]
     if named:
         return named[-1] if _CORRECTION.search(text) else set().union(*named)
+    if not content(_without_choices(text, choices, letters)):
+        return set()
     claims = [] if _HEDGE.search(text) else [_REASON.split(text, 1)[0]]
     first = _sentence(text.strip(), 0)
     if len(_MARKED_LINE.findall(text)) == 1:
@@ -142,6 +145,23 @@ def _decided(text: str, choices: Sequence[str], letters: Sequence[str]) -> set[s
         claims.append(first)
     decided = (_named(claim, choices, letters) for claim in claims)
     return next((letter for letter in decided if len(letter) == 1), set())
+
+
+def _with_bare_labels(text: str, choices: Sequence[str], letters: Sequence[str]) -> str:
+    """ "A. By bus or B. On foot" -> "A By bus or B On foot": the stop behind a label ends no sentence."""
+    for letter, choice in zip(letters, choices, strict=True):
+        if choice.strip():
+            text = re.sub(
+                rf"\b{letter}[.):]\s+(?={re.escape(choice.strip())})", f"{letter} ", text, flags=re.IGNORECASE
+            )
+    return text
+
+
+def _without_choices(text: str, choices: Sequence[str], letters: Sequence[str]) -> str:
+    """What an answer says beside the words and letters of choices."""
+    for letter, choice in sorted(zip(letters, choices, strict=True), key=lambda pair: -len(pair[1])):
+        text = _words_of(letter, choice).sub("\n", text)
+    return _MENTIONED.sub(" ", text)
 
 
 def _sentence(text: str, start: int) -> str:
