@@ -15,6 +15,7 @@ from wavllm_cli import strict_json
 from wavllm_cli.data.manifest import MANIFEST_SUFFIXES, parquet_rows, row_name
 from wavllm_cli.data.text_file import content, require_file, text_lines
 from wavllm_cli.errors import ManifestError, UsageError, shortened
+from wavllm_cli.scoring.line_ids import keyed
 
 MAX_LISTED = 20  # keys in a message
 ABSENT = object()
@@ -82,25 +83,25 @@ def read_table(source: str, named: Mapping[str, str], place: str | None = None) 
 
 
 def read_texts(sources: Sequence[str], reference: Path) -> list[Table]:
-    """Rows of `id` (the number), `target` and `text`, from texts that belong together line by line.
+    """Rows of `id`, `target` and `text` from texts that belong together line by line, or by the ids in their lines.
+
+    Without ids in the lines, the number of a line is its id.
 
     Raises:
         UsageError: a source is no text.
-        ManifestError: a file cannot be read, or has more or fewer lines than the reference.
+        ManifestError: a file cannot be read, or its lines do not fit those of the reference.
     """
-    targets, tables = text_lines(reference), []
+    read = [(str(reference), text_lines(reference))]
     for source in sources:
         if source == "-" or not is_text(Path(source)):
             raise UsageError(f"{source} has rows, but {reference} is a text: give a manifest as --reference, or none.")
-        texts = text_lines(source)
-        if len(texts) != len(targets):
-            raise ManifestError(
-                f"{source} has {len(texts)} lines, but {reference} has {len(targets)}: line by line, each answer needs "
-                "its right answer."
-            )
-        pairs = enumerate(zip(targets, texts, strict=True), 1)
+        read.append((source, text_lines(source)))
+    targets, *texts = keyed(read)
+    tables = []
+    for (source, _), answers in zip(read[1:], texts, strict=True):
         rows: list[tuple[int, Raw]] = [
-            (n, {"id": str(n), "target": target, "text": text}) for n, (target, text) in pairs
+            (number, {"id": id, "target": targets[id], "text": text})
+            for number, (id, text) in enumerate(answers.items(), 1)
         ]
         tables.append(Table(source, Path(source), "line", rows))
     return tables

@@ -16,6 +16,7 @@ from wavllm_cli.data.manifest import checked, read_manifest, validated
 from wavllm_cli.data.schema import Hypothesis, Task, Utterance, misspelt_key
 from wavllm_cli.errors import ManifestError, UsageError, nearest, shortened
 from wavllm_cli.scoring.answer_files import ABSENT, Raw, Table, at, is_text, listed, read_table, read_texts
+from wavllm_cli.text.thinking import without_thinking
 
 MAX_IDS = 5  # ids in an error
 ROWS = "rows"  # what a mapping calls the place of the list of rows
@@ -208,7 +209,8 @@ def _hypotheses(
         if isinstance(fields, str):
             return fields
         unsaid = {key: value for key, value in said.items() if value and fields.get(key) is None}
-        return validated(fields | unsaid, Hypothesis)
+        row = validated(fields | unsaid, Hypothesis)
+        return row if isinstance(row, str) else row.model_copy(update={"text": without_thinking(row.text)})
 
     rows = checked(((number, hypothesis(number, raw)) for number, raw in table.rows), table.name, table.unit)
     return {row.id: row for row in rows}
