@@ -111,3 +111,8 @@ def test_of_a_long_text_only_the_beginning_is_looked_at(monkeypatch):
     monkeypatch.setattr(LanguageIdentifier, "rank", lambda self, text: lengths.append(len(text)) or rank(self, text))
     assert is_in(SENTENCES["de"] * 1000, "de")
     assert max(lengths) <= 1000
+
+
+@pytest.mark.parametrize(("text", "code"), [("ฉันรักคุณที่นี่", "th"), ("ខ្ញុំស្រលាញ់អ្នក", "km"), ("good day to you all ฉัน", None)])
+def test_scripts_of_one_language_say_which_it_is(text, code):
+    assert by_script(text) == code

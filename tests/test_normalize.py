@@ -1,10 +1,11 @@
 import random
 import unicodedata
+from dataclasses import replace
 
 import pytest
 
 from wavllm_cli.errors import UsageError
-from wavllm_cli.text.normalize import NORMALIZERS, basic, get_normalizer, librispeech, normalizers_named
+from wavllm_cli.text.normalize import NORMALIZERS, basic, erases, get_normalizer, librispeech, normalizers_named
 
 
 @pytest.mark.parametrize(
@@ -101,3 +102,40 @@ def test_normalising_twice_is_normalising_once(name):
 def test_an_unknown_name_is_answered_with_the_nearest():
     with pytest.raises(UsageError, match="'libraspeech': did you mean 'librispeech'"):
         get_normalizer("libraspeech")
+
+
+@pytest.mark.parametrize("name", ["basic", "librispeech", "whisper-english", "whisper-basic"])
+def test_characters_that_show_nothing_are_nothing(name):
+    normalizer = NORMALIZERS[name]
+    shown, hidden = "hello Donaudampfschiff naïve", "hello\u200b Donau\u00addampf\u00adschiff \ufeffnaïve\u200e"
+    assert normalizer(hidden) == normalizer(shown)
+
+
+def test_an_i_has_a_dot_or_none_by_the_language():
+    basic = NORMALIZERS["basic"]
+    turkish = replace(basic, language="tr")
+    assert (turkish("IŞIK İstanbul"), basic("İstanbul"), basic("DIES")) == ("ışık istanbul", "istanbul", "dies")
+    assert (turkish.signature, basic.signature) == ("basic|case:tr", "basic")
+    untouched = replace(NORMALIZERS["none"], language="tr")
+    assert (untouched("IŞIK"), untouched.signature) == ("IŞIK", "none")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "erased"),
+    [
+        ("librispeech", "привет мир", True),
+        ("librispeech", "привет, ok", True),
+        ("librispeech", "señor, naïve Größe – œuvre", False),
+        ("librispeech", "5 µm long", False),
+        ("librispeech", "…", False),
+        ("whisper-basic", "मैं घर जा रहा हूँ", True),
+        ("whisper-english", "मैं घर जा रहा हूँ", True),
+        ("whisper-basic", "ฉันรักคุณที่นี่", True),
+        ("whisper-basic", "привет мир", False),
+        ("whisper-basic", "(laughs)", False),
+        ("basic", "मैं घर जा रहा हूँ", False),
+        ("basic", "今天天气很好", False),
+    ],
+)
+def test_a_normaliser_that_does_not_fit_a_script_erases_what_tells_words_apart(name, text, erased):
+    assert erases(text, NORMALIZERS[name](text)) is erased

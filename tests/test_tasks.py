@@ -339,3 +339,10 @@ def test_a_part_has_its_own_further_answers():
     )  # fmt: skip
     found = {group.name: group for group in measure([row], Options())}
     assert found["ii/er"].measures[0].value == 1 and found["ii/asr"].measures[0].value == 0
+
+
+def test_where_spaces_set_no_words_apart_characters_lead_and_the_script_says_how_words_are_cut():
+    rows = [row(1, "asr", "今天天气很好", "今天天气真好"), row(2, "st", "今天天气很好", "今天天气真好")]
+    found = groups(rows)
+    assert [m.metric for m in found["asr"].measures] == ["cer", "wer"]
+    assert "|tok:zh|" in found["st"].measures[0].signature

@@ -87,3 +87,15 @@ def test_both_sides_can_be_read_off_an_alignment_and_so_can_the_errors():
         assert " ".join(hyp for _, _, hyp in chunks if hyp) == hypothesis
         errors = sum(max(len(ref.split()), len(hyp.split())) for kind, ref, hyp in chunks if kind != "equal")
         assert errors == word_error_rate([reference], [hypothesis], NONE).statistics[0, 0]
+
+
+def test_rows_that_the_normaliser_erases_are_in_no_rate_but_counted():
+    libri = get_normalizer("librispeech")
+    references, hypotheses = ["привет мир", "a b", "", ""], ["пока луна", "a c", "", "привет"]
+    measure = word_error_rate(references, hypotheses, libri)
+    assert measure.value == 1 / 2 and measure.counts["erased"] == 2
+    np.testing.assert_array_equal(measure.rows, [math.nan, 1 / 2, math.nan, math.nan])
+    assert "'librispeech' does not fit the script of 2 of 4 rows" in measure.notes[0]
+    alone = character_error_rate(references[:1], hypotheses[:1], libri)
+    assert math.isnan(alone.value) and all(map(math.isnan, alone.interval()))
+    assert not word_error_rate(["", "a"], ["", "a"], libri).notes

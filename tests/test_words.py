@@ -2,7 +2,17 @@
 
 import pytest
 
-from wavllm_cli.text.words import NUMBERS, common, content, count_words, share_in, stems, with_digits, words
+from wavllm_cli.text.words import (
+    NUMBERS,
+    common,
+    content,
+    count_words,
+    is_unspaced,
+    share_in,
+    stems,
+    with_digits,
+    words,
+)
 
 
 @pytest.mark.parametrize(
@@ -102,3 +112,8 @@ def test_the_share_in_a_source_heeds_the_order():
     assert share_in(["a", "b", "x", "c"], ["a", "b", "c"]) == 0.75
     assert share_in(["c", "b", "a"], ["a", "b", "c"]) == 1 / 3
     assert share_in([], ["a"]) == 0.0
+
+
+def test_scripts_without_spaces():
+    assert is_unspaced("今天天气很好, ok") and is_unspaced("ฉันรักคุณ")
+    assert not is_unspaced("good day 今天") and not is_unspaced("") and not is_unspaced("안녕하세요")

@@ -29,6 +29,7 @@ class Measure:
         lower_is_better: of the figure.
         unit: "fraction" (0.05 is 5 %), or "points" out of a hundred, as sacrebleu counts.
         counts: what else is known about all rows together.
+        notes: sentences without which the figure misleads.
     """
 
     metric: str
@@ -38,6 +39,7 @@ class Measure:
     lower_is_better: bool = False
     unit: str = "fraction"
     counts: Mapping[str, int] = field(default_factory=dict)
+    notes: Sequence[str] = ()
 
     @cached_property
     def value(self) -> float:
@@ -133,3 +135,10 @@ def share(sums: "np.ndarray") -> "np.ndarray":
     numerators, denominators = np.asarray(sums, dtype=np.float64).T
     empty = np.where(numerators > 0, math.inf, 0.0)
     return np.divide(numerators, denominators, out=empty, where=denominators != 0)
+
+
+def known_share(sums: "np.ndarray") -> "np.ndarray":
+    """As `share`, but NaN where nothing is counted: rows may be in no figure."""
+    import numpy as np
+
+    return np.where(np.asarray(sums)[:, 1] > 0, share(sums), np.where(np.asarray(sums)[:, 0] > 0, math.inf, math.nan))

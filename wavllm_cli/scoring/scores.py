@@ -20,6 +20,7 @@ class Figure:
     unit: str
     lower_is_better: bool
     counts: Mapping[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, measure: Measure, seed: int) -> "Figure":
@@ -34,6 +35,7 @@ class Figure:
             measure.unit,
             measure.lower_is_better,
             dict(measure.counts),
+            list(measure.notes),
         )
 
 

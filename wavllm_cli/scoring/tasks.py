@@ -19,8 +19,10 @@ from wavllm_cli.tasks.answers.commitment import is_read
 from wavllm_cli.tasks.registry import FREE, MULTI, TASKS
 from wavllm_cli.tasks.task import Classes, Task
 from wavllm_cli.text import language
+from wavllm_cli.text.language import by_script
 from wavllm_cli.text.languages import language_code
 from wavllm_cli.text.normalize import normalizers_named
+from wavllm_cli.text.words import is_unspaced
 
 CONSTRAINED = "ifeval"  # the group of all rows with constraints
 
@@ -163,15 +165,19 @@ def _text_group(name: str, task: Task, rows: list[Hypothesis], options: Options,
     """Rows whose answers are texts; the reference of a transcription may be empty, where nothing is said."""
     scored = [row for row in rows if row.target is not None and (row.target.strip() or task.may_be_silent)]
     metrics = options.text_metrics(task) if scored else []
-    return Group(name, rows, scored, list(measures(metrics, _texts(scored, language or None, options))))
+    given = _texts(scored, language or None, options)
+    if is_unspaced(" ".join(given.targets)):  # where spaces set no words apart, characters say more
+        metrics = sorted(metrics, key=lambda metric: metric != "cer")
+    return Group(name, rows, scored, list(measures(metrics, given)))
 
 
 def _texts(rows: Sequence[Hypothesis], language: str | None, options: Options) -> Texts:
+    targets = [row.target or "" for row in rows]
     return Texts(
-        targets=[row.target or "" for row in rows],
+        targets=targets,
         references=[row.accepted or [""] for row in rows],
         texts=[row.text for row in rows],
-        language=language,
+        language=language or by_script(" ".join(targets)),
         normalizer=options.normalizer,
         encoder=options.bertscore,
         rescale=options.rescale,

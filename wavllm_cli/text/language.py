@@ -18,6 +18,12 @@ ENOUGH = 1000  # characters to tell a language by; more take time and change not
 _KANA = re.compile(r"[\u3040-\u30ff]")
 _HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]")
 _HANGUL = re.compile(r"[\uac00-\ud7af]")
+_UNSPACED = {  # scripts of one language each, that put no spaces between words
+    "th": re.compile(r"[\u0e00-\u0e7f]"),
+    "lo": re.compile(r"[\u0e80-\u0eff]"),
+    "my": re.compile(r"[\u1000-\u109f]"),
+    "km": re.compile(r"[\u1780-\u17ff]"),
+}
 _LETTER = re.compile(r"[^\W\d_]")
 
 
@@ -68,8 +74,11 @@ def _names() -> list[tuple[str, re.Pattern[str]]]:
 
 
 def by_script(text: str) -> str | None:
-    """Chinese, Japanese and Korean show by their characters, however few there are of them."""
+    """Chinese, Japanese, Korean, Thai, Lao, Burmese and Khmer show by their characters: a third of them will do."""
     letters = len(_LETTER.findall(text))
+    for code, script in _UNSPACED.items():
+        if letters and 3 * len(script.findall(text)) >= letters:
+            return code
     cjk = len(_HAN.findall(text)) + len(_KANA.findall(text)) + len(_HANGUL.findall(text))
     if 3 * cjk < letters or not cjk:
         return None

@@ -16,32 +16,78 @@ LIGATURES = str.maketrans({"æ": "ae", "œ": "oe", "ß": "ss"})
 UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]+")
 
 
+TURKIC = ("tr", "tur", "turkish", "az", "aze", "azerbaijani")  # an I with a dot and one without are two letters
+_TURKIC_LOWER = str.maketrans({"I": "ı", "İ": "i"})
+_LETTER = re.compile(r"[^\W\d_]")
+_NOT_LATIN = re.compile(r"[^\W\d_\u0000-\u024f\u1e00-\u1eff]")
+_WITH_SIGNS = re.compile(r"[\u0900-\u109f\u1780-\u17ff]")  # scripts from Devanagari to Khmer, whose vowels are marks
+
+
 @dataclass(frozen=True)
 class Normalizer:
-    """A named function from text to text."""
+    """A named function from text to text.
+
+    Attributes:
+        language: a code or a name, for upper and lower case; None: not known.
+    """
 
     name: str
     description: str
     apply: Callable[[str], str]
+    language: str | None = None
 
     def __call__(self, text: str) -> str:
-        return self.apply(text)
+        return self.apply(text.translate(_TURKIC_LOWER) if self._is_turkic else text)
+
+    @property
+    def signature(self) -> str:
+        return f"{self.name}|case:tr" if self._is_turkic else self.name
+
+    @property
+    def _is_turkic(self) -> bool:
+        return self.language in TURKIC and self.name != "none"
 
 
-class _PunctuationToSpace(dict[int, int | str]):
-    """A table for `str.translate`, filled as characters are met: Unicode categories P* and S* become a space."""
+def erases(text: str, normalized: str) -> bool:
+    """Whether a normaliser has taken away what tells words apart: letters of a script that it does not know, or signs
+    of vowels. Accents, punctuation and what stands in brackets of a Latin text are not that.
+    """
+    if text.isascii():
+        return False
+    letters = len(_NOT_LATIN.findall(text)) - len(_NOT_LATIN.findall(normalized))
+    signs = _signs(text)
+    return 2 * letters > len(_LETTER.findall(text)) or 2 * (signs - _signs(normalized)) > signs
 
-    def __missing__(self, code: int) -> int | str:
-        self[code] = " " if code != ord("'") and unicodedata.category(chr(code))[0] in "PS" else code
+
+def _signs(text: str) -> int:
+    return sum(unicodedata.category(c)[0] == "M" for c in _WITH_SIGNS.findall(text))
+
+
+class _PunctuationToSpace(dict[int, int | str | None]):
+    """A table for `str.translate`, filled as characters are met: Unicode categories P* and S* become a space, Cf (such
+    as zero-width spaces, soft hyphens, byte order marks) nothing."""
+
+    def __missing__(self, code: int) -> int | str | None:
+        category = unicodedata.category(chr(code))
+        self[code] = None if category == "Cf" else " " if code != ord("'") and category[0] in "PS" else code
         return self[code]
 
 
 _punctuation_to_space = _PunctuationToSpace()
 
 
+def without_format(text: str) -> str:
+    """A text without characters that show nothing (Unicode's Cf); and İ in lower case, one letter where Python has two:
+    `"Donau\u00addampf İ"` -> `"Donaudampf i"`."""
+    if text.isascii():
+        return text
+    return "".join(c for c in text.replace("İ", "i") if unicodedata.category(c) != "Cf")
+
+
 def basic(text: str) -> str:
     """`"Don’t -- well-known, GRÖSSE!"` -> `"don't well known grösse"`, composed (NFC) whatever the input was."""
-    text = unicodedata.normalize("NFC", text.lower()).translate(APOSTROPHES).translate(_punctuation_to_space)
+    text = text.replace("İ", "i").lower()
+    text = unicodedata.normalize("NFC", text).translate(APOSTROPHES).translate(_punctuation_to_space)
     if "'" in text:  # most texts have none, and the search takes longer than all the rest
         text = re.sub(r"(?<!\S)'+|'+(?!\S)", " ", text)
     return " ".join(text.split())
@@ -53,19 +99,20 @@ def librispeech(text: str) -> str:
     The corpus writes A-Z and apostrophes, also at the edge of a word. A digit can never match it; digits stay so that
     an unspelled number counts as a substitution instead of vanishing.
     """
-    text = unicodedata.normalize("NFKD", text.translate(APOSTROPHES).lower().translate(LIGATURES))
+    text = without_format(text).translate(APOSTROPHES).lower().translate(LIGATURES)
+    text = unicodedata.normalize("NFKD", text)
     text = "".join(c for c in text if not unicodedata.combining(c))
     return " ".join(re.sub(r"[^a-z0-9']", " ", text).split())
 
 
 def whisper_english(text: str) -> str:
     """`"Mr. Smith's colour won't cost $20"` -> `"mister smith is color will not cost $20"`; fillers such as "uh" go."""
-    return _whisper_english()(text).strip()
+    return _whisper_english()(without_format(text)).strip()
 
 
 def whisper_basic(text: str) -> str:
     """`"(laughs) Größe, 20%"` -> `"größe 20"`: Whisper's for every other language; words in brackets are left out."""
-    return _whisper_basic()(text).strip()
+    return _whisper_basic()(without_format(text)).strip()
 
 
 @cache

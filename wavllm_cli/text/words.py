@@ -22,6 +22,12 @@ def count_words(text: str) -> int:
     return len(_WORD.findall(UNSPACED.sub(" ", text))) + (unspaced + 1) // 2
 
 
+def is_unspaced(text: str) -> bool:
+    """Whether most letters of a text are of scripts that put no spaces between words."""
+    unspaced = sum(map(len, UNSPACED.findall(text)))
+    return 2 * unspaced > sum(map(str.isalnum, text)) if unspaced else False
+
+
 @lru_cache(maxsize=4096)
 def stems(text: str) -> frozenset[str]:
     """What texts on the same matter share: how words begin, and pairs of characters in scripts without spaces."""

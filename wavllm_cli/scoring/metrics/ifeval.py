@@ -1,17 +1,12 @@
 """IFEval: the share of constraints on an answer's form that are met, and of answers that meet all of theirs."""
 
-import math
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import wavllm_cli
 from wavllm_cli.scoring.following.constraints import Constraint, is_met, is_met_loosely
-from wavllm_cli.scoring.measure import Measure, check_pairs, share
+from wavllm_cli.scoring.measure import Measure, check_pairs, known_share
 from wavllm_cli.scoring.metrics.metric import Constrained, Metric
-
-if TYPE_CHECKING:
-    import numpy as np
 
 Met = Sequence[bool | None]  # by constraint; None: unknown
 
@@ -58,14 +53,7 @@ def _measure(
 
     readings = "+".join(sorted({one.reading for asked in constraints for one in asked}))
     signature = f"{metric}|ids:{readings}|wavllm:{wavllm_cli.__version__}"
-    return Measure(metric, np.array(rows, dtype=np.float64).reshape(-1, 2), _rate, signature, counts=counts)
-
-
-def _rate(sums: "np.ndarray") -> "np.ndarray":
-    """As `share`, but NaN where nothing is known."""
-    import numpy as np
-
-    return np.where(sums[:, 1] > 0, share(sums), math.nan)
+    return Measure(metric, np.array(rows, dtype=np.float64).reshape(-1, 2), known_share, signature, counts=counts)
 
 
 METRICS = (

@@ -1,16 +1,11 @@
 """The instruction-following rate of multi-task rows, from verdicts on their instructions."""
 
-import math
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING
 
 from wavllm_cli.scoring.following.verdicts import Verdict
-from wavllm_cli.scoring.measure import Measure, share
+from wavllm_cli.scoring.measure import Measure, known_share
 from wavllm_cli.scoring.metrics.metric import Judged, Metric
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 def unfollowed(verdicts: Sequence[Verdict]) -> list[str]:
@@ -51,22 +46,15 @@ def measures(verdicts: Sequence[Sequence[bool | None] | None], judge: str) -> li
     of_parts = {"followed": sum(map(sum, filter(None, known))), "instructions": sum(map(len, filter(None, known)))}
     of_parts["undecided"] = sum(list(row).count(None) for row in given)
     return [
-        Measure("ifr", rows.reshape(-1, 2), _rate, f"ifr|{sign}", counts=of_rows | {"unusable": unusable}),
+        Measure("ifr", rows.reshape(-1, 2), known_share, f"ifr|{sign}", counts=of_rows | {"unusable": unusable}),
         Measure(
             "instructions",
             parts.reshape(-1, 2),
-            _rate,
+            known_share,
             f"instructions|{sign}",
             counts=of_parts | {"unusable": unusable},
         ),
     ]
-
-
-def _rate(sums: "np.ndarray") -> "np.ndarray":
-    """As `share`, but NaN, unknown, where nothing is decided."""
-    import numpy as np
-
-    return np.where(sums[:, 1] > 0, share(sums), math.nan)
 
 
 def _apply(code: str, given: Judged) -> list[Measure]:

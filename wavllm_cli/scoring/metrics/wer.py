@@ -6,9 +6,9 @@ from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from wavllm_cli.scoring.measure import Measure, check_pairs, share
+from wavllm_cli.scoring.measure import Measure, check_pairs, known_share, share
 from wavllm_cli.scoring.metrics.metric import Metric, Texts
-from wavllm_cli.text.normalize import Normalizer, normalizers_named
+from wavllm_cli.text.normalize import Normalizer, erases, normalizers_named
 
 if TYPE_CHECKING:
     from jiwer import AlignmentChunk, CharacterOutput, WordOutput
@@ -23,7 +23,7 @@ def word_error_rate(references: Sequence[str], hypotheses: Sequence[str], normal
 
     The statistics of a row are its errors and its reference words. An empty hypothesis is all deletions, an empty
     reference insertions only. Without a single reference word the rate is 0 if nothing was said, else infinite (jiwer
-    itself returns the number of insertions there).
+    itself returns the number of insertions there). Rows whose words the normaliser erases are counted apart.
 
     Raises:
         ValueError: the two sequences differ in length.
@@ -69,21 +69,41 @@ def _error_rate(
 
     check_pairs(references, hypotheses)
     counts = dict.fromkeys(("substitutions", "deletions", "insertions", "hits"), 0)
-    rows: list[tuple[int, int]] = []
-    for start in range(0, len(references), PAIRS):
-        block = slice(start, start + PAIRS)
-        aligned = process([normalizer(t) for t in references[block]], [normalizer(t) for t in hypotheses[block]])
-        rows += [(_errors(row), len(ref)) for row, ref in zip(aligned.alignments, aligned.references, strict=True)]
+    pairs = [_normalized(pair, normalizer) for pair in zip(references, hypotheses, strict=True)]
+    read = [pair for pair in pairs if pair]
+    found: list[tuple[int, int]] = []
+    for start in range(0, len(read), PAIRS):
+        block = read[start : start + PAIRS]
+        aligned = process([reference for reference, _ in block], [hypothesis for _, hypothesis in block])
+        found += [(_errors(row), len(ref)) for row, ref in zip(aligned.alignments, aligned.references, strict=True)]
         for name in counts:
             counts[name] += getattr(aligned, name)
-    statistics = np.array(rows, dtype=np.int64).reshape(-1, 2)
+    statistics = np.zeros((len(pairs), 2), dtype=np.int64)
+    statistics[[pair is not None for pair in pairs]] = np.array(found, dtype=np.int64).reshape(-1, 2)
+    erased = len(pairs) - len(read)
     return Measure(
         metric=metric,
         statistics=statistics,
-        figure=share,
-        signature=f"{metric}|norm:{normalizer.name}|jiwer:{version('jiwer')}",
+        figure=known_share if erased else share,
+        signature=f"{metric}|norm:{normalizer.signature}|jiwer:{version('jiwer')}",
         lower_is_better=True,
-        counts=counts | {units: int(statistics[:, 1].sum())},
+        counts=counts | {units: int(statistics[:, 1].sum())} | ({"erased": erased} if erased else {}),
+        notes=[_erasing(normalizer, erased, len(pairs))] if erased else [],
+    )
+
+
+def _normalized(pair: tuple[str, str], normalizer: Normalizer) -> tuple[str, str] | None:
+    """Both sides; None where the normaliser erases the words of the reference, or of what is said into silence."""
+    reference, hypothesis = normalizer(pair[0]), normalizer(pair[1])
+    if erases(pair[0], reference) or (not reference and erases(pair[1], hypothesis)):
+        return None
+    return reference, hypothesis
+
+
+def _erasing(normalizer: Normalizer, erased: int, of: int) -> str:
+    return (
+        f"The normaliser '{normalizer.name}' does not fit the script of {erased} of {of} rows: it erases letters or "
+        "signs of vowels, so that these rows are in no error rate. Take another one, such as --normalizer basic."
     )
 
 
@@ -98,7 +118,7 @@ def _errors(row: "Sequence[AlignmentChunk]") -> int:
 
 def _each_normalizer(rate: Rate, given: Texts) -> Iterator[Measure]:
     """One figure, or one for each normaliser under its name: "wer/lower"."""
-    normalizers = normalizers_named(given.normalizer)
+    normalizers = [replace(normalizer, language=given.language) for normalizer in normalizers_named(given.normalizer)]
     for normalizer in normalizers:
         measure = rate(given.targets, given.texts, normalizer)
         yield replace(measure, metric=f"{measure.metric}/{normalizer.name}") if len(normalizers) > 1 else measure

@@ -6,7 +6,7 @@ from typing import Any
 import wavllm_cli
 from wavllm_cli.scoring.measure import RESAMPLES
 from wavllm_cli.scoring.report.tables import Results
-from wavllm_cli.scoring.scores import Failure, Judging, Scores, TaskScores
+from wavllm_cli.scoring.scores import Failure, Figure, Judging, Scores, TaskScores
 from wavllm_cli.strict_json import finite
 
 
@@ -37,7 +37,7 @@ def _system(scores: Scores) -> dict[str, Any]:
 def _task(task: TaskScores) -> dict[str, Any]:
     result: dict[str, Any] = {
         "n": task.n,
-        "metrics": {f.metric: {k: v for k, v in finite(asdict(f)).items() if k != "metric"} for f in task.figures},
+        "metrics": {f.metric: _figure(f) for f in task.figures},
         "failures": {f.kind: _failure(f) for f in task.failures},
         "not_scored": task.not_scored,
     }
@@ -48,6 +48,11 @@ def _task(task: TaskScores) -> dict[str, Any]:
     if task.robustness:
         result["wordings"] = finite(asdict(task.robustness))
     return result
+
+
+def _figure(figure: Figure) -> dict[str, Any]:
+    silent = ("metric",) if figure.notes else ("metric", "notes")
+    return {key: value for key, value in finite(asdict(figure)).items() if key not in silent}
 
 
 def _failure(failure: Failure) -> dict[str, Any]:

@@ -100,6 +100,8 @@ def figures(results: Results) -> Table:
         unscored = {s.system: s.tasks[task].not_scored for s in results.scores if task in s.tasks}
         if counts := [f"{system} {n}" for system, n in unscored.items() if n]:
             notes.append(f"{task_name(task)}: rows without a score: {', '.join(counts)}.")
+        own = [f for of_systems in results.figures(task).values() for _, f in of_systems]
+        notes += dict.fromkeys(f"{task_name(task)}: {note}" for f in own for note in f.notes)
     columns = [TASK, METRIC, SYSTEM, VALUE, Column("95 % interval", True), Column("rows", True)]
     return Table("Scores", columns, rows, notes)
 
