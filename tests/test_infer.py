@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -67,6 +68,18 @@ def test_several_recordings_and_instructions(infer, answering):
     assert [reply["text"] for reply in json.loads(out)] == [row.text for row in rows]
 
 
+def test_answers_go_into_a_file_that_people_read(infer, answering):
+    asked = ("-i", "hello", "-i", "say something", answering / "3.wav", "--temperature", "0")
+    code, out, err = infer(*asked, "-o", "h.txt")
+    assert code == 0 and err.endswith("→ h.txt\n") and f"{Path('h.txt').read_text()}\n" == out
+    code, out, _ = infer(*asked, "-o", "h.json", "--json")
+    told = [{key: value for key, value in reply.items() if key != "output"} for reply in json.loads(out)]
+    assert code == 0 and told == json.loads(Path("h.json").read_text())
+    code, out, err = infer(answering / "3.wav", "hello", "-o", "h.srt")
+    assert code == 1 and out and "h.srt is not written: nothing says when the words" in err
+    assert not Path("h.srt").exists()
+
+
 def test_an_answer_on_a_terminal_comes_in_pieces(infer, answering, monkeypatch):
     from wavllm_cli import console
 
@@ -91,7 +104,7 @@ def taken(tmp_path, answering):
 
 
 OUTPUTS = [
-    ("h.txt", "its name must end in .jsonl, .jsonl.gz, .parquet"),
+    ("h.md", "its name must end in .jsonl, .jsonl.gz, .parquet"),
     ("h.tsv", "its name must end in"),
     ("folder.jsonl", "is a folder"),
     (".", "is a folder"),

@@ -39,7 +39,12 @@ def infer(
         str | None, typer.Option("--model", "-m", help="Checkpoint folder or hub id. [default: the only run in runs/]")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Hypotheses file (.jsonl, .jsonl.gz, .parquet).")
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="File for the answers: hypotheses (.jsonl, .jsonl.gz, .parquet), .txt, .json, subtitles (.srt, .vtt).",
+        ),
     ] = None,
     audio_root: Annotated[Path | None, typer.Option(help="Folder that a manifest's audio paths start from.")] = None,
     system: Annotated[str, typer.Option("--system", metavar="NAME", help="Who answers.")] = "wavllm",

@@ -1,7 +1,7 @@
 """What `wavllm infer` does: questions about recordings to stdout or a file, or a manifest to a hypotheses file."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from wavllm_cli import console
@@ -17,6 +17,7 @@ from wavllm_cli.data.manifest import (
 )
 from wavllm_cli.data.schema import Hypothesis, Utterance
 from wavllm_cli.errors import ManifestError, UsageError, WavLLMError, shortened
+from wavllm_cli.inference import answer_file
 from wavllm_cli.inference.inquiry import Question, Replies, answer_questions
 from wavllm_cli.inference.partial import partial_of
 from wavllm_cli.inference.run import Report, answer_manifest
@@ -73,19 +74,23 @@ def infer(
         return _manifest_answered(Path(sources[0]), instructions, work, opened)
     recordings = recordings_of(sources)
     questions = _questions(recordings, instructions, work.channel)
-    if work.output is None:
+    if (output := work.output) is None:
         return _answered(questions, work, opened)
-    require_output(work.output, [r.path for r in recordings if r.path], OUTPUT_SUFFIXES)
-    require_hypotheses(work.output)
-    _require_nameable(recordings)
-    if len(questions) > 1:
-        clips = [_clip(question, work.output) for question in questions]
-        return _clips_answered(clips, {}, work, opened)
-    with owned(work.output):
+    require_output(output, [r.path for r in recordings if r.path], (*OUTPUT_SUFFIXES, *answer_file.SUFFIXES))
+    if output.name.endswith(OUTPUT_SUFFIXES):
+        require_hypotheses(output)
+        _require_nameable(recordings)
+    else:
+        answer_file.require_writable(output, len(questions))
+    if output.name.endswith(OUTPUT_SUFFIXES) and len(questions) > 1:
+        return _clips_answered([_clip(question, output) for question in questions], {}, work, opened)
+    with owned(output):
         replies = _answered(questions, work, opened)
-        write_manifest(work.output, _hypotheses(replies, work.output))
-    replies.output = str(work.output)
-    return replies
+        if output.name.endswith(OUTPUT_SUFFIXES):
+            write_manifest(output, _hypotheses(replies, output))
+        else:
+            answer_file.write_answers(output, replies)
+    return replace(replies, output=str(output))
 
 
 # --- recordings ---

@@ -67,10 +67,6 @@ class Replies:
     output: str | None = None
 
     @property
-    def answered(self) -> list[Reply]:
-        return [reply for reply in self.replies if isinstance(reply.outcome, Answer)]
-
-    @property
     def skipped(self) -> list[Reply]:
         return [reply for reply in self.replies if isinstance(reply.outcome, Failure)]
 
