@@ -19,6 +19,7 @@ LAYERS = [
     {"chat"},
     {"corpora", "prompts", "scoring"},
     {"model"},
+    {"models"},
     {"systems"},
     {"training", "inference", "convert"},
     {"bench", "mini"},
