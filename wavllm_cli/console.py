@@ -125,6 +125,15 @@ def error(message: str) -> None:
     err.quiet = quiet
 
 
+def confirm(question: str) -> bool:
+    """Ask somebody at a terminal; nothing but y or yes agrees."""
+    err.print(Text.assemble(_line(question), " [y/N] "), end="")
+    try:
+        return input().strip().lower() in ("y", "yes")
+    except EOFError:
+        return False
+
+
 def _line(message: str) -> Text:
     """A message on one line; of a very long one the beginning and the end."""
     if len(message) > LONGEST_LINE:
@@ -158,6 +167,11 @@ class WordsColumn(ProgressColumn):
         return err.text(shortened(self.words(task)), keep="")
 
 
+def watched() -> bool:
+    """Whether somebody sees progress."""
+    return err.is_terminal and not err.quiet
+
+
 def progress_bar() -> Progress:
     """A progress display on stderr with rate and time left; invisible when stderr is not a terminal or quiet."""
     columns: list[ProgressColumn] = [
@@ -167,7 +181,7 @@ def progress_bar() -> Progress:
         *([RateColumn(), TimeRemainingColumn()] if err.width >= MIDDLING else []),
         *([WordsColumn(lambda task: task.fields["note"])] if err.width >= WIDE else []),
     ]
-    return Progress(*columns, console=err, transient=True, disable=not err.is_terminal or err.quiet)
+    return Progress(*columns, console=err, transient=True, disable=not watched())
 
 
 def track(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:

