@@ -11,6 +11,9 @@ os.environ["OMP_NUM_THREADS"] = "1"
 # The servers are on loopback and have no certificates; reading the machine's costs each client 60 ms.
 os.environ.pop("SSL_CERT_FILE", None)
 os.environ["SSL_CERT_DIR"] = os.path.dirname(__file__)
+# What a user has set as the default model is nothing to tests.
+os.environ.pop("WAVLLM_MODEL", None)
+os.environ["XDG_CONFIG_HOME"] = os.path.join(os.path.dirname(__file__), "no-settings")
 # What a script starts in the background ignores Ctrl-C, and some tests are about it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

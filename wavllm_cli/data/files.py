@@ -171,6 +171,10 @@ def require_space(output: Path, needed: int) -> None:
         raise WavLLMError(f"{output} needs {_amount(needed)}, but {_amount(free)} are free in {folder}.")
 
 
+class BeingWritten(WavLLMError):
+    """Another process writes this output."""
+
+
 @contextmanager
 def owned(path: Path) -> Iterator[None]:
     """Be the only process that writes this output, a file or a folder, for as long as the context lasts.
@@ -178,14 +182,15 @@ def owned(path: Path) -> Iterator[None]:
     The lock is the process's own: a killed process holds nothing, and neither do its forked children.
 
     Raises:
-        WavLLMError: another process writes it; the message says which.
+        BeingWritten: another process writes it; the message says which.
+        WavLLMError: nothing can be written there.
     """
     lock = _hidden(Path(os.path.realpath(path)), "lock")
     try:
         _make_folder(lock.parent)
         file = _locked(lock)
     except BlockingIOError as error:
-        raise WavLLMError(
+        raise BeingWritten(
             f"{path} is being written by {_holder(lock)}: wait until it has ended, or choose another output."
         ) from error
     except OSError as error:

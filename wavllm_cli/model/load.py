@@ -190,7 +190,7 @@ def explaining(source: str) -> Iterator[None]:
 
 def check_source(source: str) -> None:
     """Refuse early, in one sentence, what is not a WavLLM checkpoint folder (hub ids are left to the hub)."""
-    folder = Path(source)
+    folder = Path(locate(source).path)
     if not folder.exists():
         if source.count("/") == 1 and not source.startswith((".", "/", "~")) and not folder.parent.exists():
             return  # looks like a hub id

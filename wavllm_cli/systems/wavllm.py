@@ -12,6 +12,7 @@ import torch
 from transformers import GenerationConfig
 from transformers.generation.streamers import BaseStreamer
 
+from wavllm_cli import console
 from wavllm_cli.data.packing import Limits
 from wavllm_cli.errors import UsageError, WavLLMError
 from wavllm_cli.model import limits
@@ -19,6 +20,7 @@ from wavllm_cli.model.configuration_wavllm import WavLLMConfig
 from wavllm_cli.model.load import check_source, described_config, load_model, load_processor, new_tokens, only_run
 from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration
 from wavllm_cli.model.processing_wavllm import WavLLMProcessor
+from wavllm_cli.models.default import default_model
 from wavllm_cli.systems.base import Answer, Failure, Item, Options
 from wavllm_cli.systems.decoding import Decoding
 from wavllm_cli.systems.fingerprint import Fingerprint, model_digest, settings_of
@@ -27,6 +29,15 @@ from wavllm_cli.systems.on_torch import TorchSystem
 from wavllm_cli.systems.streaming import streamed
 
 RUNS = Path("runs")
+
+
+def _usual_model() -> str:
+    """What the user has set as the default, else the only run there is; says which."""
+    if (found := default_model()) is None:
+        return str(only_run(RUNS))
+    model, set_by = found
+    console.info(f"model: {model} (set by {set_by})")
+    return model
 
 
 class WavLLM(TorchSystem):
@@ -45,8 +56,8 @@ class WavLLM(TorchSystem):
 
     @classmethod
     def open(cls, options: Options) -> Self:
-        """The checkpoint that the user names, or the only run there is."""
-        name = options.model or str(only_run(RUNS))
+        """The checkpoint that the user names, now or as the default; else the only run there is."""
+        name = options.model or _usual_model()
         check_source(name)
         return cls(name, options)
 
