@@ -2,7 +2,7 @@
 
 import pytest
 
-from wavllm_cli.tasks.answers.choice import parse_choices, read_letter
+from wavllm_cli.tasks.answers.choice import listed_choices, parse_choices, read_letter
 from wavllm_cli.tasks.answers.commitment import NO_MENTION, SEVERAL
 
 CHOICES = ["By bus", "In the man’s car", "In her father’s car"]
@@ -136,3 +136,30 @@ def test_choices_beyond_z_are_found_by_their_words():
 def test_two_choices_stated_in_full_are_two(answer):
     for choices in (["By bus", "On foot"], ["By bus", "On foot", "By train"]):
         assert read_letter(answer, choices) == SEVERAL
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        ["by bus", "it's on foot"],
+        {"A": "by bus", "B": "it's on foot"},
+        """['by bus', "it's on foot"]""",
+        '["by bus", "it\'s on foot"]',
+        """['by bus'\n "it's on foot"]""",
+        '{"A": "by bus", "B": "it\'s on foot"}',
+        "by bus\nit's on foot",
+        "A. by bus\nB. it's on foot",
+    ],
+)
+def test_choices_are_a_list_however_they_are_written(written):
+    assert listed_choices(written) == ["by bus", "it's on foot"]
+    assert read_letter("It's on foot", listed_choices(written)) == "B"
+
+
+def test_what_is_no_list_of_choices_stays_as_it_is():
+    assert [listed_choices(value) for value in (None, 5, "[by bus, on foot]")] == [None, 5, "[by bus, on foot]"]
+
+
+def test_choices_may_bring_their_letters():
+    labelled = ["(A) By bus", "(B) On foot"]
+    assert [read_letter(text, labelled) for text in ("On foot.", "(B) On foot", "B")] == ["B"] * 3

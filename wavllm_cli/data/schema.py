@@ -19,6 +19,7 @@ from pydantic_core import PydanticCustomError, to_jsonable_python
 from wavllm_cli import strict_json
 from wavllm_cli.data.pieces import PATH, PIECES, Audio, Nested, Piece, Seconds, Turn
 from wavllm_cli.errors import nearest, shortened
+from wavllm_cli.tasks.answers.choice import listed_choices
 from wavllm_cli.tasks.registry import SINGLE, TASKS, nearest_task
 
 
@@ -80,7 +81,7 @@ class Utterance(BaseModel):
     group: str | None = None  # conversation, session, talk: in one split only
     turns: list[Turn] | None = None  # who says what
     speech_text: str | None = None  # what is to be said in the audio, or what a voice has been made to say
-    choices: list[str] | None = None
+    choices: Annotated[list[str] | None, BeforeValidator(listed_choices)] = None
     parts: list[Part] | None = None
     corpus: str | None = None
     split: str | None = None

@@ -1,11 +1,17 @@
 """Questions with choices (sqa): the choices written into a question, and the letter that a free answer commits to."""
 
+import ast
 import re
+import tokenize
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import lru_cache
+from io import StringIO
 from itertools import chain, count, islice, product
 from string import ascii_uppercase
+from typing import Any
 
+from wavllm_cli import strict_json
 from wavllm_cli.tasks.answers.commitment import NO_MENTION, denied, from_json, is_read, negated, only, without_question
 from wavllm_cli.tasks.answers.nonanswers import nothing_said
 from wavllm_cli.text.lexicon import pattern, source
@@ -21,6 +27,7 @@ _REASON = pattern("choices", "reason")
 _CONCLUSION = re.compile(rf"{source('choices', 'conclusion')}|\b(?:so|also)(?= \(?[A-H]\b)", re.IGNORECASE)
 _CORRECTION = pattern("choices", "correction")
 _HEDGE = pattern("choices", "hedge")
+_LABELLED = re.compile(r"\(?([A-Z])[.):]\s+(.*)", re.DOTALL)
 _MARKED_LINE = re.compile(r"^\W*\(?[A-H][.):]\s", re.MULTILINE)
 _ORDINALS = {word: i for i, word in enumerate(("first", "second", "third", "fourth", "fifth"))} | {"last": -1}
 _PLACE = re.compile(rf"\b({'|'.join(_ORDINALS)}) (?:option|choice|answer)\b", re.IGNORECASE)
@@ -49,6 +56,41 @@ def parse_choices(prompt: str) -> list[str]:
     return []
 
 
+def listed_choices(value: Any) -> Any:
+    """Choices as a list, in whatever way a file writes them.
+
+    Args:
+        value: a list, an object of choices by their letters, or a text: JSON, a list as Python or NumPy prints it, or a
+            choice a line, with letters before them or without.
+
+    Returns:
+        A list; what is none of these stays as it is.
+    """
+    if isinstance(value, str):
+        text = value.strip()
+        value = _read_list(text) if text.startswith(("[", "{", "(")) else parse_choices(text) or text.splitlines()
+    return list(value.values()) if isinstance(value, dict) else value
+
+
+def _read_list(text: str) -> Any:
+    """JSON, or the texts of a list in Python's quotes, between which NumPy prints no commas."""
+    with suppress(ValueError):
+        return strict_json.loads(text)
+    with suppress(tokenize.TokenError, SyntaxError, ValueError):
+        tokens = [token for token in tokenize.generate_tokens(StringIO(text).readline) if token.string.strip()]
+        if all(token.type == tokenize.STRING or token.string in "[]()," for token in tokens):
+            return [ast.literal_eval(token.string) for token in tokens if token.type == tokenize.STRING]
+    return text
+
+
+def _without_labels(choices: Sequence[str]) -> list[str]:
+    """["A. By bus", "B. On foot"] -> ["By bus", "On foot"], where all of them have letters in their order."""
+    found = [_LABELLED.fullmatch(choice.strip()) for choice in choices]
+    if len(choices) < 2 or [match and match[1] for match in found] != list(ascii_uppercase[: len(choices)]):
+        return list(choices)
+    return [match[2] for match in found if match]
+
+
 def own_choices(choices: Sequence[str] | None, target: str | None) -> list[str]:
     """Choices that stand beside a question, if its right answer is one of them; else they are another question's."""
     return list(choices) if choices and is_read(read_letter(target or "", choices)) else []
@@ -67,6 +109,7 @@ def read_letter(text: str, choices: Sequence[str], question: str = "") -> str:
     Returns:
         A capital letter (after Z: AA, AB …), or `NO_MENTION` or `SEVERAL`.
     """
+    choices = _without_labels(choices)
     letters = _labels(len(choices))
     text = _apart(without_question(from_json(text), question).translate(APOSTROPHES))
     text = _WHETHER.sub(" ", text)
