@@ -19,18 +19,18 @@ def figures(answers, constraints):
 def test_figures_are_of_answers_and_of_constraints_strictly_and_loosely():
     found = figures(["{}", "Sure:\n{}", "a, b", ""], [[COMMA, JSON], [JSON], [COMMA, JSON], [COMMA]])
     assert {name: m.value for name, m in found.items()} == {
-        "prompt_strict": 1 / 4,
-        "instruction_strict": 2 / 6,
-        "prompt_loose": 2 / 4,
-        "instruction_loose": 3 / 6,
+        "prompt-strict": 1 / 4,
+        "instruction-strict": 2 / 6,
+        "prompt-loose": 2 / 4,
+        "instruction-loose": 3 / 6,
     }
-    np.testing.assert_array_equal(found["instruction_strict"].rows, [1, 0, 0, 0])
-    assert found["prompt_strict"].signature.startswith("ifeval/prompt_strict|ids:ifeval|wavllm:")
+    np.testing.assert_array_equal(found["instruction-strict"].rows, [1, 0, 0, 0])
+    assert found["prompt-strict"].signature.startswith("ifeval/prompt-strict|ids:ifeval|wavllm:")
 
 
 def test_unknown_constraints_are_named_and_in_no_figure():
     found = figures(["{}", "a, b", "x"], [[JSON, ODD], [COMMA, ODD], [ODD]])
-    answers, constraints = found["prompt_strict"], found["instruction_strict"]
+    answers, constraints = found["prompt-strict"], found["instruction-strict"]
     assert answers.value == 0 and answers.counts == {"met": 0, "answers": 1, "unknown": 2}
     assert constraints.value == 1 / 2
     assert constraints.counts == {"met": 1, "constraints": 2, "unknown": 3, "unknown constraint keywords:rhyme": 3}
@@ -51,7 +51,7 @@ def test_rows_of_any_task_with_constraints_are_a_group_beside_their_tasks(capsys
     assert list(found) == ["asr", "sqqa", "ifeval"]
     group = found["ifeval"]
     assert [r.id for r in group.scored] == ["1", "2"]
-    assert [m.metric for m in group.measures][:2] == ["ifeval/prompt_strict", "ifeval/instruction_strict"]
+    assert [m.metric for m in group.measures][:2] == ["ifeval/prompt-strict", "ifeval/instruction-strict"]
     assert [[v.followed for v in of] for of in group.verdicts] == [[True], [False, None]]
     assert "|ids:speech-ifeval|" in group.measures[0].signature
     assert "1 constraints cannot be checked and are in no figure: unknown constraint keywords:rhyme (1)" in " ".join(

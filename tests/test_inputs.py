@@ -70,8 +70,9 @@ def test_our_hypotheses_are_read_as_they_are(tmp_path, name):
     path = hypotheses(tmp_path / name, *rows)
     (system,) = read_systems([path])
     assert (system.name, str(system.path), system.rows) == ("m", path, rows)
-    (system,) = read_systems([path], mapping=[], task="asr", language="en", target_language="fr")
+    (system,) = read_systems([path], mapping=[], default_task="asr", language="en", target_language="fr")
     assert [(r.task, r.language, r.target_language) for r in system.rows] == [("st", "en", "de")] * 2
+    assert {row.task for row in one([path], task="asr")} == {"asr"}
 
 
 def test_a_system_on_standard_input(monkeypatch):
@@ -394,3 +395,25 @@ def test_what_is_no_number_is_no_text(tmp_path, key, value):
 def test_a_system_whose_file_has_a_name_that_is_not_utf8_is_named_visibly(tmp_path):
     path = as_lines(tmp_path / "a\udcff.jsonl", {"id": "a", "target": "x", "text": "y"})
     assert read_systems([path])[0].name == r"a\xff"
+
+
+def test_a_task_that_is_given_holds_whatever_rows_say(tmp_path):
+    theirs = {"id": "1", "question": "Who?", "task": "speech", "answer": "A", "text": "B"}
+    path = as_lines(tmp_path / "theirs.jsonl", theirs)
+    mapping = ["prompt=question", "target=answer"]
+    assert [row.task for row in one([path], mapping=mapping, task="sqa")] == ["sqa"]
+    assert "speech" in problem([path], mapping=mapping)
+    without = as_lines(tmp_path / "without.jsonl", {key: value for key, value in theirs.items() if key != "task"})
+    assert [row.task for row in one([without], mapping=mapping, default_task="st")] == ["st"]
+
+
+def test_columns_of_constraints_are_taken_without_being_asked_for(tmp_path):
+    constraints = {"instruction_id_list": ["a:b"], "kwargs": [{"n": 1}]}
+    path = as_lines(tmp_path / "theirs.jsonl", {"key": "7", "prompt": "Do.", "response": "{}"} | constraints)
+    (row,) = one([path], mapping=["id=key", "text=response"])
+    assert (row.extra, row.target) == (constraints, None)
+
+
+def test_what_is_thought_aloud_is_no_part_of_an_answer(tmp_path):
+    path = as_lines(tmp_path / "a.jsonl", {"id": "1", "target": "b", "answer": "<think>a\n</think> b"})
+    assert one([path], mapping=["text=answer"])[0].text == "b"

@@ -30,13 +30,17 @@ def score(
         list[str] | None,
         typer.Option(metavar="OURS=THEIRS", help="Keys of other people's JSON, e.g. text=prediction; repeatable."),
     ] = None,
+    layout: Annotated[
+        str | None,
+        typer.Option("--from", metavar="PROJECT", help="Its result files: speech-ifeval, isa-bench, mmau."),
+    ] = None,
     task: Annotated[
         str | None,
         typer.Option(
             metavar="TASK",
             callback=known_task,
-            help=f"Of rows that do not say theirs: {', '.join(map(spelled_out, TASKS))}. "
-            "[default: asr, or st with --target-language]",
+            help=f"Of all rows, whatever they say: {', '.join(map(spelled_out, TASKS))}. "
+            "[default: their own, else asr, or st with --target-language]",
         ),
     ] = None,
     language: Annotated[str | None, typer.Option(help="Spoken in clips that do not say theirs, e.g. en.")] = None,
@@ -84,6 +88,7 @@ def score(
         latex,
         paper,
         _judges(chat, second_judge),
+        layout,
     )
     show(result, json)
     if not result.complete:

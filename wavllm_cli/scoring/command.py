@@ -82,11 +82,12 @@ def score(
     latex: Path | None = None,
     published: bool = False,
     judges: Sequence[Settings] = (),
+    layout: str | None = None,
 ) -> Scored | Unjudged:
     """Score the answers of systems, compare the second and all others with the first, and write the reports.
 
     Args:
-        sources, reference, mapping, task, language, target_language: as for `inputs.read_systems`; but a target
+        sources, reference, mapping, task, language, target_language, layout: as for `inputs.read_systems`; but a target
             language, or a metric of translations, makes rows that do not say their task translations.
         options: what to measure.
         seed: of every resample.
@@ -103,9 +104,9 @@ def score(
         UsageError: names of outputs that cannot be, or nothing for judges to judge.
         UsageError, WavLLMError: as the modules that do the work.
     """
-    if task is None and (target_language or TRANSLATION_METRICS & set(options.metrics)):
-        task = "st"
-    systems = read_systems(sources, reference, mapping, task, target_language, language)
+    translated = target_language or TRANSLATION_METRICS & set(options.metrics)
+    default_task = "st" if translated else "asr"
+    systems = read_systems(sources, reference, mapping, task, target_language, language, layout, default_task)
     first = systems[0]
     output = output or (first.path or STDIN).with_name("scores.json")
     _require_sound_names(output, latex, [*(system.path for system in systems), reference])

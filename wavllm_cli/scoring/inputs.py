@@ -16,6 +16,8 @@ from wavllm_cli.data.manifest import checked, read_manifest, validated
 from wavllm_cli.data.schema import Hypothesis, Task, Utterance, misspelt_key
 from wavllm_cli.errors import ManifestError, UsageError, nearest, shortened
 from wavllm_cli.scoring.answer_files import ABSENT, Raw, Table, at, is_text, listed, read_table, read_texts
+from wavllm_cli.scoring.following.constraints import COLUMNS, IDS
+from wavllm_cli.scoring.layouts import read_layout
 from wavllm_cli.text.thinking import without_thinking
 
 MAX_IDS = 5  # ids in an error
@@ -57,6 +59,8 @@ def read_systems(
     task: Task | None = None,
     target_language: str | None = None,
     language: str | None = None,
+    layout: str | None = None,
+    default_task: Task = "asr",
 ) -> list[System]:
     """Read the answers of one or several systems to the same rows.
 
@@ -68,7 +72,10 @@ def read_systems(
         mapping: `OURS=THEIRS` for other people's rows: a key of `Hypothesis`, and what they call it, with dots into
             nested objects; in a .json it may also be a list with an entry for each row. `rows=THEIRS` says where in a
             .json the rows are. Files that are ours stay as they are.
-        task, target_language, language: of rows that do not say theirs; the task is `asr` by default.
+        task: of all rows, whatever they say of it.
+        target_language, language: of rows that do not say theirs.
+        layout: whose result files the sources are, as `layouts.read_layout` takes it; None: files of rows or texts.
+        default_task: of rows that do not say theirs.
 
     Returns:
         The systems in the order of the sources, all with the same ids and targets in the same order: the reference's,
@@ -86,15 +93,19 @@ def read_systems(
     named = _parse_mapping(mapping)
     place = named.pop(ROWS, None)
     known = None
-    if reference is not None and is_text(reference):
+    if layout is not None:
+        if reference is not None or mapping:
+            raise UsageError("--from knows the right answers and the keys: leave out --reference and --map.")
+        tables = [read_layout(source, layout) for source in sources]
+    elif reference is not None and is_text(reference):
         tables = read_texts(sources, reference)
     else:
         tables = [read_table(source, named, place) for source in sources]
         if reference is not None:
-            known = {row.id: row for row in read_manifest(reference, default_task=task or "asr")}
+            known = {row.id: row for row in read_manifest(reference, default_task=task or default_task)}
     _require_all_found(named, tables)
-    said = {"task": task or "asr", "target_language": target_language, "language": language}
-    read = [_hypotheses(table, _translation(named, table), known, said) for table in tables]
+    unsaid = {"task": default_task, "target_language": target_language, "language": language}
+    read = [_hypotheses(table, _translation(named, table), known, task, unsaid) for table in tables]
     order: Mapping[str, Utterance] = read[0] if known is None else known
     for table, rows in zip(tables, read, strict=True):
         _require_same_ids(table.name, rows, tables[0].name if known is None else str(reference), order)
@@ -156,7 +167,7 @@ def _is_ours(table: Table) -> bool:
 def _require_understood(table: Table, translation: Mapping[str, str], has_manifest: bool) -> None:
     """At least one row must have an answer, and a target unless a manifest gives it: else the keys are not ours."""
     is_ours = _is_ours(table)
-    needed = ("text",) if has_manifest or is_ours else ("text", "target")
+    needed = ("text",) if has_manifest or is_ours or IDS in table.keys else ("text", "target")
     missing = [key for key in needed if key not in translation]
     renamed = {ours: theirs for ours, theirs in translation.items() if ours != theirs}
     if missing and any(isinstance(row, dict) for _, row in table.rows):
@@ -190,14 +201,16 @@ def _hypotheses(
     table: Table,
     translation: Mapping[str, str],
     known: Mapping[str, Utterance] | None,
-    said: Mapping[str, str | None],
+    task: Task | None,
+    unsaid: Mapping[str, str | None],
 ) -> dict[str, Hypothesis]:
     """The rows of a table by their ids.
 
     Args:
         translation: what our keys are called in the table.
         known: the manifest's rows by their ids, if there is one.
-        said: the task and the languages of rows that do not say theirs.
+        task: of all rows, whatever they say of it.
+        unsaid: the task and the languages of rows that do not say theirs.
     """
     if not table.rows:
         raise ManifestError(f"{table.name} has no rows.")
@@ -208,8 +221,8 @@ def _hypotheses(
         fields = raw if complete or isinstance(raw, str) else _completed(raw, number, translation, known)
         if isinstance(fields, str):
             return fields
-        unsaid = {key: value for key, value in said.items() if value and fields.get(key) is None}
-        row = validated(fields | unsaid, Hypothesis)
+        added = {key: value for key, value in unsaid.items() if value and fields.get(key) is None}
+        row = validated(fields | added | ({"task": task} if task else {}), Hypothesis)
         return row if isinstance(row, str) else row.model_copy(update={"text": without_thinking(row.text)})
 
     rows = checked(((number, hypothesis(number, raw)) for number, raw in table.rows), table.name, table.unit)
@@ -231,13 +244,16 @@ def _completed(
         if value is not ABSENT and (value is not None or key in ("text", "target"))
     }
     fields = {"id": str(number), "audio": None, "prompt": ""} | fields
+    if constraints := {key: raw[key] for key in COLUMNS if key in raw}:
+        fields["extra"] = constraints
     for key in ("text",) if known is not None else ("text", "target"):
         if key in translation and key not in fields:
             return f' (id {shortened(fields["id"])}): key "{translation[key]}" is missing.'
     if fields["text"] is None:
         return f' (id {shortened(fields["id"])}): key "{translation["text"]}" is null; an answer without words is "".'
     if known is not None and isinstance(fields["id"], str) and fields["id"] in known:
-        fields |= dict(known[fields["id"]])
+        row = known[fields["id"]]
+        fields |= dict(row) | {"extra": (fields.get("extra") or {}) | (row.extra or {}) or None}
     return fields
 
 

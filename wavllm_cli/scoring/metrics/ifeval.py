@@ -36,14 +36,14 @@ def _of_answers(met: Sequence[Met], constraints: Sequence[Sequence[Constraint]],
     rows = [(0, 0) if False not in row and None in row else (all(row), 1) for row in met]
     counts = {"met": sum(row[0] for row in rows), "answers": sum(row[1] for row in rows)}
     counts["unknown"] = len(rows) - counts["answers"]
-    return _measure(f"ifeval/prompt_{how}", rows, constraints, counts)
+    return _measure(f"ifeval/prompt-{how}", rows, constraints, counts)
 
 
 def _of_constraints(met: Sequence[Met], constraints: Sequence[Sequence[Constraint]], how: str) -> Measure:
     rows = [(sum(filter(None, row)), sum(one is not None for one in row)) for row in met]
     counts = {"met": sum(row[0] for row in rows), "constraints": sum(row[1] for row in rows)}
     unknown = Counter(why for asked in constraints for one in asked if (why := one.unknown))
-    return _measure(f"ifeval/instruction_{how}", rows, constraints, counts | {"unknown": unknown.total()} | unknown)
+    return _measure(f"ifeval/instruction-{how}", rows, constraints, counts | {"unknown": unknown.total()} | unknown)
 
 
 def _measure(
@@ -59,7 +59,7 @@ def _measure(
 METRICS = (
     Metric(
         "ifeval",
-        "constraints met (IFEval)",
+        "IFEval accuracy",
         Constrained,
         lambda given: ifeval(given.answers, given.constraints),
         meaning="answers that meet every constraint, or constraints that are met",
