@@ -237,10 +237,18 @@ def test_options_out_of_range_are_sentences(infer, unloaded, answering, option, 
 
 def test_a_clip_too_long_for_the_model_is_refused_before_its_weights_are_loaded(infer, unloaded, tmp_path):
     write_wav(tmp_path / "five-minutes.wav", np.full(16_000 * 300, 0.1, np.float32))
-    code, out, err = infer("five-minutes.wav", "hello")
+    code, out, err = infer("five-minutes.wav")  # the question is in it: it cannot be cut
     assert (code, out) == (1, "")
-    assert err.startswith("error: five-minutes.wav: 300 s of audio (3,750 tokens), 225 tokens of ")
+    assert err.startswith("error: five-minutes.wav: 300 s of audio (3,750 tokens), 224 tokens of ")
     assert len(err.splitlines()) == 1
+
+
+def test_a_clip_longer_than_the_model_hears_is_asked_about_window_by_window(infer, tmp_path):
+    write_wav(tmp_path / "talk.wav", np.random.default_rng(0).normal(0, 0.1, 16_000 * 65))
+    code, out, _ = infer("talk.wav", "Transcribe the audio.", "--temperature", "0", "--json")
+    reply = json.loads(out)
+    assert code == 0 and [step["name"] for step in reply["steps"]] == ["window"] * 3
+    assert reply["steps"][-1]["end"] == 65 and "cut at 2 tokens in 0:00-0:" in reply["warnings"][0]
 
 
 # --- the model, where none is named ---

@@ -3,6 +3,7 @@
 import pytest
 
 from wavllm_cli.errors import WavLLMError
+from wavllm_cli.model.load import taught_seconds
 
 
 @pytest.mark.parametrize(
@@ -29,3 +30,19 @@ def test_a_damaged_checkpoint_is_one_sentence(answering, tmp_path):
     with pytest.raises(WavLLMError, match="cannot be loaded") as caught:
         load_model(str(tmp_path / "model"))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        (None, None),
+        ("stages: [{max_audio_seconds: 20}, {max_audio_seconds: 12.5}]", 20),
+        ("stages: []", None),
+        ("a cake: [flour, eggs", None),
+        ("just a word", None),
+    ],
+)
+def test_how_long_clips_were_in_training(answering, tmp_path, text, seconds):
+    if text:
+        (tmp_path / "recipe.yaml").write_text(text)
+    assert taught_seconds(str(tmp_path)) == seconds

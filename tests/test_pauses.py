@@ -67,3 +67,8 @@ def test_loudness_tells_sound_from_quiet():
     quiet, loud = np.full(voice.FRAME * 10, 1e-3, np.float32), np.full(voice.FRAME * 10, 0.5, np.float32)
     spoken = pauses.by_loudness(np.concatenate([quiet, loud, quiet]))
     assert spoken[:10].max() == spoken[-10:].max() == 0 and spoken[10:20].min() == 1
+
+
+def test_a_weaker_voice_is_no_pause():
+    weaker, stronger = np.full(voice.FRAME * 10, 0.2, np.float32), np.full(voice.FRAME * 10, 0.4, np.float32)
+    assert pauses.by_loudness(np.concatenate([stronger, weaker, stronger])).min() > 0.5

@@ -179,6 +179,21 @@ def test_answers_of_another_run_are_asked_again(answer, system, output, stop, ca
     assert output.read_text() == mixed
 
 
+def test_what_long_clips_depend_on_counts_where_there_are_any(answer, system, output, stop, capsys, monkeypatch):
+    longest = max(LENGTHS) / 16_000
+    stop(2)
+    with pytest.raises(KeyboardInterrupt):
+        answer()
+    monkeypatch.setattr(system, "settings_about", lambda seconds: {"windows": 30} if seconds > longest else {})
+    stop(2)
+    with pytest.raises(KeyboardInterrupt):
+        answer()
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(system, "settings_about", lambda seconds: {"windows": 30} if seconds == longest else {})
+    answer()
+    assert "given by another run (windows none, now 30): asking again" in capsys.readouterr().err
+
+
 def test_only_rows_that_have_changed_are_asked_again(answer, answering, output, stop, capsys):
     rows = read_manifest(answering / "manifest.jsonl")
     write_manifest(answering / "changing.jsonl", rows)

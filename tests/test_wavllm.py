@@ -1,6 +1,7 @@
 """A WavLLM as a system: single answers and batches, log-probabilities, streaming, what it refuses."""
 
 import re
+import shutil
 from collections import Counter
 
 import numpy as np
@@ -64,6 +65,15 @@ def test_greedy_answers_are_those_of_transformers(system, samples):
     expected = system.model.generate(**inputs, max_new_tokens=6, do_sample=False)
     texts = system.processor.answers(expected, inputs)
     assert [answer.text for answer in system.generate(inputs, ["a", "b"])] == texts
+
+
+def test_a_model_hears_at_once_what_it_was_taught_with(answering, tmp_path):
+    untold = WavLLM(str(answering / "model"), Options(device="cpu"))
+    assert (untold.longest_clip, untold.window) == (60, 30)
+    shutil.copytree(answering / "model", tmp_path / "model")
+    (tmp_path / "model" / "recipe.yaml").write_text("stages: [{max_audio_seconds: 12}]")
+    told = WavLLM(str(tmp_path / "model"), Options(device="cpu"))
+    assert (told.longest_clip, told.window) == (12, 12)
 
 
 def test_an_answer_without_its_end_was_cut(system, decoding, answer, monkeypatch):

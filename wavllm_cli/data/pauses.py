@@ -13,6 +13,7 @@ from wavllm_cli.data.audio import SAMPLE_RATE
 from wavllm_cli.data.voice import FRAME, find_detector
 
 PAUSE = 0.3  # seconds; a cut has a pause of this length around it
+RANGE = 20.0  # dB at least between pauses and speech; where all is about as loud, nothing is taken for a pause
 OVERLAP = 2.0  # seconds that two segments share where speech goes on without a pause
 
 
@@ -52,13 +53,15 @@ def speech(samples: np.ndarray) -> np.ndarray:
 
 
 def by_loudness(samples: np.ndarray) -> np.ndarray:
-    """(samples,) -> (frames,): 0 at the level of the quietest tenth of frames (in dB), 1 at that of the loudest."""
+    """(samples,) -> (frames,): 1 at the level of the loudest tenth of frames (in dB), 0 at that of the quietest tenth
+    or, where few are quiet, at what is well below.
+    """
     frames = np.zeros(-(-len(samples) // FRAME) * FRAME, dtype=np.float32)
     frames[: len(samples)] = samples
     power = np.square(frames.reshape(-1, FRAME)).mean(axis=1)
     level = 10 * np.log10(power + 1e-10)
     quiet, loud = np.percentile(level, [10, 90])
-    return np.clip((level - quiet) / max(loud - quiet, 1e-6), 0, 1)
+    return np.clip(1 - (loud - level) / max(loud - quiet, RANGE), 0, 1)
 
 
 def _cut(spoken: np.ndarray, first: int, last: int) -> tuple[int, bool]:

@@ -23,7 +23,7 @@ from wavllm_cli.inference.partial import partial_of
 from wavllm_cli.inference.run import Report, answer_manifest
 from wavllm_cli.inference.sources import Recording, recordings_of
 from wavllm_cli.systems.base import Answer, Options, System
-from wavllm_cli.systems.registry import system_class
+from wavllm_cli.systems.registry import open_system
 
 OUTPUT_SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet")
 ANSWER_BYTES = 300  # of an answer on the disk, roughly
@@ -68,7 +68,7 @@ def infer(
     """
 
     def opened() -> System:
-        return system_class(system).open(options)
+        return open_system(system, options)
 
     if len(sources) == 1 and sources[0].endswith(MANIFEST_SUFFIXES):
         return _manifest_answered(Path(sources[0]), instructions, work, opened)

@@ -4,7 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -19,6 +19,7 @@ from wavllm_cli.errors import WavLLMError, listed
 from wavllm_cli.inference.partial import Partial
 from wavllm_cli.systems import asking
 from wavllm_cli.systems.base import CUT, Answer, Failure, Item, System, SystemFailed
+from wavllm_cli.systems.fingerprint import Fingerprint
 
 SHOWN = 3  # warnings of the same words, and ids in a warning about many
 
@@ -95,12 +96,12 @@ def answer_manifest(
         WavLLMError: not one row could be answered, the system failed, or the disk is full.
     """
     started = time.perf_counter()
-    partial = Partial(output, system.fingerprint(), system.name)
+    there = [clip for clip in clips if clip.row.id not in missing]
+    seconds = [_seconds(clip) for clip in there]
+    partial = Partial(output, _answered_by(system, seconds), system.name)
     done, asked_again = partial.earlier(clips)
     earlier = len(done)
     skipped = Skipped(missing)
-    there = [clip for clip in clips if clip.row.id not in missing]
-    seconds = [_seconds(clip) for clip in there]
     batches = [[there[i] for i in indices] for indices in reversed(pack(seconds, system.batch_limits(utterances)))]
     open_batches = [batch for batch in batches if any(clip.row.id not in done for clip in batch)]
     with console.progress_bar() as bar:
@@ -136,6 +137,11 @@ def answer_manifest(
         audio_seconds=sum(s for s, clip in zip(seconds, there, strict=True) if clip.row.id in done),
         seconds=time.perf_counter() - started,
     )
+
+
+def _answered_by(system: System, seconds: Sequence[float]) -> Fingerprint:
+    by = system.fingerprint()
+    return replace(by, settings=by.settings | system.settings_about(max(seconds, default=0.0)))
 
 
 def _by_warning(rows: Iterable[Hypothesis]) -> dict[str, list[str]]:

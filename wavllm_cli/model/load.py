@@ -22,6 +22,7 @@ from wavllm_cli.model.processing_wavllm import WavLLMProcessor
 from wavllm_cli.model.stored import explaining as explaining_end
 from wavllm_cli.model.stored import stored_tensors, weight_files
 from wavllm_cli.recipe.ranges import MAX_BEAMS
+from wavllm_cli.recipe.yaml_text import TextError, parse
 
 
 def load_model(
@@ -81,6 +82,17 @@ def new_tokens(source: str) -> int | None:
     with explaining(source):
         settings = locate(source).file("generation_config.json")
         return read_json(settings).get("max_new_tokens") if settings else None
+
+
+def taught_seconds(source: str) -> float | None:
+    """The longest clip that a model was taught with, by the recipe beside it; None where there is none."""
+    with explaining(source):
+        file = locate(source).file("recipe.yaml")
+    try:
+        recipe: Any = parse(file.read_text(encoding="utf-8"))[0] if file else {}
+        return float(max(stage["max_audio_seconds"] for stage in recipe["stages"]))
+    except (TextError, LookupError, TypeError, ValueError):  # somebody else's file of that name
+        return None
 
 
 def _require_fitting(source: str, config: WavLLMConfig, processor: WavLLMProcessor) -> None:

@@ -19,6 +19,7 @@ Nothing here imports torch: a system that does imports it in its own file.
 """
 
 import gc
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
@@ -137,10 +138,14 @@ class System(ABC):
     Attributes:
         name: which one it is, written as `system` beside every answer.
         device: where it computes, as it is called in messages.
+        longest_clip: seconds that it hears in one piece; about longer clips it is asked window by window.
+        window: seconds of such a window at most.
     """
 
     name: str
     device: str
+    longest_clip: float = math.inf
+    window: float = 30.0
 
     @classmethod
     @abstractmethod
@@ -161,6 +166,10 @@ class System(ABC):
     @abstractmethod
     def fingerprint(self) -> "Fingerprint":
         """By what it answers: the content of its models and its settings as resolved; loads it where that is needed."""
+
+    def settings_about(self, seconds: float) -> dict[str, Any]:
+        """By what it answers beside its fingerprint where a clip has so many seconds."""
+        return {}
 
     @abstractmethod
     def answer(self, items: Sequence[Item], inputs: Any) -> Sequence[Answer | Failure]:

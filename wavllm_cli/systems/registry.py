@@ -6,12 +6,23 @@ from typing import TYPE_CHECKING
 from wavllm_cli.errors import UsageError, did_you_mean, shortened
 
 if TYPE_CHECKING:
-    from wavllm_cli.systems.base import System
+    from wavllm_cli.systems.base import Options, System
 
 SYSTEMS = {
     "wavllm": "wavllm_cli.systems.wavllm.WavLLM",
     "remote": "wavllm_cli.systems.remote.Remote",
 }
+
+
+def open_system(name: str, options: "Options") -> "System":
+    """The system of a name as commands ask it: about clips of any length.
+
+    Raises:
+        UsageError: there is none of this name, or it cannot do what an option says.
+    """
+    from wavllm_cli.systems.windows import Windows
+
+    return Windows(system_class(name).open(options))
 
 
 def system_class(name: str) -> "type[System]":

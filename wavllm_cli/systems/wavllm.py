@@ -1,5 +1,6 @@
 """A WavLLM as a system: encoders, adapters and an LLM in one checkpoint, or a live model that is being trained."""
 
+import math
 from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
@@ -17,7 +18,15 @@ from wavllm_cli.data.packing import Limits
 from wavllm_cli.errors import UsageError, WavLLMError
 from wavllm_cli.model import limits
 from wavllm_cli.model.configuration_wavllm import WavLLMConfig
-from wavllm_cli.model.load import check_source, described_config, load_model, load_processor, new_tokens, only_run
+from wavllm_cli.model.load import (
+    check_source,
+    described_config,
+    load_model,
+    load_processor,
+    new_tokens,
+    only_run,
+    taught_seconds,
+)
 from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration
 from wavllm_cli.model.processing_wavllm import WavLLMProcessor
 from wavllm_cli.models.default import default_model
@@ -119,6 +128,15 @@ class WavLLM(TorchSystem):
         return config
 
     # --- what fits ---
+
+    @cached_property
+    def longest_clip(self) -> float:  # type: ignore[override]
+        """The longest it was taught with; where that is not known, what its acoustic encoder hears at once."""
+        return taught_seconds(self.name) or self.config.acoustic_window or math.inf
+
+    @cached_property
+    def window(self) -> float:  # type: ignore[override]
+        return taught_seconds(self.name) or super().window
 
     def batch_limits(self, utterances: int) -> Limits:
         """As asked for; sampled beams are drawn together, their rows cannot share a batch."""

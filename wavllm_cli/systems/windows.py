@@ -1,0 +1,260 @@
+"""Long recordings: a system is asked about windows of what is longer than it takes, cut at pauses.
+
+Speech recognition and translation go window by window. Any other instruction is followed in each window, and once more
+for what came of them, see `reduction.py`. A clip that the system takes is handed on untouched.
+
+A window that cannot be answered costs the others nothing: the answer is without it, and a warning names its time.
+"""
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NoReturn
+
+import numpy as np
+
+from wavllm_cli import console
+from wavllm_cli.data.audio import SAMPLE_RATE, is_silent
+from wavllm_cli.data.packing import Limits, pack
+from wavllm_cli.data.pauses import OVERLAP, segments
+from wavllm_cli.data.voice import find_detector
+from wavllm_cli.errors import listed
+from wavllm_cli.prompts.transcript_requests import asks_for_transcript
+from wavllm_cli.systems import asking
+from wavllm_cli.systems.base import Answer, Failure, Item, Options, System
+from wavllm_cli.systems.fingerprint import Fingerprint
+from wavllm_cli.systems.reduction import Note, reduced, time_span
+from wavllm_cli.text.join import WORDS_A_SECOND, joined
+
+IN_ORDER = ("asr", "st")  # tasks whose answer is the answers about the windows, one after the other
+SHORTEST = 2 * OVERLAP  # seconds; a window must be longer
+UTTERANCES = 16  # windows at once, where nobody has said how many
+NAMED = 3  # windows in a warning
+
+Outcomes = Mapping[str, Answer | Failure]
+
+
+@dataclass(frozen=True)
+class Window:
+    """A part of an item's clip, as an item of its own.
+
+    Attributes:
+        start, end: seconds from the start of the clip.
+        shared: seconds of it that the window before holds too.
+    """
+
+    item: Item
+    start: float
+    end: float
+    shared: float
+
+    @property
+    def time(self) -> str:
+        return time_span(self.start, self.end)
+
+
+@dataclass
+class Prepared:
+    """Items that are asked about as they are, and the windows of the others by the item's id."""
+
+    whole: asking.Prepared
+    cut: dict[str, list[Window]]
+
+
+class Windows(System):
+    """Another system, with clips of any length."""
+
+    def __init__(self, system: System):
+        self.system, self.name, self.device = system, system.name, system.device
+        self._limits: Limits | None = None
+
+    @classmethod
+    def open(cls, options: Options) -> NoReturn:
+        raise TypeError("Windows are put around a system that is open.")
+
+    def load(self) -> None:
+        self.system.load()
+
+    def fingerprint(self) -> Fingerprint:
+        return self.system.fingerprint()
+
+    def settings_about(self, seconds: float) -> dict[str, Any]:
+        inner = self.system.settings_about(seconds)
+        if seconds <= self.system.longest_clip:
+            return inner
+        cut_by = "loudness" if find_detector() is None else "voice"
+        return inner | {"windows": f"of {self._longest_window:g} s, cut by {cut_by}"}
+
+    # --- what is cut ---
+
+    def window_seconds(self, item: Item) -> float | None:
+        """How long the windows of an item are at most; None where it is asked about as it is.
+
+        That is also so where not even short windows would have room, and where the question is in the clip itself.
+
+        Raises:
+            Exception: whatever the system raises of an instruction that it cannot read.
+        """
+        seconds = item.length / SAMPLE_RATE
+        if not item.prompt or (seconds <= self.system.longest_clip and self.system.problem(item) is None):
+            return None
+        most = self._longest_window
+        while most > SHORTEST:
+            if most < seconds and self.system.problem(_beginning(item, most)) is None:
+                return most
+            most /= 2
+        return None
+
+    @property
+    def _longest_window(self) -> float:
+        return min(self.system.window, self.system.longest_clip)
+
+    def problem(self, item: Item) -> str | None:
+        return self.system.problem(item) if self.window_seconds(item) is None else None
+
+    def memory_problem(self, item: Item) -> str | None:
+        most = self.window_seconds(item)
+        return self.system.memory_problem(item if most is None else _beginning(item, most))
+
+    def batch_limits(self, utterances: int) -> Limits:
+        """As many windows go together as a user allows clips."""
+        self._limits = self.system.batch_limits(utterances)
+        return self._limits
+
+    # --- what goes wrong ---
+
+    def is_out_of_memory(self, error: Exception) -> bool:
+        return self.system.is_out_of_memory(error)
+
+    def release(self) -> None:
+        self.system.release()
+
+    # --- answers ---
+
+    def prepare(self, items: Sequence[Item]) -> Prepared:
+        seconds = {item.id: self.window_seconds(item) for item in items}
+        whole = [item for item in items if seconds[item.id] is None]
+        cut = {item.id: _windows(item, most) for item in items if (most := seconds[item.id]) is not None}
+        return Prepared(asking.prepare(self.system, whole), cut)
+
+    def answer(self, items: Sequence[Item], inputs: Prepared) -> list[Answer | Failure]:
+        outcomes = asking.answer(self.system, inputs.whole)
+        heard = self._heard([window for windows in inputs.cut.values() for window in windows])
+        for item in items:
+            if windows := inputs.cut.get(item.id):
+                outcomes[item.id] = self._put_together(item, windows, heard)
+        return [outcomes[item.id] for item in items]
+
+    def stream(self, item: Item) -> Generator[str, None, Answer | Failure]:
+        most = self.window_seconds(item)
+        if most is None:
+            return (yield from self.system.stream(item))
+        windows = _windows(item, most)
+        if _is_in_order(item):
+            return (yield from self._stream_in_order(item, windows))
+        outcome = self._put_together(item, windows, self._heard(windows))
+        if isinstance(outcome, Answer):
+            yield outcome.text
+        return outcome
+
+    def _stream_in_order(self, item: Item, windows: Sequence[Window]) -> Generator[str, None, Answer | Failure]:
+        """Each window's words when it has been heard, but for those that the next one hears again."""
+        heard: dict[str, Answer | Failure] = {}
+        told = ""
+        for number, window in enumerate(windows, 1):
+            heard |= self._ask([window])
+            words = _in_order(windows[:number], heard).split()
+            heard_again = round(windows[number].shared * WORDS_A_SECOND) if number < len(windows) else 0
+            sure = " ".join(words[: max(0, len(words) - heard_again)])
+            if len(sure) > len(told):
+                yield sure[len(told) :]
+                told = sure
+        return self._put_together(item, windows, heard)
+
+    def _heard(self, windows: Sequence[Window]) -> dict[str, Answer | Failure]:
+        """What is answered about windows of one or many items, by the windows' ids; what fits goes together."""
+        outcomes: dict[str, Answer | Failure] = {}
+        limits = self._limits or self.batch_limits(UTTERANCES)
+        batches = pack([window.end - window.start for window in windows], limits)
+        with console.progress_bar() as bar:
+            task = bar.add_task("windows", total=len(windows), note="", visible=len(batches) > 1)
+            for batch in batches:
+                outcomes |= self._ask([windows[i] for i in batch])
+                bar.advance(task, len(batch))
+        return outcomes
+
+    def _ask(self, windows: Sequence[Window]) -> dict[str, Answer | Failure]:
+        """In silence nothing is said, and a network that is asked what would make something up."""
+        silent = [w.item for w in windows if _is_in_order(w.item) and is_silent(_samples(w.item))]
+        asked = [w.item for w in windows if w.item not in silent]
+        answers = zip(asked, asking.ask(self.system, asked), strict=True)
+        return {item.id: Answer("") for item in silent} | {item.id: outcome for item, outcome in answers}
+
+    def _put_together(self, item: Item, windows: Sequence[Window], heard: Outcomes) -> Answer | Failure:
+        """The answer about all windows."""
+        failures = [(w, outcome) for w in windows if isinstance(outcome := heard[w.item.id], Failure)]
+        answers = [(w, outcome) for w in windows if isinstance(outcome := heard[w.item.id], Answer)]
+        if not answers:
+            window, failure = failures[0]
+            of_all = f"none of its {len(windows)} windows has an answer"
+            return Failure(f"{of_all}; the first, {window.time}: {failure.sentence}")
+        if _is_in_order(item):
+            whole = Answer(_in_order(windows, heard))
+        else:
+            whole = reduced(self.system, item, [Note(answer.text, w.start, w.end) for w, answer in answers])
+        steps = [_step(window, answer) for window, answer in answers] + (whole.steps or [])
+        return replace(whole, steps=steps, warnings=[*(whole.warnings or ()), *_warnings(answers, failures)] or None)
+
+
+def _is_in_order(item: Item) -> bool:
+    return item.task in IN_ORDER or asks_for_transcript(item.prompt)
+
+
+def _samples(item: Item) -> np.ndarray:
+    assert item.samples is not None
+    return item.samples
+
+
+def _beginning(item: Item, seconds: float) -> Item:
+    return replace(item, samples=_samples(item)[: round(seconds * SAMPLE_RATE)])
+
+
+def _windows(item: Item, most: float) -> list[Window]:
+    samples = _samples(item)
+    return [
+        Window(
+            replace(item, id=f"{number} {item.id}", samples=samples[segment.start : segment.end]),
+            segment.start / SAMPLE_RATE,
+            segment.end / SAMPLE_RATE,
+            segment.shared / SAMPLE_RATE,
+        )
+        for number, segment in enumerate(segments(samples, most))
+    ]
+
+
+def _in_order(windows: Sequence[Window], heard: Outcomes) -> str:
+    """The words of all windows; nothing stands in for one that has no answer."""
+    texts, shared = [], []
+    follows = False  # the window before, so that words may have been heard twice
+    for window in windows:
+        outcome = heard[window.item.id]
+        texts.append(outcome.text if isinstance(outcome, Answer) else "")
+        shared.append(window.shared if follows else 0.0)
+        follows = isinstance(outcome, Answer)
+    return joined(texts, shared)
+
+
+def _step(window: Window, answer: Answer) -> dict[str, Any]:
+    tokens = {"token_ids": answer.token_ids, "logprobs": answer.logprobs}
+    known = {name: value for name, value in tokens.items() if value is not None}
+    return Note(answer.text, window.start, window.end).step("window") | known
+
+
+def _warnings(answers: Sequence[tuple[Window, Answer]], failures: Sequence[tuple[Window, Failure]]) -> list[str]:
+    """What to know about windows, each thing once with the times of those that it is about."""
+    times: dict[str, list[str]] = {}
+    for window, answer in answers:
+        for warning in answer.warnings or ():
+            times.setdefault(f"{warning} in", []).append(window.time)
+    for window, failure in failures:
+        times.setdefault(f"{failure.sentence.rstrip('.')}: nothing about", []).append(window.time)
+    return [f"{what} {listed(spans, NAMED)}" for what, spans in times.items()]
