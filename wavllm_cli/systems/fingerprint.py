@@ -17,7 +17,7 @@ from wavllm_cli.data.origin import identity, locate, read_json
 if TYPE_CHECKING:
     from transformers import GenerationConfig
 
-MODEL_FILES = (".safetensors", ".json", ".jinja", ".model", ".txt", ".py")  # what a checkpoint is loaded from
+MODEL_FILES = (".safetensors", ".bin", ".json", ".jinja", ".model", ".txt", ".py")  # what a checkpoint is loaded from
 DECODING = ("max_new_tokens", "num_beams", "do_sample")
 SAMPLING = ("temperature", "top_k", "top_p")
 

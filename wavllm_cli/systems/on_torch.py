@@ -1,9 +1,17 @@
 """What systems share that torch computes: their device and dtype, and how its errors are to be read."""
 
-import torch
+from copy import deepcopy
+from dataclasses import replace
+from typing import Any
 
+import torch
+from transformers import GenerationConfig, PreTrainedModel
+
+from wavllm_cli.data.packing import Limits
 from wavllm_cli.errors import UsageError, reason
 from wavllm_cli.systems.base import Options, System, SystemFailed
+from wavllm_cli.systems.decoding import Decoding
+from wavllm_cli.systems.fingerprint import settings_of
 
 OUT_OF_MEMORY = ("allocate memory", "not enough memory", "out of memory")  # the CPU's allocator has no class for it
 
@@ -34,6 +42,39 @@ class TorchSystem(System):
         super().release()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+
+
+class GeneratingSystem(TorchSystem):
+    """One network that answers by its `generate`.
+
+    Attributes:
+        model: on its device; read when it is first asked for.
+        decoding: what is changed of its own generation settings.
+    """
+
+    model: PreTrainedModel
+    decoding: Decoding
+
+    def load(self) -> None:
+        _ = self.model
+
+    @property
+    def generation(self) -> GenerationConfig:
+        """The model's generation settings with the command's changes."""
+        config = deepcopy(self.model.generation_config)
+        config.update(**self.decoding.options())
+        return config
+
+    def settings(self) -> dict[str, Any]:
+        """All that answers depend on besides the content of the model, for a fingerprint."""
+        where = {"dtype": str(self.dtype).removeprefix("torch."), "device": self.device.split(":")[0]}
+        return settings_of(self.generation, self.decoding.seed, logprobs=self.decoding.logprobs, **where)
+
+    def batch_limits(self, utterances: int) -> Limits:
+        """As asked for; sampled beams are drawn together, their rows cannot share a batch."""
+        drawn_beams = bool(self.generation.do_sample) and (self.generation.num_beams or 1) > 1
+        allowed = super().batch_limits(utterances)
+        return replace(allowed, max_utterances=1) if drawn_beams else allowed
 
 
 def usual_device() -> str:

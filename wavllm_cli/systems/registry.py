@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 SYSTEMS = {
     "wavllm": "wavllm_cli.systems.wavllm.WavLLM",
+    "audio-chat": "wavllm_cli.systems.audio_chat.AudioChat",
     "remote": "wavllm_cli.systems.remote.Remote",
 }
 

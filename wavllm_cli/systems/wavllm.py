@@ -3,18 +3,14 @@
 import math
 from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from copy import deepcopy
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
 import torch
-from transformers import GenerationConfig
 from transformers.generation.streamers import BaseStreamer
 
 from wavllm_cli import console
-from wavllm_cli.data.packing import Limits
 from wavllm_cli.errors import UsageError, WavLLMError
 from wavllm_cli.model import limits
 from wavllm_cli.model.configuration_wavllm import WavLLMConfig
@@ -32,9 +28,9 @@ from wavllm_cli.model.processing_wavllm import WavLLMProcessor
 from wavllm_cli.models.default import default_model
 from wavllm_cli.systems.base import Answer, Failure, Item, Options
 from wavllm_cli.systems.decoding import Decoding
-from wavllm_cli.systems.fingerprint import Fingerprint, model_digest, settings_of
+from wavllm_cli.systems.fingerprint import Fingerprint, model_digest
 from wavllm_cli.systems.generation import generated
-from wavllm_cli.systems.on_torch import TorchSystem
+from wavllm_cli.systems.on_torch import GeneratingSystem
 from wavllm_cli.systems.streaming import streamed
 
 RUNS = Path("runs")
@@ -49,7 +45,7 @@ def _usual_model() -> str:
     return model
 
 
-class WavLLM(TorchSystem):
+class WavLLM(GeneratingSystem):
     """A checkpoint that answers. Its sizes and its processor are read when they are needed, its weights by `load`.
 
     Args:
@@ -107,25 +103,13 @@ class WavLLM(TorchSystem):
         except RuntimeError as error:
             raise UsageError(f"The model cannot be moved to device {self.device!r}: {error}") from error
 
-    def load(self) -> None:
-        _ = self.model
-
     def fingerprint(self) -> Fingerprint:
         """Of the model's files, and how it decodes. A folder's files are read twice, at the same time."""
         with ThreadPoolExecutor(max_workers=1) as pool:
             digest = pool.submit(model_digest, self.name) if Path(self.name).is_dir() else None
             self.load()
             content = model_digest(self.name) if digest is None else digest.result()
-        where = {"dtype": str(self.dtype).removeprefix("torch."), "device": self.device.split(":")[0]}
-        decoding = self.decoding
-        return Fingerprint(content, settings_of(self.generation, decoding.seed, logprobs=decoding.logprobs, **where))
-
-    @property
-    def generation(self) -> GenerationConfig:
-        """The model's generation settings with the command's changes."""
-        config = deepcopy(self.model.generation_config)
-        config.update(**self.decoding.options())
-        return config
+        return Fingerprint(content, self.settings())
 
     # --- what fits ---
 
@@ -137,12 +121,6 @@ class WavLLM(TorchSystem):
     @cached_property
     def window(self) -> float:  # type: ignore[override]
         return taught_seconds(self.name) or super().window
-
-    def batch_limits(self, utterances: int) -> Limits:
-        """As asked for; sampled beams are drawn together, their rows cannot share a batch."""
-        drawn_beams = bool(self.generation.do_sample) and (self.generation.num_beams or 1) > 1
-        allowed = super().batch_limits(utterances)
-        return replace(allowed, max_utterances=1) if drawn_beams else allowed
 
     def problem(self, item: Item) -> str | None:
         """Why the LLM has no room for a clip, its instruction and an answer."""
