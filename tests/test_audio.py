@@ -212,3 +212,16 @@ def test_write_wav(tmp_path, noise):
     assert soundfile.info(path).subtype == "PCM_16" and [p.name for p in path.parent.iterdir()] == ["x.wav"]
     with pytest.raises(WavLLMError, match="cannot be written"):
         write_wav(path / "y.wav", noise())
+
+
+def test_a_long_file_is_in_memory_once(tmp_path, noise):
+    """It is decoded block by block, and the blocks are nowhere beside the whole."""
+    import tracemalloc
+
+    write_wav(tmp_path / "long.wav", noise(120))
+    read_audio(tmp_path / "long.wav", duration=1)
+    tracemalloc.start()
+    samples = read_audio(tmp_path / "long.wav")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert samples.flags.writeable and peak < 1.5 * samples.nbytes

@@ -173,13 +173,14 @@ def _read(audio: AudioFile, start: float, duration: float | None, channel: int |
 
 def _decoded(audio: AudioFile, first: int, count: int | None, channel: int | None) -> tuple[np.ndarray, Levels]:
     """(samples,) of one channel, or the mean of all; and the figures of what was asked for."""
-    levels, pieces, most = Levels(), [], LONGEST * audio.rate
+    levels, most = Levels(), LONGEST * audio.rate
+    decoded = bytearray()  # grows in place; pieces would be there twice when they are joined
     for block in audio.blocks(first, count):
-        pieces.append(levels.add(block if channel is None else block[:, [channel]]))
+        decoded += levels.add(block if channel is None else block[:, [channel]]).tobytes()
         most -= len(block)
         if most < 0:
             raise AudioError(f"{audio.name} is longer than {LONGEST / 3600:g} h: read it in segments.")
-    return np.concatenate(pieces) if pieces else np.zeros(0, np.float32), levels
+    return np.frombuffer(decoded, np.float32), levels
 
 
 def write_wav(path: str | Path, samples: np.ndarray) -> None:

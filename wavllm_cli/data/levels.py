@@ -18,7 +18,7 @@ CANCELLED = 0.02  # of the energy that the mean of unrelated channels has: 17 dB
 
 def is_silent(samples: np.ndarray) -> bool:
     """Whether (samples,) never rise above -60 dBFS."""
-    return len(samples) == 0 or float(np.abs(samples).max()) < SILENCE
+    return len(samples) == 0 or max(float(samples.max()), -float(samples.min())) < SILENCE
 
 
 @dataclass

@@ -56,9 +56,10 @@ def by_loudness(samples: np.ndarray) -> np.ndarray:
     """(samples,) -> (frames,): 1 at the level of the loudest tenth of frames (in dB), 0 at that of the quietest tenth
     or, where few are quiet, at what is well below.
     """
-    frames = np.zeros(-(-len(samples) // FRAME) * FRAME, dtype=np.float32)
-    frames[: len(samples)] = samples
-    power = np.square(frames.reshape(-1, FRAME)).mean(axis=1)
+    whole = len(samples) // FRAME * FRAME
+    frames, rest = samples[:whole].reshape(-1, FRAME), samples[whole:]
+    energy = np.einsum("nf,nf->n", frames, frames)  # without a copy of hours
+    power = np.append(energy, np.square(rest).sum() if len(rest) else []) / FRAME
     level = 10 * np.log10(power + 1e-10)
     quiet, loud = np.percentile(level, [10, 90])
     return np.clip(1 - (loud - level) / max(loud - quiet, RANGE), 0, 1)

@@ -52,9 +52,12 @@ def _probabilities(network: Any, samples: np.ndarray) -> np.ndarray:
 
     frames = -(-len(samples) // FRAME)
     length = min(frames, STRETCH)
-    rows = -(-frames // length)
-    wave = F.pad(torch.from_numpy(samples), (0, rows * length * FRAME - len(samples))).view(rows, -1)
+    rows, rest = divmod(len(samples), length * FRAME)
+    wave = torch.from_numpy(samples)
+    body = wave[: len(samples) - rest].view(rows, length * FRAME)  # a copy of hours would take as much again
+    tail = F.pad(wave[len(samples) - rest :], (0, length * FRAME - rest)).view(1, -1)
     network.reset_states()
     with torch.inference_mode():
-        chunks = [network(chunk, SAMPLE_RATE) for chunk in wave.split(FRAME, dim=1)]
+        steps = zip(body.split(FRAME, dim=1), tail.split(FRAME, dim=1), strict=True)
+        chunks = [network(torch.cat(step), SAMPLE_RATE) for step in steps]
     return torch.cat(chunks, dim=1).flatten()[:frames].numpy()

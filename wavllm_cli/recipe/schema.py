@@ -249,7 +249,7 @@ class Stage(Section):
     curriculum: tuple[Phase, ...] = ()
     """Beginnings with mixtures of their own, one after the other."""
     max_audio_seconds: Seconds
-    """Longer clips are left out, and counted."""
+    """Longer clips are left out, and counted; when they are asked about later, it is window by window."""
     steps: Steps
     """How many, the `curriculum` included."""
     batch: Batch
