@@ -97,8 +97,9 @@ MISTAKES = [
     ("infer empty.wav hi", 1, "empty.wav"),
     ("infer nothing.wav hi", 1, "nothing.wav"),
     ("infer good.wav hi --model nowhere", 2, "no model folder nowhere"),
+    ("infer good.wav hi --system wavllm", 2, "No model is named"),
     ("infer good.wav hi --model .", 2, "config.json"),
-    ("infer good.wav hi", 2, "No trained model"),
+    ("infer good.wav hi", 2, "`wavllm models get whisper-base smollm2-135m-instruct`"),
     ("infer good.wav hi --batch-size 100000", 2, "--batch-size"),
     ("train --stage 1 --recipe tiny --set seed=[1", 2, "the value is no YAML"),
     ("train --stage 1 --recipe tiny --set seed=18446744073709551616", 2, "less than 2147483648"),
@@ -155,6 +156,9 @@ MISTAKES = [
 def test_mistakes_are_one_sentence_and_an_exit_code(wavllm, inputs, monkeypatch, line, code, named):
     monkeypatch.chdir(inputs)
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.delenv("WAVLLM_MODEL", raising=False)
+    monkeypatch.setenv("WAVLLM_CACHE", str(inputs / "no-cache"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(inputs / "no-settings"))
     before = set(inputs.iterdir())
     returned, out, err = wavllm(*line.split())
     assert returned == code

@@ -14,7 +14,6 @@ from wavllm_cli.data.manifest import read_manifest, resolve_audio, write_manifes
 from wavllm_cli.data.schema import Hypothesis, Utterance
 from wavllm_cli.errors import UsageError
 from wavllm_cli.inference.command import require_hypotheses
-from wavllm_cli.model.load import only_run
 
 QUICK = ("--max-new-tokens", "2")
 
@@ -249,49 +248,3 @@ def test_a_clip_longer_than_the_model_hears_is_asked_about_window_by_window(infe
     reply = json.loads(out)
     assert code == 0 and [step["name"] for step in reply["steps"]] == ["window"] * 3
     assert reply["steps"][-1]["end"] == 65 and "cut at 2 tokens in 0:00-0:" in reply["warnings"][0]
-
-
-# --- the model, where none is named ---
-
-
-@pytest.fixture
-def runs(tmp_path):
-    """Function: make stages, finished (with a time) or not."""
-
-    def make(**stages):
-        for name, time in stages.items():
-            folder = tmp_path / "runs" / name.replace("_", "/")
-            folder.mkdir(parents=True)
-            if time:
-                (folder / "model.safetensors").write_bytes(b"")
-                os.utime(folder / "model.safetensors", (time, time))
-        return tmp_path / "runs"
-
-    return make
-
-
-def test_the_last_stage_of_the_only_run(runs, capsys):
-    folder = runs(tiny_stage1=9, tiny_stage2=5, tiny_stage10=7)
-    assert only_run(folder) == folder / "tiny" / "stage10"
-    assert capsys.readouterr().err == f"model: {folder}/tiny/stage10\n"
-
-
-def test_unfinished_stages_are_named(runs, capsys):
-    folder = runs(tiny_stage1=9, tiny_stage2=0, other_stage1=0)
-    assert only_run(folder) == folder / "tiny" / "stage1"
-    assert f"(unfinished: {folder}/other/stage1, {folder}/tiny/stage2)" in capsys.readouterr().err
-
-
-def test_of_several_runs_the_user_chooses(runs):
-    folder = runs(a_stage1=1, a_stage2=5, b_stage1=9, c_stage1=3)
-    newest = ", ".join(f"{folder}/{name}" for name in ("b/stage1", "a/stage2", "c/stage1"))
-    with pytest.raises(UsageError, match=f"holds 3 runs: choose one with --model. From the newest on: {newest}."):
-        only_run(folder)
-
-
-def test_without_a_finished_run_there_is_no_model(runs, tmp_path):
-    with pytest.raises(UsageError, match=r"No trained model is in .*/runs/: give one with --model"):
-        only_run(tmp_path / "runs")
-    folder = runs(a_stage1=0)
-    with pytest.raises(UsageError, match=r"No trained model is in .*/runs/ \(unfinished: .*a/stage1\): give one"):
-        only_run(folder)

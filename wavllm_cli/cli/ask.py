@@ -13,6 +13,7 @@ from wavllm_cli.cli.chat import BaseUrl, Concurrency, MaxUsd, Prices, Timeout, s
 
 DecodingOption = partial(typer.Option, rich_help_panel="Decoding")
 MachineOption = partial(typer.Option, rich_help_panel="Machine")
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Fetch the default model without asking, if it is not here.")]
 
 
 @app.command(
@@ -36,7 +37,8 @@ def infer(
     ] = None,
     channel: Annotated[int | None, typer.Option(min=0, help="Of recordings, from 0. [default: all, mixed]")] = None,
     model: Annotated[
-        str | None, typer.Option("--model", "-m", help="Checkpoint folder or hub id. [default: the only run in runs/]")
+        str | None,
+        typer.Option("--model", "-m", help="Folder, hub id or name. [default: as set by `wavllm models default`]"),
     ] = None,
     output: Annotated[
         Path | None,
@@ -47,7 +49,9 @@ def infer(
         ),
     ] = None,
     audio_root: Annotated[Path | None, typer.Option(help="Folder that a manifest's audio paths start from.")] = None,
-    system: Annotated[str, typer.Option("--system", metavar="NAME", help="Who answers.")] = "wavllm",
+    system: Annotated[
+        str | None, typer.Option("--system", metavar="NAME", help="Who answers. [default: wavllm]")
+    ] = None,
     max_new_tokens: Annotated[int | None, DecodingOption(min=1)] = None,
     temperature: Annotated[float | None, DecodingOption(min=0, help="0 is greedy.")] = None,
     num_beams: Annotated[int | None, DecodingOption(min=1)] = None,
@@ -64,6 +68,7 @@ def infer(
     device: Annotated[str | None, MachineOption(help="cpu, cuda, cuda:1 … [default: a GPU if there is one]")] = None,
     dtype: Annotated[Dtype | None, MachineOption(help="[default: bfloat16 on a GPU, else float32]")] = None,
     trust_remote_code: Trust = False,
+    yes: Yes = False,
     json: Json = False,
 ) -> None:
     """Answer instructions about recordings, or every row of a manifest."""
@@ -77,10 +82,10 @@ def infer(
     for text in asked:
         require_utf8(text)
     decoding = Decoding(max_new_tokens, temperature, num_beams, seed, logprobs)
-    server = server_of(system, model, base_url, concurrency, timeout, max_usd, prices)
+    server = server_of(system or "", model, base_url, concurrency, timeout, max_usd, prices)
     options = Options(model, device, dtype, decoding, trust_remote_code, server, output)
     live = sys.stdout is not None and sys.stdout.isatty()
-    work = command.Work(channel, output, audio_root, batch_size, live, json)
+    work = command.Work(channel, output, audio_root, batch_size, live, json, yes)
     result = command.infer(named, asked, work, system, options)
     show(result, json)
     if result.skipped:

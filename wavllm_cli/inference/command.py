@@ -18,6 +18,7 @@ from wavllm_cli.data.manifest import (
 from wavllm_cli.data.schema import Hypothesis, Utterance
 from wavllm_cli.errors import ManifestError, UsageError, WavLLMError, shortened
 from wavllm_cli.inference import answer_file
+from wavllm_cli.inference.default import chosen
 from wavllm_cli.inference.inquiry import Question, Replies, answer_questions
 from wavllm_cli.inference.partial import partial_of
 from wavllm_cli.inference.run import Report, answer_manifest
@@ -42,6 +43,7 @@ class Work:
         batch_size: most utterances at once.
         live: whether somebody watches stdout: answers are shown while they are being made.
         json: whether stdout is for JSON alone.
+        yes: fetch a default model that is not here without asking.
     """
 
     channel: int | None = None
@@ -50,17 +52,18 @@ class Work:
     batch_size: int = 16
     live: bool = False
     json: bool = False
+    yes: bool = False
 
 
 def infer(
-    sources: Sequence[str], instructions: Sequence[str], work: Work, system: str, options: Options
+    sources: Sequence[str], instructions: Sequence[str], work: Work, system: str | None, options: Options
 ) -> Replies | Report:
     """Answer about recordings or a manifest; input and output are checked before the model is loaded.
 
     Args:
         sources: what a user calls recordings, or one manifest.
         instructions: each is asked about every recording; an empty one where the question is in the recording.
-        system: its name in `systems.registry`.
+        system: its name in `systems.registry`; None leaves it to the model, or where none is named to `default.py`.
 
     Raises:
         UsageError: source, output, model or option are wrong.
@@ -68,7 +71,8 @@ def infer(
     """
 
     def opened() -> System:
-        return open_system(system, options)
+        name, model = chosen(system, options.model, work.yes)
+        return open_system(name, replace(options, model=model))
 
     if len(sources) == 1 and sources[0].endswith(MANIFEST_SUFFIXES):
         return _manifest_answered(Path(sources[0]), instructions, work, opened)

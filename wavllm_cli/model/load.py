@@ -9,7 +9,6 @@ import torch
 from transformers import GenerationConfig
 from transformers.generation.utils import GENERATION_MODES_MAPPING
 
-from wavllm_cli import console
 from wavllm_cli.data.origin import anchored, locate, read_json, refuse_code
 from wavllm_cli.errors import UsageError, WavLLMError, reason
 from wavllm_cli.model.backbones import backbone_tensors
@@ -214,41 +213,3 @@ def check_source(source: str) -> None:
     model_type = read_json(config).get("model_type")
     if model_type != WavLLMConfig.model_type:
         raise UsageError(f"{source} holds a {model_type!r} model, not a WavLLM.")
-
-
-def only_run(runs: Path) -> Path:
-    """The last finished stage of the only run under a folder, for commands given no model; says which it is.
-
-    Raises:
-        UsageError: nothing has been trained yet, or there is a choice to be made.
-    """
-    finished: dict[Path, list[Path]] = {}
-    unfinished: list[Path] = []
-    for stage in sorted(runs.glob("*/stage*"), key=lambda folder: (folder.parent, _stage_number(folder))):
-        if (stage / "model.safetensors").is_file():
-            finished.setdefault(stage.parent, []).append(stage)
-        elif stage.is_dir():
-            unfinished.append(stage)
-    notes = f" (unfinished: {', '.join(map(str, unfinished))})" if unfinished else ""
-    if not finished:
-        raise UsageError(
-            f"No trained model is in {runs}/{notes}: give one with --model FOLDER, or run `wavllm train` first."
-        )
-    if len(finished) > 1:
-        newest = sorted((stages[-1] for stages in finished.values()), key=_finished_at, reverse=True)
-        raise UsageError(
-            f"{runs}/ holds {len(newest)} runs{notes}: choose one with --model. From the newest on: "
-            f"{', '.join(map(str, newest))}."
-        )
-    (stages,) = finished.values()
-    console.info(f"model: {stages[-1]}{notes}")
-    return stages[-1]
-
-
-def _stage_number(folder: Path) -> int:
-    number = folder.name.removeprefix("stage")
-    return int(number) if number.isdecimal() else 0
-
-
-def _finished_at(stage: Path) -> float:
-    return (stage / "model.safetensors").stat().st_mtime

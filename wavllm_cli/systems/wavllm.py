@@ -10,7 +10,6 @@ from typing import Any, Self
 import torch
 from transformers.generation.streamers import BaseStreamer
 
-from wavllm_cli import console
 from wavllm_cli.errors import UsageError, WavLLMError
 from wavllm_cli.model import limits
 from wavllm_cli.model.configuration_wavllm import WavLLMConfig
@@ -20,29 +19,16 @@ from wavllm_cli.model.load import (
     load_model,
     load_processor,
     new_tokens,
-    only_run,
     taught_seconds,
 )
 from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration
 from wavllm_cli.model.processing_wavllm import WavLLMProcessor
-from wavllm_cli.models.default import default_model
 from wavllm_cli.systems.base import Answer, Failure, Item, Options
 from wavllm_cli.systems.decoding import Decoding
 from wavllm_cli.systems.fingerprint import Fingerprint, model_digest
 from wavllm_cli.systems.generation import generated
 from wavllm_cli.systems.on_torch import GeneratingSystem
 from wavllm_cli.systems.streaming import streamed
-
-RUNS = Path("runs")
-
-
-def _usual_model() -> str:
-    """What the user has set as the default, else the only run there is; says which."""
-    if (found := default_model()) is None:
-        return str(only_run(RUNS))
-    model, set_by = found
-    console.info(f"model: {model} (set by {set_by})")
-    return model
 
 
 class WavLLM(GeneratingSystem):
@@ -61,10 +47,13 @@ class WavLLM(GeneratingSystem):
 
     @classmethod
     def open(cls, options: Options) -> Self:
-        """The checkpoint that the user names, now or as the default; else the only run there is."""
-        name = options.model or _usual_model()
-        check_source(name)
-        return cls(name, options)
+        """The checkpoint that the user names."""
+        if options.model is None:
+            raise UsageError(
+                "No model is named: give one with --model FOLDER, or choose one for good by `wavllm models default`."
+            )
+        check_source(options.model)
+        return cls(options.model, options)
 
     @classmethod
     def live(
