@@ -133,9 +133,21 @@ def test_a_stream_is_the_transcript_as_it_grows(long, system):
     assert answer == only(long, Item("talk", ASR, CLIP))
 
 
-@pytest.mark.parametrize(("task", "prompt"), [("asr", ASR), ("st", ASR), (None, ASR)])
-def test_what_is_asked_for_in_order_of_time(long, task, prompt):
-    assert only(long, Item("talk", prompt, CLIP[: 100 * RATE], task=task)).text == said(TALK[:250])
+@pytest.mark.parametrize(
+    ("task", "prompt", "in_order"),
+    [
+        ("asr", ASKED, True),
+        ("st", ASKED, True),
+        ("er", ASR, False),
+        ("sqa", ASR, True),
+        ("sqa", ASKED, False),
+        (None, ASR, True),
+        (None, "Summarize the talk.", False),
+    ],
+)
+def test_the_task_or_the_words_say_whether_answers_follow_each_other(long, task, prompt, in_order):
+    answer = only(long, Item("talk", prompt, CLIP[: 100 * RATE], task=task))
+    assert (answer.text == " ".join(step["text"] for step in answer.steps)) == in_order
 
 
 def test_nobody_is_asked_what_is_said_in_silence(long, system):

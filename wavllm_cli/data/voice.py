@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import cache
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
+from threading import Lock
 from typing import Any
 from warnings import catch_warnings
 
@@ -18,6 +19,7 @@ FRAME = 512  # samples: 32 ms
 STRETCH = 60 * SAMPLE_RATE // FRAME  # frames of a long recording that are looked at side by side, a minute each
 
 Detector = Callable[[np.ndarray], np.ndarray]
+listening = Lock()  # the network remembers, and a batch is prepared in a thread while another is answered
 
 
 @cache
@@ -56,8 +58,8 @@ def _probabilities(network: Any, samples: np.ndarray) -> np.ndarray:
     wave = torch.from_numpy(samples)
     body = wave[: len(samples) - rest].view(rows, length * FRAME)  # a copy of hours would take as much again
     tail = F.pad(wave[len(samples) - rest :], (0, length * FRAME - rest)).view(1, -1)
-    network.reset_states()
-    with torch.inference_mode():
+    with listening, torch.inference_mode():
+        network.reset_states()
         steps = zip(body.split(FRAME, dim=1), tail.split(FRAME, dim=1), strict=True)
         chunks = [network(torch.cat(step), SAMPLE_RATE) for step in steps]
     return torch.cat(chunks, dim=1).flatten()[:frames].numpy()

@@ -23,6 +23,7 @@ from wavllm_cli.systems import asking
 from wavllm_cli.systems.base import Answer, Failure, Item, Options, System
 from wavllm_cli.systems.fingerprint import Fingerprint
 from wavllm_cli.systems.reduction import Note, reduced, time_span
+from wavllm_cli.tasks.registry import UNPROMPTED
 from wavllm_cli.text.join import WORDS_A_SECOND, joined
 
 IN_ORDER = ("asr", "st")  # tasks whose answer is the answers about the windows, one after the other
@@ -206,7 +207,8 @@ class Windows(System):
 
 
 def _is_in_order(item: Item) -> bool:
-    return item.task in IN_ORDER or asks_for_transcript(item.prompt)
+    """By its task, where that is one that decides what is asked for; else by what is asked."""
+    return item.task in IN_ORDER if item.task in UNPROMPTED else asks_for_transcript(item.prompt)
 
 
 def _samples(item: Item) -> np.ndarray:
