@@ -8,11 +8,13 @@ import pytest
 import torch
 from audio_chats import FAMILIES, POSITIONS, save_audio_chat
 from safetensors.torch import load_file, save_file
+from transformers.utils import is_mistral_common_available
 
+from wavllm_cli.data.audio import write_wav
 from wavllm_cli.errors import UsageError
-from wavllm_cli.systems import asking
+from wavllm_cli.systems import asking, audio_prompts
 from wavllm_cli.systems.audio_chat import AudioChat
-from wavllm_cli.systems.audio_prompts import AudioPrompts
+from wavllm_cli.systems.audio_prompts import AudioPrompts, require_family
 from wavllm_cli.systems.base import Answer, Failure, Item, Options
 from wavllm_cli.systems.decoding import Decoding
 
@@ -25,6 +27,8 @@ def folder_of(tmp_path_factory, tiny_tokenizer):
     made = {}
 
     def find(family: str):
+        if family == "voxtral" and not is_mistral_common_available():
+            pytest.skip("needs mistral-common: pip install wavllm[voxtral]")
         if family not in made:
             made[family] = tmp_path_factory.mktemp(family)
             save_audio_chat(family, tiny_tokenizer, made[family])
@@ -185,6 +189,14 @@ def test_no_chat_template_or_no_ears_is_said(folder_of, tmp_path, tiny_tokenizer
         _ = opened(mute).prompts
 
 
+def test_what_a_family_lacks_is_said_before_anything_is_loaded(monkeypatch):
+    with pytest.raises(UsageError, match="phi listens by an adapter in its folder speech-lora, which is not read here"):
+        require_family("phi", "phi4_multimodal")
+    monkeypatch.setattr(audio_prompts, "is_mistral_common_available", lambda: False)
+    with pytest.raises(UsageError, match=r"the package mistral-common: pip install 'wavllm\[voxtral\]'"):
+        require_family("mini", "voxtral")
+
+
 def test_code_from_the_hub_needs_trust(folder_of, tmp_path):
     folder = shutil.copytree(folder_of("qwen2_audio"), tmp_path / "code")
     config = json.loads((folder / "config.json").read_text())
@@ -220,6 +232,16 @@ def test_a_file_is_answered(wavllm, answering, folder_of):
     )  # fmt: skip
     assert code == 0, err
     assert json.loads(out)["text"]
+
+
+def test_what_is_longer_than_it_hears_goes_window_by_window(wavllm, folder_of, tmp_path, noise):
+    write_wav(tmp_path / "long.wav", noise(14.0))
+    code, out, err = wavllm(
+        "infer", tmp_path / "long.wav", "Transcribe the audio.", "--system", "audio-chat",
+        "--model", folder_of("audio_flamingo_3"), "--max-new-tokens", "6", "--json",
+    )  # fmt: skip
+    assert code == 0, err
+    assert "0:06" in err and json.loads(out)["text"]
 
 
 def test_half_precision_changes_features_too(folder_of, items):

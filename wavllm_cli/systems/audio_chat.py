@@ -1,4 +1,4 @@
-"""Any audio chat model of transformers: Qwen2-Audio, Audio Flamingo 3, Granite-Speech and their kind.
+"""Any audio chat model of transformers: Qwen2-Audio, Voxtral, Audio Flamingo 3, Granite-Speech.
 
 It takes what has a processor with a chat template and is registered as a model that answers about audio. How its
 processor is asked is the matter of `audio_prompts.py`.
@@ -18,7 +18,7 @@ from transformers.models.auto import modeling_auto
 
 from wavllm_cli.data.origin import locate, read_json
 from wavllm_cli.errors import UsageError, WavLLMError
-from wavllm_cli.systems.audio_prompts import AudioPrompts
+from wavllm_cli.systems.audio_prompts import AudioPrompts, require_family
 from wavllm_cli.systems.base import Answer, Failure, Item, Options
 from wavllm_cli.systems.fingerprint import Fingerprint, model_digest
 from wavllm_cli.systems.generation import generated
@@ -67,6 +67,7 @@ class AudioChat(GeneratingSystem):
         _require_asked_here(source)
         self.source = Pretrained("audio chat model", source, options.trust)
         self.kind = _auto_class(source, self.source.config)
+        require_family(source, self.source.config.model_type)
         self.positions: int | None = getattr(self.source.config.get_text_config(), "max_position_embeddings", None)
         if self.positions is not None and self.decoding.max_new_tokens >= self.positions:
             raise UsageError(

@@ -6,7 +6,7 @@ processor can be asked is found out from it; the few things that it does not tel
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -14,7 +14,9 @@ import numpy as np
 import soxr
 from jinja2 import TemplateError
 from transformers import ProcessorMixin
+from transformers.utils import is_mistral_common_available
 
+from wavllm_cli.chat.speech import audio_part
 from wavllm_cli.data.audio import SAMPLE_RATE
 from wavllm_cli.errors import UsageError
 from wavllm_cli.systems.base import Item
@@ -31,10 +33,14 @@ class Family:
     Attributes:
         text_first: they were trained on instructions that stand before the clip.
         hears_padding: the encoder has no mask, it would hear the silence that fills up the shorter clips of a batch.
+        takes_wavs: there is no template to be read, its tokenizer (mistral-common) takes messages with wavs in them.
+        adapter: the folder beside the model with the LoRA without which it was not made to listen.
     """
 
     text_first: bool = False
     hears_padding: bool = False
+    takes_wavs: bool = False
+    adapter: str | None = None
 
 
 FAMILIES = {
@@ -42,7 +48,24 @@ FAMILIES = {
     "musicflamingo": Family(text_first=True),
     "granite_speech": Family(hears_padding=True),
     "granite_speech_plus": Family(hears_padding=True),
+    "phi4_multimodal": Family(adapter="speech-lora"),
+    "voxtral": Family(takes_wavs=True),
 }
+
+
+def require_family(name: str, model_type: str) -> None:
+    """
+    Raises:
+        UsageError: models of this type cannot be asked here, or not before a package is installed.
+    """
+    family = FAMILIES.get(model_type, Family())
+    if family.adapter:
+        raise UsageError(
+            f"{name} listens by an adapter in its folder {family.adapter}, which is not read here: ask the model at a "
+            "server with --system remote."
+        )
+    if family.takes_wavs and not is_mistral_common_available():
+        raise UsageError(f"{name} is asked through the package mistral-common: pip install 'wavllm[voxtral]'.")
 
 
 class AudioPrompts:
@@ -65,8 +88,8 @@ class AudioPrompts:
         self.placeholder: str = getattr(processor, "audio_token", None) or ""
         if self.extractor is None or not self.placeholder:
             raise UsageError(f"{made_by} takes no audio: name a model that listens.")
-        self.template = processor.chat_template or processor.tokenizer.chat_template
-        if not self.template:
+        self.template = None if self.family.takes_wavs else processor.chat_template or processor.tokenizer.chat_template
+        if not (self.template or self.family.takes_wavs):
             raise UsageError(
                 f"{made_by} has no chat template, so nobody knows how the model is to be asked: name one that was made "
                 "to follow instructions, such as an -instruct or -chat model."
@@ -75,10 +98,13 @@ class AudioPrompts:
         processor.tokenizer.padding_side = "left"
         if processor.tokenizer.pad_token is None:
             processor.tokenizer.pad_token = processor.tokenizer.eos_token
-        self.takes_parts = self._takes_parts()
+        self.takes_parts = self.family.takes_wavs or self._takes_parts()
 
     def inputs(self, items: Sequence[Item]) -> Any:
         """The inputs of the model for items that either all have clips or all have none, padded on the left."""
+        if self.family.takes_wavs:
+            messages = [[{"role": "user", "content": self._parts(item)}] for item in items]
+            return self.processor.apply_chat_template(messages, tokenize=True, return_dict=True, return_tensors="pt")
         texts = [self.text(item) for item in items]
         clips = [self._clip(item.samples) for item in items if item.samples is not None and item.length]
         bos = self.processor.tokenizer.bos_token
@@ -90,12 +116,10 @@ class AudioPrompts:
 
     def text(self, item: Item) -> str:
         """The whole prompt, with one placeholder for the clip if there is one."""
-        clip = [{"type": "audio"}] if item.length else []
-        text = [{"type": "text", "text": item.prompt}] if item.prompt else []
-        parts = [*text, *clip] if self.family.text_first else [*clip, *text]
-        if self.takes_parts:
-            return self._written(parts)
-        return self._written("".join(part.get("text", self.placeholder) for part in parts))
+        parts = self._parts(item)
+        return self._written(
+            parts if self.takes_parts else "".join(part.get("text", self.placeholder) for part in parts)
+        )
 
     def separately(self, items: Sequence[Item]) -> list[list[int]]:
         """The places of items that go together: with clips or without, and where padding is heard of one length."""
@@ -115,7 +139,7 @@ class AudioPrompts:
 
     def tokens(self, item: Item) -> int:
         """How many an item takes, reckoned without making its features."""
-        text = len(self.processor.tokenizer(self.text(item))["input_ids"])
+        text = self.inputs([replace(item, samples=None)])["input_ids"].shape[1]
         return text + math.ceil(item.length / SAMPLE_RATE * self._tokens_per_second)
 
     @cached_property
@@ -152,6 +176,14 @@ class AudioPrompts:
             if self.placeholder in written and TRIAL in written:
                 return isinstance(content, list)
         raise UsageError(f"The chat template of {self.name} has no place for a clip.")
+
+    def _parts(self, item: Item) -> list[dict[str, str]]:
+        """The content of the user's message."""
+        clip: list[dict[str, str]] = [{"type": "audio"}] if item.length else []
+        if clip and self.family.takes_wavs and item.samples is not None:
+            clip[0]["base64"] = audio_part(self._clip(item.samples))["input_audio"]["data"]
+        text = [{"type": "text", "text": item.prompt}] if item.prompt else []
+        return [*text, *clip] if self.family.text_first else [*clip, *text]
 
     def _written(self, content: str | list[dict[str, str]]) -> str:
         messages = [{"role": "user", "content": content}]
