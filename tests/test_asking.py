@@ -41,6 +41,16 @@ def test_answers_come_in_order(system):
     assert ask(system, []) == []
 
 
+def test_a_turn_of_a_conversation_is_refused_by_a_system_that_has_none(system, monkeypatch):
+    turn = Item("f", "And then?", history=(("What happens?", "Nothing."),))
+    assert ids(ask(system, [ITEMS[0], turn])) == [
+        "a",
+        "it goes on from earlier questions, and this system answers each by itself.",
+    ]
+    monkeypatch.setattr(system, "converses", True)
+    assert ids(ask(system, [turn])) == ["f"]
+
+
 def test_what_does_not_fit_together_is_halved(system, failing):
     failing(MemoryError(), most=2)
     assert ids(ask(system, ITEMS)) == list("abcde")

@@ -61,6 +61,16 @@ def test_a_clip_travels_as_a_wav_with_its_instruction(remote, noise):
     assert said == [{"model": "ears", "max_completion_tokens": 7, "temperature": 0.5, "seed": 3}] * 3
 
 
+def test_a_conversation_travels_as_turns_with_the_clip_before_the_first(remote, noise):
+    server, system = remote(lambda body: "ok")
+    turn = Item("row", "And then?", noise(0.5), history=(("What happens?", "Nothing."), ("", "Still.")))
+    asking.ask(system, [turn])
+    (body,) = server.requests
+    kinds = [[part["type"] for part in m["content"]] for m in body["messages"] if m["role"] == "user"]
+    assert kinds == [["input_audio", "text"], [], ["text"]]
+    assert [m["content"] for m in body["messages"] if m["role"] == "assistant"] == ["Nothing.", "Still."]
+
+
 def test_an_answer_is_paid_once_and_its_audio_not_kept(remote, noise, tmp_path):
     server, system = remote()
     clips = items(noise, "Transcribe.")

@@ -1,4 +1,4 @@
-"""`wavllm infer`: questions about recordings, and manifests of them."""
+"""`wavllm infer` and `chat`: questions about recordings, and manifests of them."""
 
 import sys
 from functools import partial
@@ -13,6 +13,16 @@ from wavllm_cli.cli.chat import BaseUrl, Concurrency, MaxUsd, Prices, Timeout, s
 
 DecodingOption = partial(typer.Option, rich_help_panel="Decoding")
 MachineOption = partial(typer.Option, rich_help_panel="Machine")
+Model = Annotated[
+    str | None,
+    typer.Option("--model", "-m", help="Folder, hub id or name. [default: as set by `wavllm models default`]"),
+]
+System = Annotated[str | None, typer.Option("--system", metavar="NAME", help="Who answers. [default: wavllm]")]
+Channel = Annotated[int | None, typer.Option(min=0, help="Of recordings, from 0. [default: all, mixed]")]
+MaxNewTokens = Annotated[int | None, DecodingOption(min=1)]
+Temperature = Annotated[float | None, DecodingOption(min=0, help="0 is greedy.")]
+DeviceName = Annotated[str | None, MachineOption(help="cpu, cuda, cuda:1 … [default: a GPU if there is one]")]
+DtypeName = Annotated[Dtype | None, MachineOption(help="[default: bfloat16 on a GPU, else float32]")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Fetch the default model without asking, if it is not here.")]
 
 
@@ -35,11 +45,8 @@ def infer(
     instruction_file: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Instructions, one a line; - for stdin.")
     ] = None,
-    channel: Annotated[int | None, typer.Option(min=0, help="Of recordings, from 0. [default: all, mixed]")] = None,
-    model: Annotated[
-        str | None,
-        typer.Option("--model", "-m", help="Folder, hub id or name. [default: as set by `wavllm models default`]"),
-    ] = None,
+    channel: Channel = None,
+    model: Model = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -49,11 +56,9 @@ def infer(
         ),
     ] = None,
     audio_root: Annotated[Path | None, typer.Option(help="Folder that a manifest's audio paths start from.")] = None,
-    system: Annotated[
-        str | None, typer.Option("--system", metavar="NAME", help="Who answers. [default: wavllm]")
-    ] = None,
-    max_new_tokens: Annotated[int | None, DecodingOption(min=1)] = None,
-    temperature: Annotated[float | None, DecodingOption(min=0, help="0 is greedy.")] = None,
+    system: System = None,
+    max_new_tokens: MaxNewTokens = None,
+    temperature: Temperature = None,
     num_beams: Annotated[int | None, DecodingOption(min=1)] = None,
     seed: Seed = 0,
     logprobs: Annotated[
@@ -65,8 +70,8 @@ def infer(
     timeout: Timeout = Settings.timeout,
     max_usd: MaxUsd = None,
     prices: Prices = None,
-    device: Annotated[str | None, MachineOption(help="cpu, cuda, cuda:1 … [default: a GPU if there is one]")] = None,
-    dtype: Annotated[Dtype | None, MachineOption(help="[default: bfloat16 on a GPU, else float32]")] = None,
+    device: DeviceName = None,
+    dtype: DtypeName = None,
     trust_remote_code: Trust = False,
     yes: Yes = False,
     json: Json = False,
@@ -89,4 +94,36 @@ def infer(
     result = command.infer(named, asked, work, system, options)
     show(result, json)
     if result.skipped:
+        raise typer.Exit(1)
+
+
+@app.command(rich_help_panel=ANSWERS, epilog="Example: wavllm chat talk.wav")
+def chat(
+    source: Annotated[
+        str | None, typer.Argument(metavar="[RECORDING]", help="What to talk about. [default: no recording]")
+    ] = None,
+    channel: Channel = None,
+    model: Model = None,
+    system: System = None,
+    max_new_tokens: MaxNewTokens = None,
+    temperature: Temperature = None,
+    seed: Seed = 0,
+    base_url: BaseUrl = None,
+    timeout: Timeout = Settings.timeout,
+    device: DeviceName = None,
+    dtype: DtypeName = None,
+    trust_remote_code: Trust = False,
+    yes: Yes = False,
+) -> None:
+    """Talk about a recording: questions from the terminal or from stdin, one a line; /help lists the commands."""
+    from wavllm_cli.inference.converse import converse
+    from wavllm_cli.inference.default import opener
+    from wavllm_cli.systems.base import Options
+    from wavllm_cli.systems.decoding import Decoding
+
+    decoding = Decoding(max_new_tokens, temperature, seed=seed)
+    server = server_of(system or "", model, base_url, Settings.concurrency, timeout, None, None)
+    options = Options(model, device, dtype, decoding, trust_remote_code, server)
+    live = all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout))
+    if converse(opener(system, options, yes), source, channel, live).failures:
         raise typer.Exit(1)

@@ -18,13 +18,12 @@ from wavllm_cli.data.manifest import (
 from wavllm_cli.data.schema import Hypothesis, Utterance
 from wavllm_cli.errors import ManifestError, UsageError, WavLLMError, shortened
 from wavllm_cli.inference import answer_file
-from wavllm_cli.inference.default import chosen
+from wavllm_cli.inference.default import opener
 from wavllm_cli.inference.inquiry import Question, Replies, answer_questions
 from wavllm_cli.inference.partial import partial_of
 from wavllm_cli.inference.run import Report, answer_manifest
 from wavllm_cli.inference.sources import Recording, recordings_of
 from wavllm_cli.systems.base import Answer, Options, System
-from wavllm_cli.systems.registry import open_system
 
 OUTPUT_SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet")
 ANSWER_BYTES = 300  # of an answer on the disk, roughly
@@ -70,9 +69,7 @@ def infer(
         WavLLMError: nothing could be answered, or another process writes the output.
     """
 
-    def opened() -> System:
-        name, model = chosen(system, options.model, work.yes)
-        return open_system(name, replace(options, model=model))
+    opened = opener(system, options, work.yes)
 
     if len(sources) == 1 and sources[0].endswith(MANIFEST_SUFFIXES):
         return _manifest_answered(Path(sources[0]), instructions, work, opened)

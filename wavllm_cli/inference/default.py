@@ -3,15 +3,30 @@
 A model that happens to lie in `runs/` is nobody's choice and never taken.
 """
 
+from collections.abc import Callable
+from dataclasses import replace
+
 from wavllm_cli import console
 from wavllm_cli.data.known_models import KnownModel, known
 from wavllm_cli.errors import UsageError
 from wavllm_cli.models.default import default_model
 from wavllm_cli.models.get import fetch, require_agreement
+from wavllm_cli.systems.base import Options, System
+from wavllm_cli.systems.registry import open_system
 
 USUAL = "wavllm"  # whose models --model names
 RECOGNISERS = ("whisper-base", "whisper-tiny.en")  # the first that is here, else the first
 LANGUAGE_MODEL = "smollm2-135m-instruct"
+
+
+def opener(system: str | None, options: Options, yes: bool) -> Callable[[], System]:
+    """Opens the system that a command asks for, or the default one, when it is called."""
+
+    def opened() -> System:
+        name, model = chosen(system, options.model, yes)
+        return open_system(name, replace(options, model=model))
+
+    return opened
 
 
 def chosen(system: str | None, model: str | None, yes: bool) -> tuple[str, str | None]:

@@ -120,21 +120,34 @@ def answer_questions(opened: Callable[[], System], questions: Sequence[Question]
 
 
 def _answered(system: System, question: Question, samples: np.ndarray, shown: Shown) -> Answer | Failure:
-    item = question.about(samples)
+    outcome = answered(system, question.about(samples), question.recording.name, shown, question.heading)
+    if isinstance(outcome, Answer) and shown != "never" and question.heading:
+        console.say("")
+    return outcome
+
+
+def answered(system: System, item: Item, name: str, shown: Shown, heading: str = "") -> Answer | Failure:
+    """The answer to an item, shown as it is to be, and what to know about it said; weights are loaded if need be.
+
+    Args:
+        name: what messages call the recording.
+        heading: stands above the answer.
+
+    Raises:
+        UsageError: the system cannot be loaded.
+        SystemFailed: it has broken down.
+    """
     if failure := asking.refusal(system, item):
         return failure
     system.load()
-    if shown != "never" and question.heading:
-        console.say(question.heading)
+    if shown != "never" and heading:
+        console.say(heading)
     outcome = _streamed(system, item) if shown == "streamed" else asking.ask(system, [item])[0]
-    if isinstance(outcome, Failure):
-        return outcome
-    if shown == "whole":
-        console.say(outcome.text)
-    if shown != "never" and question.heading:
-        console.say("")
-    for warning in outcome.warnings or ():
-        console.warn(f"{question.recording.name}: {warning}.")
+    if isinstance(outcome, Answer):
+        if shown == "whole":
+            console.say(outcome.text)
+        for warning in outcome.warnings or ():
+            console.warn(f"{name}: {warning}.")
     return outcome
 
 

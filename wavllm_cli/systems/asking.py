@@ -125,6 +125,8 @@ def _failure(system: System, error: Exception) -> Failure:
 
 
 def _refused(system: System, item: Item) -> Failure | None:
+    if item.history and not system.converses:
+        return Failure("it goes on from earlier questions, and this system answers each by itself.")
     try:
         problem = system.problem(item)
     except Exception as error:  # of an instruction of unknown content, anything may come

@@ -55,6 +55,7 @@ class Item:
         task: as a manifest names it; None where nobody has said it.
         language, target_language: BCP-47, of what is said and of the answer, where they are known.
         choices: the answers that are offered, where they are.
+        history: question and answer of each turn before this one, about the same clip.
     """
 
     id: str
@@ -64,6 +65,7 @@ class Item:
     language: str | None = None
     target_language: str | None = None
     choices: tuple[str, ...] = ()
+    history: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def of(cls, row: "Utterance", samples: "np.ndarray | None") -> Self:
@@ -140,12 +142,14 @@ class System(ABC):
         device: where it computes, as it is called in messages.
         longest_clip: seconds that it hears in one piece; about longer clips it is asked window by window.
         window: seconds of such a window at most.
+        converses: whether it takes what was said before into account, see `Item.history`.
     """
 
     name: str
     device: str
     longest_clip: float = math.inf
     window: float = 30.0
+    converses: bool = False
 
     @classmethod
     @abstractmethod

@@ -39,6 +39,8 @@ class Remote(System):
         UsageError: a budget without a price or an output, or something that no server can be told.
     """
 
+    converses = True
+
     def __init__(self, settings: Settings, decoding: Decoding, output: Path | None = None):
         _require_sayable(decoding)
         price = find_price(settings.model, settings.prices)
@@ -92,9 +94,7 @@ class Remote(System):
             raise failed from error
 
     def _body(self, item: Item) -> Body:
-        parts: list[dict[str, Any]] = [] if item.samples is None else [audio_part(item.samples)]
-        parts += [{"type": "text", "text": item.prompt}] if item.prompt else []
-        return {"model": self.settings.model, "messages": [{"role": "user", "content": parts}], **self._said()}
+        return {"model": self.settings.model, "messages": _messages(item), **self._said()}
 
     def _said(self) -> dict[str, Any]:
         """What the server is told about decoding."""
@@ -103,6 +103,18 @@ class Remote(System):
         if decoding.temperature is not None:
             said["temperature"] = decoding.temperature
         return said | ({"seed": decoding.seed} if decoding.temperature else {})
+
+
+def _messages(item: Item) -> list[dict[str, Any]]:
+    """What was said so far and the new question; the clip stands before the first question."""
+    messages: list[dict[str, Any]] = []
+    for question, answer in (*item.history, (item.prompt, None)):
+        parts = [] if item.samples is None or messages else [audio_part(item.samples)]
+        parts += [{"type": "text", "text": question}] if question else []
+        messages.append({"role": "user", "content": parts})
+        if answer is not None:
+            messages.append({"role": "assistant", "content": answer})
+    return messages
 
 
 def _require_sayable(decoding: Decoding) -> None:

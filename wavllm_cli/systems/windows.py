@@ -66,6 +66,7 @@ class Windows(System):
 
     def __init__(self, system: System):
         self.system, self.name, self.device = system, system.name, system.device
+        self.converses = system.converses
         self._limits: Limits | None = None
 
     @classmethod
