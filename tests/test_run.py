@@ -346,5 +346,9 @@ def test_report_says_what_was_kept_cut_and_skipped(capsys):
         "error: 1 utterances could not be answered; the first: x: broken.",
     ]
     assert report.data()["cut"] == list("abcde")
+    replace(report, warnings={f"cut at 6 tokens in 0:0{n}-0:30": ["a"] for n in range(6)} | warnings).show()
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[1] == "5 answers, cut at 6 tokens: a, b, c and 2 more." and len(lines) == 6
+    assert lines[4] == 'More warnings (5) are in the file, under "warnings".'
     replace(report, warnings={}, skipped=[], earlier=0, asked_again=0).show()
     assert capsys.readouterr().err == "5 answers → h.jsonl (60 s of audio in 30 s, 2.0 × real time)\n"

@@ -51,8 +51,11 @@ class Report:
             f"{_counted(self.answered + self.earlier)}{earlier}{skipped} → {self.output} "
             f"({self.audio_seconds:.0f} s of audio in {self.seconds:.0f} s, {speed:.1f} × real time)"
         )
-        for warning, ids in self.warnings.items():
+        frequent = sorted(self.warnings.items(), key=lambda warning: -len(warning[1]))
+        for warning, ids in frequent[:SHOWN]:
             console.info(f"{_counted(len(ids))}, {warning}: {listed(ids, SHOWN)}.")
+        if len(frequent) > SHOWN:  # those about windows name their times
+            console.info(f'More warnings ({len(frequent) - SHOWN}) are in the file, under "warnings".')
         if self.skipped:
             console.error(f"{len(self.skipped)} utterances could not be answered; the first: {self.skipped[0]}")
 

@@ -175,6 +175,8 @@ class Windows(System):
     def _heard(self, windows: Sequence[Window]) -> dict[str, Answer | Failure]:
         """What is answered about windows of one or many items, by the windows' ids; what fits goes together."""
         outcomes: dict[str, Answer | Failure] = {}
+        if not windows:
+            return outcomes
         limits = self._limits or self.batch_limits(UTTERANCES)
         batches = pack([window.end - window.start for window in windows], limits)
         with console.progress_bar() as bar:
