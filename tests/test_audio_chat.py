@@ -165,6 +165,11 @@ def test_no_model_says_which_there_are():
         AudioChat.open(Options())
 
 
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(UsageError, match=r"The audio chat model .*/none cannot be loaded: there is no folder .*/none"):
+        opened(tmp_path / "none")
+
+
 def test_models_of_other_kinds_name_the_system_that_reads_them(answering, backbones, tmp_path):
     with pytest.raises(UsageError, match="holds a 'wavllm' model: --system wavllm answers with it"):
         opened(answering / "model")
@@ -180,13 +185,13 @@ def test_no_chat_template_or_no_ears_is_said(folder_of, tmp_path, tiny_tokenizer
     bare = shutil.copytree(folder_of("audio_flamingo_3"), tmp_path / "bare")
     (bare / "chat_template.jinja").unlink()
     with pytest.raises(UsageError, match=r"\(AudioFlamingo3Processor\) has no chat template"):
-        _ = opened(bare).prompts
+        opened(bare)
     with pytest.raises(UsageError, match=r"processor of deaf \(TokenizersBackend\) takes no audio: name a model"):
         AudioPrompts("deaf", "llama", tiny_tokenizer)
     mute = shutil.copytree(folder_of("audio_flamingo_3"), tmp_path / "mute")
     (mute / "chat_template.jinja").write_text("{% for m in messages %}{{ m.role }}{% endfor %}")
     with pytest.raises(UsageError, match=r"has no place for a clip\."):
-        _ = opened(mute).prompts
+        opened(mute)
 
 
 def test_what_a_family_lacks_is_said_before_anything_is_loaded(monkeypatch):

@@ -18,6 +18,7 @@ from transformers.models.auto import modeling_auto
 
 from wavllm_cli.data.origin import locate, read_json
 from wavllm_cli.errors import UsageError, WavLLMError
+from wavllm_cli.model.stored import explaining
 from wavllm_cli.systems.audio_prompts import AudioPrompts, require_family
 from wavllm_cli.systems.base import Answer, Failure, Item, Options
 from wavllm_cli.systems.fingerprint import Fingerprint, model_digest
@@ -27,6 +28,7 @@ from wavllm_cli.systems.pretrained import Pretrained
 from wavllm_cli.systems.streaming import streamed
 
 NAMES = {"qwen2-audio": "Qwen/Qwen2-Audio-7B-Instruct", "qwen-audio-chat": "Qwen/Qwen-Audio-Chat"}
+ROLE = "audio chat model"
 NEW_TOKENS = 512  # of an answer, where nobody has said how long it may be
 
 # Where models that answer about audio are registered; Audio Flamingo's stand in the second alone.
@@ -65,7 +67,7 @@ class AudioChat(GeneratingSystem):
         )
         source = name if Path(name).is_dir() else NAMES.get(name, name)
         _require_asked_here(source)
-        self.source = Pretrained("audio chat model", source, options.trust)
+        self.source = Pretrained(ROLE, source, options.trust)
         self.kind = _auto_class(source, self.source.config)
         require_family(source, self.source.config.model_type)
         self.positions: int | None = getattr(self.source.config.get_text_config(), "max_position_embeddings", None)
@@ -81,7 +83,9 @@ class AudioChat(GeneratingSystem):
             raise UsageError(
                 f"--system audio-chat needs a model: --model FOLDER, a hub id, or one of {', '.join(NAMES)}."
             )
-        return cls(options.model, options)
+        system = cls(options.model, options)
+        _ = system.prompts  # what is wrong with a processor is no clip's fault
+        return system
 
     @cached_property
     def prompts(self) -> AudioPrompts:
@@ -171,8 +175,9 @@ def _require_asked_here(source: str) -> None:
         UsageError: says which.
         WavLLMError: the model's files are damaged, or cannot be fetched.
     """
-    config = locate(source).file("config.json")
-    model_type = read_json(config).get("model_type") if config else None
+    with explaining(f"The {ROLE} {source} cannot be loaded"):
+        config = locate(source).file("config.json")
+        model_type = read_json(config).get("model_type") if config else None
     if model_type in OTHERS:
         raise UsageError(f"{source} holds a {model_type!r} model: {OTHERS[model_type]}.")
 
