@@ -83,6 +83,9 @@ def stages(tmp_path, monkeypatch):
     write_text("answers.jsonl", "".join(f'{{"id": "{row.id}", "text": "{row.target}"}}\n' for row in asr))
     theirs = [{"id": row.id, "reference": row.target, "prediction": row.target} for row in asr]
     write_text("theirs.json", json.dumps(theirs))
+    loud = {"instruction": "In capitals.", "instruction_id_list": ["change_case:english_capital"], "kwargs": [{}]}
+    spoken = {"audio_filepath": "0.wav", "dataset": "x", "metric": "wer", "label": "yes", "response": "YES"}
+    write_text("sifeval.jsonl", json.dumps(loud | spoken) + "\n")
     write_text("asr-pool.jsonl", "".join(f'{{"task": "asr", "text": "Write down take {i}."}}\n' for i in range(9)))
     for name in ("hyp", "ref"):
         write_text(f"{name}.txt", "".join(f"{text}\n" for text in texts))
