@@ -79,6 +79,11 @@ def test_answers_go_into_a_file_that_people_read(infer, answering):
     assert not Path("h.srt").exists()
 
 
+def test_what_is_no_file_is_in_no_hypotheses(infer, unloaded):
+    code, _, err = infer("https://me:pw@x/talk.wav", "hello", "-o", "h.jsonl")
+    assert code == 2 and "https://x/talk.wav is none: save it to a file first" in err and "pw" not in err
+
+
 def test_an_answer_on_a_terminal_comes_in_pieces(infer, answering, monkeypatch):
     from wavllm_cli import console
 

@@ -40,6 +40,7 @@ WORDS = [
     (["a.wav", "b?wav"], [], ["a.wav", "b?wav"], [""]),
     (["a.wav", "*.wav"], [], ["a.wav", "*.wav"], [""]),
     (["a.wav", "-"], [], ["a.wav", "-"], [""]),
+    (["a.wav", "https://x/y"], [], ["a.wav", "https://x/y"], [""]),
     (["a.wav", "Why?"], [], ["a.wav"], ["Why?"]),
     (["a.wav", "Is it a .wav"], [], ["a.wav"], ["Is it a .wav"]),
     (["a.wav", "x" * 5000], [], ["a.wav"], ["x" * 5000]),
@@ -100,6 +101,17 @@ def test_standard_input_needs_somebody_who_writes(monkeypatch, stdin):
     monkeypatch.setattr("sys.stdin", stdin)
     with pytest.raises(UsageError, match="Nothing is piped in"):
         Recording("standard input", None).read()
+
+
+def test_an_address_is_a_recording(calls, monkeypatch):
+    def download(address, path):
+        path.write_bytes((calls / "a.wav").read_bytes() if address.endswith("k=1") else b"text")
+
+    monkeypatch.setattr("wavllm_cli.inference.sources.download", download)
+    good, bad = recordings_of(["https://me:pw@x/talk.wav?k=1", "https://x/talk.wav?k=2"])
+    assert good.name == "https://x/talk.wav" and len(good.read()) == 800
+    with pytest.raises(AudioError, match=r"^https://x/talk\.wav is not audio that can be read"):
+        bad.read()
 
 
 def test_instructions_in_a_file(tmp_path):

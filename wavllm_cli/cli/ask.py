@@ -35,8 +35,8 @@ def infer(
         list[str],
         typer.Argument(
             metavar="SOURCE... [INSTRUCTION]",
-            help="Recordings – files, folders, patterns in quotes, - for stdin – and what to do with them; or a "
-            "manifest (.jsonl, .jsonl.gz, .parquet, .tsv).",
+            help="Recordings – files, folders, patterns in quotes, addresses, - for stdin – and what to do with them; "
+            "or a manifest (.jsonl, .jsonl.gz, .parquet, .tsv).",
         ),
     ],
     instruction: Annotated[

@@ -99,7 +99,7 @@ def infer(
 
 def _questions(recordings: Sequence[Recording], instructions: Sequence[str], channel: int | None) -> list[Question]:
     """Every instruction about every recording, with a heading that says what differs."""
-    stems = [recording.path.stem if recording.path else "stdin" for recording in recordings]
+    stems = [recording.path.stem if recording.path else recording.name for recording in recordings]
     unique = len(set(stems)) == len(stems)
     questions = []
     for recording, stem in zip(recordings, stems, strict=True):
@@ -149,8 +149,8 @@ def _require_nameable(recordings: Sequence[Recording]) -> None:
     for recording in recordings:
         if recording.path is None:
             raise UsageError(
-                f"A hypotheses file names the recordings that its answers are about, and {recording.name} has no "
-                "name: save it to a file first, or choose an output in .txt or .json."
+                f"A hypotheses file names the files that its answers are about, and {recording.name} is none: save it "
+                "to a file first, or choose an output in .txt or .json."
             )
         if not is_text(recording.path):
             raise UsageError(f"The name of {recording.name} is not UTF-8, no hypotheses file can hold it: rename it.")

@@ -1,10 +1,10 @@
-"""What a user points at – files, folders, patterns, standard input – and which of a command's words is the question."""
+"""What a user points at – files, folders, patterns, addresses, standard input – and which word is the question."""
 
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from glob import glob, has_magic
 from pathlib import Path
@@ -15,6 +15,7 @@ import numpy as np
 from wavllm_cli.data import ffmpeg
 from wavllm_cli.data.audio import read_audio
 from wavllm_cli.data.audio_file import require_heard
+from wavllm_cli.data.download import download, is_address, shown_address
 from wavllm_cli.data.files import shown
 from wavllm_cli.data.manifest import MANIFEST_SUFFIXES
 from wavllm_cli.data.text_file import STANDARD_INPUT, text_lines
@@ -31,11 +32,13 @@ class Recording:
 
     Attributes:
         name: what messages call it.
-        path: its file; None for standard input.
+        path: its file; None for one that is brought when it is read: from its address, else from standard input.
+        address: on the web.
     """
 
     name: str
     path: Path | None
+    address: str | None = None
 
     def read(self, channel: int | None = None) -> np.ndarray:
         """(samples,) float32 at 16 kHz.
@@ -45,28 +48,28 @@ class Recording:
 
         Raises:
             UsageError: there is nothing to read.
-            AudioError: it is not audio, or damaged.
+            AudioError: it is not audio, or damaged, or cannot be had.
         """
         if self.path is not None:
             return read_audio(self.path, channel=channel)
-        with _piped_in() as path:
+        with TemporaryDirectory(prefix="wavllm-") as folder:
+            path = Path(folder, "recording")
+            if self.address is None:
+                _copy_piped_in(path)
+            else:
+                download(self.address, path)
             return read_audio(path, channel=channel, name=self.name)
 
 
-@contextmanager
-def _piped_in() -> Iterator[Path]:
-    """Standard input as a file, for as long as the block lasts.
-
+def _copy_piped_in(path: Path) -> None:
+    """
     Raises:
         UsageError: nobody pipes anything in.
     """
     if sys.stdin is None or sys.stdin.isatty():
         raise UsageError("Nothing is piped in: `-` is a recording on standard input, as in `… | wavllm infer - TEXT`.")
-    with TemporaryDirectory(prefix="wavllm-") as folder:
-        path = Path(folder, "recording")
-        with path.open("wb") as file:
-            shutil.copyfileobj(sys.stdin.buffer, file)
-        yield path
+    with path.open("wb") as file:
+        shutil.copyfileobj(sys.stdin.buffer, file)
 
 
 def divided(words: Sequence[str], instructions: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -89,7 +92,11 @@ def is_source(word: str) -> bool:
         return True
     if any(character.isspace() for character in word):
         return False
-    return word.lower().endswith((*SUFFIXES, *MANIFEST_SUFFIXES)) or bool(has_magic(word) and _matching(word))
+    return (
+        is_address(word)
+        or word.lower().endswith((*SUFFIXES, *MANIFEST_SUFFIXES))
+        or bool(has_magic(word) and _matching(word))
+    )
 
 
 def instructions_in(file: Path) -> list[str]:
@@ -115,15 +122,17 @@ def recordings_of(sources: Sequence[str]) -> list[Recording]:
         if source.endswith(MANIFEST_SUFFIXES) and len(sources) > 1:
             raise UsageError(f"{shown(source)} is a manifest: ask about it in a command of its own.")
         for recording in _recordings(source):
-            if recording.path is None and recording.name in found:
+            if recording.name in found and source == STANDARD_INPUT:
                 raise UsageError("Standard input (-) can be read only once: name it once.")
-            found[recording.name] = recording
+            found[recording.address or recording.name] = recording
     return list(found.values())
 
 
 def _recordings(source: str) -> list[Recording]:
     if source == STANDARD_INPUT:
         return [Recording("standard input", None)]
+    if is_address(source):
+        return [Recording(shown_address(source), None, source)]
     path = Path(source)
     if path.is_dir():
         paths = _in_folder(path)
