@@ -238,6 +238,87 @@ def backbones(tmp_path_factory, tiny_config) -> dict[str, dict]:
     return {part: {"path": str(folder / part), "revision": None} for part in parts}
 
 
+@pytest.fixture(scope="session")
+def tiny_whisper(tiny_config, tiny_tokenizer, tmp_path_factory):
+    """Factory of folders with a whole Whisper that hears 2 s at a time and is sure of what it says, English and German.
+
+    `scale` is of its output layer: at 1 it is sure of nothing. Keyword arguments replace generation settings.
+    """
+    from copy import deepcopy
+
+    import torch
+    from transformers import AddedToken, GenerationConfig, WhisperFeatureExtractor, WhisperForConditionalGeneration
+
+    tokenizer = deepcopy(tiny_tokenizer)
+    names = ["startoftranscript", "en", "de", "transcribe", "translate", "startofprev", "nospeech", "notimestamps"]
+    tokenizer.add_special_tokens({"additional_special_tokens": [f"<|{name}|>" for name in names]})
+    tokenizer.add_tokens([AddedToken(f"<|{step * 0.02:.2f}|>", special=False) for step in range(101)])
+    ids = {name: tokenizer.convert_tokens_to_ids(f"<|{name}|>") for name in names}
+    settings = {
+        "bos_token_id": 2, "eos_token_id": 2, "pad_token_id": 2, "decoder_start_token_id": ids["startoftranscript"],
+        "no_timestamps_token_id": ids["notimestamps"], "prev_sot_token_id": ids["startofprev"], "is_multilingual": True,
+        "lang_to_id": {"<|en|>": ids["en"], "<|de|>": ids["de"]}, "max_length": 12, "return_timestamps": False,
+        "task_to_id": {task: ids[task] for task in ("transcribe", "translate")}, "max_initial_timestamp_index": 50,
+        "suppress_tokens": [*ids.values()],
+    }  # fmt: skip
+    made = {}
+
+    def make(scale: float = 20.0, **changes):
+        key = f"{scale} {changes}"
+        if key not in made:
+            config = deepcopy(tiny_config().semantic_config)
+            config.vocab_size, config.max_target_positions = len(tokenizer), 12
+            for name in ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id"):
+                setattr(config, name, settings[name])
+            with torch.random.fork_rng():
+                torch.manual_seed(0)
+                model = WhisperForConditionalGeneration(config)
+            model.model.decoder.layer_norm.weight.data *= scale
+            generation = {name: value for name, value in (settings | changes).items() if value is not None}
+            model.generation_config = GenerationConfig(**generation)
+            made[key] = tmp_path_factory.mktemp("whisper")
+            model.save_pretrained(made[key])
+            WhisperFeatureExtractor(feature_size=config.num_mel_bins, chunk_length=2).save_pretrained(made[key])
+            tokenizer.save_pretrained(made[key])
+        return made[key]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_llm(tiny_config, tiny_tokenizer, tmp_path_factory):
+    """Factory of folders with a chat LLM; keyword arguments replace fields of its configuration.
+
+    Args:
+        template: of its chats; None for none.
+    """
+    from copy import deepcopy
+
+    import torch
+    from transformers import LlamaForCausalLM
+
+    plain = "{% for m in messages %}<s>{{ m.role }}: {{ m.content }}</s>{% endfor %}<s>assistant: "
+    made = {}
+
+    def make(template: str | None = plain, **fields):
+        key = f"{template} {fields}"
+        if key not in made:
+            config = deepcopy(tiny_config().text_config)
+            for name, value in fields.items():
+                setattr(config, name, value)
+            with torch.random.fork_rng():
+                torch.manual_seed(1)
+                model = LlamaForCausalLM(config)
+            tokenizer = deepcopy(tiny_tokenizer)
+            tokenizer.chat_template = template
+            made[key] = tmp_path_factory.mktemp("llm")
+            model.save_pretrained(made[key])
+            tokenizer.save_pretrained(made[key])
+        return made[key]
+
+    return make
+
+
 # --- a training ---
 
 

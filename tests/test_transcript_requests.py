@@ -18,6 +18,8 @@ PLAIN = [
 ]
 OTHER = [
     "",
+    "Summarise.",
+    "Correct the speech.",
     "Summarize the talk, then translate the summary into German.",
     "Transcribe the audio and translate it into French.",
     "Transcribe the audio and then summarize it.",

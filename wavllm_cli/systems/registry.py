@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 SYSTEMS = {
     "wavllm": "wavllm_cli.systems.wavllm.WavLLM",
     "audio-chat": "wavllm_cli.systems.audio_chat.AudioChat",
+    "cascade": "wavllm_cli.systems.cascade.Cascade",
     "remote": "wavllm_cli.systems.remote.Remote",
 }
 

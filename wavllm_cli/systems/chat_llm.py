@@ -1,0 +1,179 @@
+"""Any chat LLM as a part of a system: messages in, an answer out."""
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from jinja2 import TemplateError
+from torch import Tensor
+from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.generation.streamers import BaseStreamer
+
+from wavllm_cli.data.packing import Limits, pack
+from wavllm_cli.errors import UsageError, WavLLMError
+from wavllm_cli.model.processing_wavllm import pad_rows
+from wavllm_cli.recipe import sampling
+from wavllm_cli.systems.base import Answer, Failure, SystemFailed
+from wavllm_cli.systems.decoding import Decoding
+from wavllm_cli.systems.generation import generated
+from wavllm_cli.systems.pretrained import Pretrained
+from wavllm_cli.systems.streaming import streamed
+
+NEW_TOKENS = 512  # of an answer, where nobody has said how long it may be …
+SHARE = 4  # … and at most one in so many of all positions
+TOKENS_AT_ONCE = 8192  # of a batch, padding and answers included; their keys and values are what takes memory
+
+
+@dataclass(frozen=True)
+class Chat:
+    """One question.
+
+    Attributes:
+        id: unique; a sampled answer is drawn by it.
+        user: what the user says.
+        system: what goes before; joined with it where the model's template knows no such role.
+        most: tokens of the answer, where fewer are wanted than usual.
+    """
+
+    id: str
+    user: str
+    system: str = ""
+    most: int | None = None
+
+
+class ChatLLM:
+    """A causal LLM whose tokenizer has a chat template. Its weights are read when the first question comes.
+
+    Raises:
+        UsageError, WavLLMError: there is no such model, it has no chat template, or no room for an answer.
+    """
+
+    def __init__(self, source: Pretrained, device: str, dtype: torch.dtype, decoding: Decoding):
+        self.source, self.device, self.dtype, self.decoding = source, device, dtype, decoding
+        self.positions: int | None = getattr(source.config.get_text_config(), "max_position_embeddings", None)
+        most = decoding.max_new_tokens
+        if most and self.positions is not None and most >= self.positions:
+            raise UsageError(
+                f"An answer of {most:,} tokens has no room: the language model has {self.positions:,} positions."
+            )
+
+    @cached_property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        tokenizer = self.source.tokenizer()
+        if not tokenizer.chat_template:
+            raise UsageError(
+                f"The language model {self.source.name} has no chat template, it was not made to follow instructions: "
+                "name one that was, such as an -instruct or -chat model."
+            )
+        return tokenizer
+
+    @cached_property
+    def model(self) -> PreTrainedModel:
+        """
+        Raises:
+            SystemFailed: it cannot be loaded: nobody will be answered.
+        """
+        try:
+            return self.source.model(AutoModelForCausalLM, self.dtype, self.device)
+        except WavLLMError as error:
+            raise SystemFailed(str(error)) from error
+
+    # --- room ---
+
+    @cached_property
+    def new_tokens(self) -> int:
+        """The most tokens of an answer."""
+        if self.decoding.max_new_tokens:
+            return self.decoding.max_new_tokens
+        return NEW_TOKENS if self.positions is None else max(1, min(NEW_TOKENS, self.positions // SHARE))
+
+    def tokens(self, chat: Chat) -> list[int]:
+        """A question as the model's template writes it.
+
+        Raises:
+            WavLLMError: the template cannot write it.
+        """
+        both = [{"role": "system", "content": chat.system}, {"role": "user", "content": chat.user}]
+        one = [{"role": "user", "content": f"{chat.system}\n\n{chat.user}"}]
+        try:
+            return self._written(both if chat.system else both[1:])
+        except TemplateError:  # some know no system
+            return self._written(one)
+
+    def room(self, chat: Chat) -> int | None:
+        """Positions that are left beside a question and its answer, below 0 where they do not suffice; None: no end."""
+        if self.positions is None:
+            return None
+        return self.positions - len(self.tokens(chat)) - (chat.most or self.new_tokens)
+
+    def count(self, text: str) -> int:
+        """Tokens of a text within a question."""
+        return len(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def _written(self, messages: list[dict[str, str]]) -> list[int]:
+        return self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=True)["input_ids"]
+
+    # --- answers ---
+
+    def answers(self, chats: Sequence[Chat]) -> list[Answer | Failure]:
+        """One for each question, in their order; what is asked beside it makes no difference but for rounding."""
+        if not chats:
+            return []
+        rows = [self.tokens(chat) for chat in chats]
+        sizes = [len(row) + (chat.most or self.new_tokens) for row, chat in zip(rows, chats, strict=True)]
+        answers: dict[int, Answer | Failure] = {}
+        drawn_beams = self._beams > 1 and bool(self.decoding.temperature)  # which are drawn together
+        limits = Limits(max_seconds=TOKENS_AT_ONCE, max_utterances=1 if drawn_beams else len(chats))
+        for batch in pack(sizes, limits):
+            some = self._generate([rows[i] for i in batch], [chats[i] for i in batch])
+            answers.update(zip(batch, some, strict=True))
+        return [answers[i] for i in range(len(chats))]
+
+    def stream(self, chat: Chat) -> Generator[str, None, Answer | Failure]:
+        """One answer as it comes; returns the whole."""
+        rows = [self.tokens(chat)]
+        if self._beams > 1:  # which are known at the end only
+            (answer,) = self._generate(rows, [chat])
+            if isinstance(answer, Answer):
+                yield answer.text
+            return answer
+        return (
+            yield from streamed(
+                lambda to: self._generate(rows, [chat], to)[0],
+                lambda ids: self.tokenizer.decode(ids, skip_special_tokens=True).strip(),
+            )
+        )
+
+    @property
+    def _beams(self) -> int:
+        return self.decoding.num_beams or self.model.generation_config.num_beams or 1
+
+    def _generate(
+        self, rows: Sequence[list[int]], chats: Sequence[Chat], streamer: BaseStreamer | None = None
+    ) -> list[Answer | Failure]:
+        """Questions of the same length of answer."""
+        model = self.model
+        pad = self.tokenizer.pad_token_id or self.tokenizer.eos_token_id or 0
+        ids = pad_rows(rows, pad, left=True)
+        mask = pad_rows([[1] * len(row) for row in rows], 0, left=True)
+
+        def texts(sequences: Tensor) -> list[str]:
+            new = self.tokenizer.batch_decode(sequences[:, ids.shape[1] :], skip_special_tokens=True)
+            return [text.strip() for text in new]
+
+        return generated(
+            model,
+            {"input_ids": ids.to(self.device), "attention_mask": mask.to(self.device)},
+            [chat.id for chat in chats],
+            self.decoding,
+            texts,
+            streamer,
+            **self.options(chats[0].most),
+        )
+
+    def options(self, most: int | None = None) -> dict[str, Any]:
+        """Of `generate`: greedy where no temperature is asked for, whatever the model's own settings draw at."""
+        usual = sampling(0.0) if self.decoding.temperature is None else {}
+        return usual | {"max_new_tokens": most or self.new_tokens}
