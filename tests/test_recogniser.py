@@ -50,7 +50,8 @@ def test_a_clip_is_heard_alone_as_it_is_beside_others(whisper, items):
     assert len({transcript.text for transcript in together}) > 1 and all(one.said for one in together)
 
 
-def test_what_greedy_decoding_fails_for_is_drawn_by_its_own_seed(tiny_whisper, items):
+def test_what_greedy_decoding_fails_for_is_drawn_by_its_own_seed(tiny_whisper, items, monkeypatch):
+    monkeypatch.setattr(module, "TEMPERATURES", (0.0, 1.0))
     unsure = opened(tiny_whisper(scale=1.0))
     together = unsure.transcripts(items[:2])
     unsure._known.clear()
