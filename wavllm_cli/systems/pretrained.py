@@ -39,7 +39,9 @@ class Pretrained:
             self.origin: Origin = locate(name)
             refuse_code(self.origin, trust)
             self.origin.file("config.json", required=True)
-            self.config: PreTrainedConfig = AutoConfig.from_pretrained(self.origin.path, **self._where)
+            self.config: PreTrainedConfig = AutoConfig.from_pretrained(
+                self.origin.path, trust_remote_code=self.trust, **self.origin.where
+            )
 
     def explaining(self) -> Any:
         """Whatever goes wrong while it is read becomes one sentence."""
@@ -47,12 +49,12 @@ class Pretrained:
 
     def tokenizer(self) -> PreTrainedTokenizerBase:
         with self.explaining():
-            return AutoTokenizer.from_pretrained(self.origin.path, **self._where)
+            return AutoTokenizer.from_pretrained(self.origin.path, trust_remote_code=self.trust, **self.origin.where)
 
     def processor(self) -> Any:
         """Its processor; of a model without one whatever there is in its place, such as a tokenizer."""
         with self.explaining():
-            return AutoProcessor.from_pretrained(self.origin.path, **self._where)
+            return AutoProcessor.from_pretrained(self.origin.path, trust_remote_code=self.trust, **self.origin.where)
 
     def model(self, kind: Any, dtype: torch.dtype, device: str) -> PreTrainedModel:
         """The network on its device, ready to answer.
@@ -70,7 +72,12 @@ class Pretrained:
             outline = on_meta(lambda: build(self.config), [self.config], stored)
             require_fit(outline, stored, {}, hasattr(self.config, "quantization_config"))
             model, report = kind.from_pretrained(
-                self.origin.path, config=self.config, dtype=dtype, output_loading_info=True, **self._where
+                self.origin.path,
+                config=self.config,
+                dtype=dtype,
+                output_loading_info=True,
+                trust_remote_code=self.trust,
+                **self.origin.where,
             )
             if missing := sorted(report["missing_keys"]):
                 raise WavLLMError(f"{len(missing)} of its tensors are missing (first: {missing[0]}).")
@@ -78,7 +85,3 @@ class Pretrained:
             return model.eval().to(device)
         except RuntimeError as error:
             raise UsageError(f"The {self.role} cannot be moved to device {device!r}: {error}") from error
-
-    @property
-    def _where(self) -> dict[str, Any]:
-        return {"trust_remote_code": self.trust, **self.origin.where}

@@ -99,7 +99,9 @@ class Recogniser:
             raise UsageError(f"The recogniser {source.name} is a {source.config.model_type!r} model, not a Whisper.")
         with source.explaining():
             require_extractors(source.origin)
-            self.extractor = AutoFeatureExtractor.from_pretrained(source.origin.path, **source.origin.where)
+            self.extractor = AutoFeatureExtractor.from_pretrained(
+                source.origin.path, trust_remote_code=source.trust, **source.origin.where
+            )
         self.tokenizer = source.tokenizer()
         self.model: Any = source.model(_Whisper, dtype, device)
         self.settings = self.model.generation_config
