@@ -8,7 +8,7 @@ A corpus is a module with
 - `manifests(root, out, options)`, a generator of `Draft`s, which are written one after the other.
 
 Nothing else lists it: `registry` finds it here (or in `mini/`), and `wavllm prep` makes its command. What corpora share
-is below, and imports nothing.
+is below, which imports nothing, and in `folders`, `tables`, `lengths` and `splits`.
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ NO_TEXT = "no-text"
 UNREADABLE = "unreadable"  # a file or folder that may not be opened or is not what its name says
 ENCODING = "encoding"  # text or a path that is not UTF-8
 DUPLICATE = "duplicate"
+FORM = "form"  # a line or an object that is not what the owner's others are
+OUTSIDE = "outside"  # a segment that is not within its file, or has no length
+CUT = "cut"  # a segment that runs over the end of its file
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,10 @@ class Skipped:
 
 class LeftOut(Skipped):
     """An item that could be used and is not, by the corpus's protocol or an option: counted, and no fault."""
+
+
+class Adjusted(Skipped):
+    """An item that is used otherwise than its owner lists it, yielded beside its utterance: told, and no fault."""
 
 
 @dataclass(frozen=True)

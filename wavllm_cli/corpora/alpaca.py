@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from unicodedata import normalize
 
 from wavllm_cli import strict_json
-from wavllm_cli.corpora import DUPLICATE, NO_TEXT, About, Draft, LeftOut, Seed, Skipped
+from wavllm_cli.corpora import DUPLICATE, FORM, NO_TEXT, About, Draft, LeftOut, Seed, Skipped
 from wavllm_cli.data.files import shown
 from wavllm_cli.data.schema import Utterance
 from wavllm_cli.data.text_file import content
@@ -37,7 +37,6 @@ class Options:
 
 KEYS = ("instruction", "input", "output")
 NO_INPUT = re.compile(r"<?no ?input>?\.?", re.IGNORECASE)  # written out where a row has none
-FORM = "form"
 
 
 def manifests(root: Path, out: Path, options: Options) -> Iterator[Draft]:

@@ -1,25 +1,15 @@
 """LibriSpeech: read English books. The audio stays where it is."""
 
 import os
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
-from wavllm_cli.corpora import (
-    DUPLICATE,
-    ENCODING,
-    NO_AUDIO,
-    NO_TEXT,
-    TRANSCRIBE,
-    UNREADABLE,
-    About,
-    Draft,
-    Skipped,
-)
-from wavllm_cli.data.audio import audio_info
-from wavllm_cli.data.files import is_text, shown, why_unreadable
+from wavllm_cli.corpora import DUPLICATE, ENCODING, NO_AUDIO, NO_TEXT, TRANSCRIBE, UNREADABLE, About, Draft, Skipped
+from wavllm_cli.corpora.folders import audio_name, listed, require_folder
+from wavllm_cli.corpora.lengths import measured
+from wavllm_cli.data.audio import AudioInfo
+from wavllm_cli.data.files import is_text, shown
 from wavllm_cli.data.schema import Utterance
 from wavllm_cli.data.text_file import content, require_file
 from wavllm_cli.errors import UsageError, WavLLMError
@@ -43,7 +33,6 @@ class Options:
 
 
 TRANSCRIPTS = ".trans.txt"
-HEADER_READERS = 8  # threads: reading 28,000 headers is waiting for the disk
 
 
 @dataclass
@@ -65,16 +54,12 @@ def manifests(root: Path, out: Path, options: Options) -> Iterator[Draft]:
 
 def _splits(root: Path) -> list[_Split]:
     """The splits in a folder; those of which nothing can be read are among them, with the reason."""
-    problem = why_unreadable(root)
-    if problem != "is a folder":
-        if problem and problem.startswith("may not"):
-            raise WavLLMError(f"{shown(root)} {problem}.")
-        raise UsageError(f"There is no folder {shown(root)}.")
+    require_folder(root)
     root = root.resolve()
     if (own := _scan(root)).transcripts:
         return [own]
     folder = root / "LibriSpeech" if os.path.isdir(root / "LibriSpeech") else root
-    folders, unreadable = _listed(folder)
+    folders, unreadable = listed(folder)
     scanned = [_scan(path) for path in folders if os.path.isdir(path)]
     splits = [split for split in scanned if split.transcripts or split.skipped]
     if any(split.transcripts for split in splits):
@@ -86,24 +71,16 @@ def _splits(root: Path) -> list[_Split]:
 
 def _scan(folder: Path) -> _Split:
     split = _Split(folder)
-    speakers, split.skipped = _listed(folder)
+    speakers, split.skipped = listed(folder)
     for speaker in filter(os.path.isdir, speakers):
-        chapters, unreadable = _listed(speaker)
+        chapters, unreadable = listed(speaker)
         split.skipped += unreadable
         for chapter in filter(os.path.isdir, chapters):
-            files, unreadable = _listed(chapter)
+            files, unreadable = listed(chapter)
             split.skipped += unreadable
             split.clips += [file for file in files if file.suffix == ".flac"]
             split.transcripts += [file for file in files if file.name.endswith(TRANSCRIPTS)]
     return split
-
-
-def _listed(folder: Path) -> tuple[list[Path], list[Skipped]]:
-    """What is in a folder, sorted, without hidden files (macOS leaves `._` ones); or why it cannot be read."""
-    try:
-        return sorted(folder / name for name in os.listdir(folder) if not name.startswith(".")), []
-    except OSError as error:
-        return [], [Skipped(shown(folder), UNREADABLE, f"may not be read: {(error.strerror or str(error)).lower()}")]
 
 
 def _pairs(split: _Split) -> tuple[list[tuple[Path, str]], list[Skipped]]:
@@ -152,26 +129,24 @@ def _transcripts(file: Path) -> tuple[dict[str, str | None], list[Skipped]]:
 
 
 def _rows(
-    split: Path, out: Path, found: list[tuple[Path, str]], skipped: list[Skipped]
+    split: Path, out: Path, found: Iterable[tuple[Path, str]], skipped: list[Skipped]
 ) -> Iterator[Utterance | Skipped]:
     yield from skipped
-    with ThreadPoolExecutor(HEADER_READERS) as pool:
-        yield from pool.map(partial(_row, split.name, out.resolve()), found)
+    for (path, transcript), info in measured((path, (path, transcript)) for path, transcript in found):
+        if isinstance(info, Skipped):
+            yield Skipped(shown(path.stem), info.reason, info.detail)
+        else:
+            yield _row(split.name, out, path, transcript, info)
 
 
-def _row(split: str, out: Path, clip: tuple[Path, str]) -> Utterance | Skipped:
-    path, transcript = clip
-    try:
-        duration = audio_info(path).duration
-    except WavLLMError as error:
-        return Skipped(shown(path.stem), UNREADABLE, str(error).rstrip("."))
-    audio = str(path.relative_to(out) if path.is_relative_to(out) else path)
+def _row(split: str, out: Path, path: Path, transcript: str, info: AudioInfo) -> Utterance | Skipped:
+    audio = audio_name(path, out)
     if not is_text(audio):
         return Skipped(shown(path.stem), ENCODING, "its path is not UTF-8, which a manifest is: rename it")
     return Utterance(
         id=path.stem,
         audio=audio,
-        duration=duration,
+        duration=info.duration,
         task="asr",
         prompt=TRANSCRIBE,
         target=transcript,

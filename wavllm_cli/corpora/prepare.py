@@ -2,12 +2,13 @@
 
 import os
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from wavllm_cli import console, strict_json
-from wavllm_cli.corpora import NO_AUDIO, Draft, LeftOut, Skipped
+from wavllm_cli.corpora import NO_AUDIO, Adjusted, Draft, LeftOut, Skipped
 from wavllm_cli.corpora.registry import find
 from wavllm_cli.data.files import shown, write_text
 from wavllm_cli.data.manifest import write_manifest
@@ -24,7 +25,7 @@ class Written:
 
     Args:
         path: the manifest; there is none where no utterance is left.
-        skipped: what is not in it, in the order of the corpus.
+        skipped: what is not in it, or otherwise than the corpus lists it, in its order.
     """
 
     path: Path
@@ -36,7 +37,7 @@ class Written:
     @property
     def listed(self) -> int:
         """Items that the corpus names."""
-        return self.utterances + len(self.skipped)
+        return self.utterances + sum(not isinstance(one, Adjusted) for one in self.skipped)
 
     @property
     def found(self) -> int:
@@ -59,12 +60,21 @@ class Summary:
     @property
     def faults(self) -> list[Skipped]:
         """What cannot be used, unlike what is left out on purpose."""
-        return [one for draft in self.drafts for one in draft.skipped if not isinstance(one, LeftOut)]
+        return [one for draft in self.drafts for one in draft.skipped if _is_fault(one)]
 
     @property
     def reasons(self) -> dict[str, int]:
         """How many items are in no manifest, by reason, the most frequent first."""
-        return dict(Counter(one.reason for draft in self.drafts for one in draft.skipped).most_common())
+        return self._counted(lambda one: not isinstance(one, Adjusted))
+
+    @property
+    def changes(self) -> dict[str, int]:
+        """How many are in one otherwise than the corpus lists them."""
+        return self._counted(lambda one: isinstance(one, Adjusted))
+
+    def _counted(self, wanted: Callable[[Skipped], bool]) -> dict[str, int]:
+        told = (one for draft in self.drafts for one in draft.skipped if wanted(one))
+        return dict(Counter(one.reason for one in told).most_common())
 
     def show(self) -> None:
         rows = [
@@ -73,8 +83,10 @@ class Summary:
         console.table(self.corpus, ["manifest", "listed", "found", "used", "hours"], rows)
         console.info(f"manifests → {self.manifests[0].path.parent}")
         if self.skipped_file:
-            counts = [f"{reason} {count:,}" for reason, count in self.reasons.items()]
-            console.info(f"not used: {listed(counts, 10)} → {self.skipped_file}")
+            for what, counts in (("not used", self.reasons), ("changed", self.changes)):
+                if counts:
+                    said = [f"{reason} {count:,}" for reason, count in counts.items()]
+                    console.info(f"{what}: {listed(said, 10)} → {self.skipped_file}")
         if faults := self.faults:
             console.error(f"{len(faults)} items could not be used; the first: {faults[0]}")
 
@@ -95,6 +107,7 @@ class Summary:
             "manifests": manifests,
             "skipped": [str(one) for one in self.faults],
             "reasons": self.reasons,
+            "changes": self.changes,
             "skipped_file": str(self.skipped_file) if self.skipped_file else None,
         }
 
@@ -135,7 +148,7 @@ def _write(draft: Draft, out: Path) -> Written:
             skipped.append(row)
         else:
             rows.append(row)
-    if faults := [one for one in skipped if not isinstance(one, LeftOut)]:
+    if faults := [one for one in skipped if _is_fault(one)]:
         names = "; ".join(map(str, faults[:NAMED]))
         more = f"; and {len(faults) - NAMED} more" if len(faults) > NAMED else ""
         console.warn(f"{draft.name}: {len(faults)} clips skipped: {names}{more}.")
@@ -144,6 +157,10 @@ def _write(draft: Draft, out: Path) -> Written:
         os.sync()  # new audio reaches the disk before the manifest that names it
         write_manifest(path, rows)
     return Written(path, draft.split, len(rows), sum(row.duration or 0 for row in rows) / 3600, skipped)
+
+
+def _is_fault(one: Skipped) -> bool:
+    return not isinstance(one, LeftOut | Adjusted)
 
 
 def _list_skipped(corpus: str, drafts: list[Written], path: Path, earlier: list[dict[str, Any]]) -> Path | None:

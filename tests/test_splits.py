@@ -1,0 +1,46 @@
+import pytest
+
+from wavllm_cli.corpora.splits import Shares, drawn
+from wavllm_cli.errors import UsageError
+
+MOST = Shares(90, 5, 5)
+
+
+def held(sizes, splits):
+    return {
+        split: sum(sizes[group] for group in splits if splits[group] == split) for split in ("train", "dev", "test")
+    }
+
+
+def test_equal_groups_come_to_the_shares():
+    sizes = {f"s{i}": 1.0 for i in range(100)}
+    assert held(sizes, drawn(sizes, MOST, 0)) == {"train": 90, "dev": 5, "test": 5}
+
+
+def test_uneven_groups_come_near_to_the_shares():
+    sizes = {f"s{i}": float(1 + i % 17) for i in range(300)}
+    part = held(sizes, drawn(sizes, MOST, 3))
+    assert part["dev"] / sum(sizes.values()) == pytest.approx(0.05, abs=0.01)
+    assert part["test"] / sum(sizes.values()) == pytest.approx(0.05, abs=0.01)
+
+
+@pytest.mark.parametrize("groups, splits", [(1, {"train"}), (2, {"train", "dev"}), (3, {"train", "dev", "test"})])
+def test_few_groups_fill_train_first(groups, splits):
+    assert set(drawn(dict.fromkeys(range(groups), 1.0), MOST, 1).values()) == splits
+
+
+def test_a_split_without_a_share_stays_empty():
+    assert set(drawn(dict.fromkeys(range(9), 1.0), Shares(80, 20, 0), 1).values()) == {"train", "dev"}
+
+
+def test_the_seed_alone_decides_not_the_order():
+    sizes = {f"s{i}": 1.0 for i in range(50)}
+    assert drawn(sizes, MOST, 7) == drawn(dict(reversed(sizes.items())), MOST, 7)
+    assert drawn(sizes, MOST, 7) != drawn(sizes, MOST, 8)
+
+
+def test_shares_read_what_they_write():
+    assert str(Shares.parse("90/5/5")) == "90/5/5"
+    for text in ("90/5", "90/5/6", "a/b/c", "110/-5/-5"):
+        with pytest.raises(UsageError):
+            Shares.parse(text)

@@ -1,0 +1,71 @@
+r"""Tables and parallel texts of corpora: `\n` alone ends a line, a tab ends a field, a quotation mark is a letter."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from unicodedata import normalize
+
+from wavllm_cli.corpora import ENCODING, FORM, Skipped
+from wavllm_cli.data.files import shown
+from wavllm_cli.data.text_file import numbered_lines
+from wavllm_cli.errors import UsageError
+
+
+def rows(path: Path, required: Sequence[str] = (), separator: str = "\t") -> Iterator[dict[str, str] | Skipped]:
+    """The rows of a table by the names in its header, NFC; or a line that is not one.
+
+    Blank lines are passed over. A header may be quoted, values are as they stand.
+
+    Args:
+        path: the table, in UTF-8, also gzipped.
+        required: columns that there must be.
+        separator: between the fields.
+
+    Raises:
+        UsageError: the header lacks a column.
+        ManifestError: the file cannot be read.
+    """
+    lines = texts(path)
+    first = next(lines, "")
+    header = [] if isinstance(first, Skipped) else [name.strip().strip('"') for name in first.split(separator)]
+    if missing := [name for name in required if name not in header]:
+        raise UsageError(f"{shown(path)}, line 1: there is no column {', '.join(missing)}, only {', '.join(header)}.")
+    for number, line in enumerate(lines, 2):
+        if isinstance(line, Skipped):
+            yield line
+        elif line.strip():
+            fields = line.split(separator)
+            if len(fields) == len(header):
+                yield dict(zip(header, fields, strict=True))
+            else:
+                yield Skipped(place(path, number), FORM, f"{len(fields)} fields where the header has {len(header)}")
+
+
+def texts(path: Path) -> Iterator[str | Skipped]:
+    """The lines of a text in UTF-8, NFC, without their ends; or one that is in another encoding.
+
+    Raises:
+        ManifestError: the file cannot be read.
+    """
+    for number, line in numbered_lines(path):
+        try:
+            yield normalize("NFC", line.decode()).removesuffix("\n").removesuffix("\r")
+        except UnicodeDecodeError:
+            yield Skipped(place(path, number), ENCODING, "is not UTF-8")
+
+
+def parallel(*paths: Path) -> Iterator[tuple[str | Skipped, ...]]:
+    """Line n of each of the files, for all n.
+
+    Raises:
+        UsageError: they differ in their number of lines, said before the first line.
+        ManifestError: a file cannot be read.
+    """
+    counts = {path: sum(1 for _ in numbered_lines(path)) for path in paths}
+    if len(set(counts.values())) > 1:
+        lengths = ", ".join(f"{shown(path)} {count:,}" for path, count in counts.items())
+        raise UsageError(f"Files that belong together line by line have different numbers of lines: {lengths}.")
+    yield from zip(*map(texts, paths), strict=True)
+
+
+def place(path: Path, number: int) -> str:
+    return f"{shown(path)}, line {number}"
