@@ -79,7 +79,21 @@ def test_size_is_never_less_than_the_bytes_of_the_messages():
     assert size(body) > sum(len(message["content"].encode()) for message in body["messages"])
 
 
-@pytest.mark.parametrize("text", [GOOD, f" {GOOD}\n", f"```json\n{GOOD}\n```", f"```\n{GOOD}```\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        GOOD,
+        f" {GOOD}\n",
+        f"```json\n{GOOD}\n```",
+        f"```\n{GOOD}```\n",
+        f"Sure, {{as}} JSON:\n\n```json\n{GOOD}\n```\n",
+        f"{GOOD}\nAnything else?",
+        f'<think>\nThe user wants JSON. {{"x": 1}} maybe.\n</think>\n\n{GOOD}',
+        f"A draft: {{}}. {GOOD}",
+        f"{GOOD}\nThat is, again: {GOOD}",
+        "{" * 5_000 + GOOD,
+    ],
+)
 @pytest.mark.parametrize("finish_reason", ["stop", "tool_calls", None])
 def test_judge_takes_the_answer(text, finish_reason):
     assert judge(request(), reply(text, finish_reason)) == EXAMPLE
@@ -91,11 +105,9 @@ def test_judge_takes_the_answer(text, finish_reason):
         (GOOD[:-1] + ', "more": 1}', "more: Extra inputs are not permitted"),
         ('{"parts": []}', "score: Field required"),
         ('{"score": "high", "parts": []}', "score: Input should be a valid integer"),
-        (GOOD + GOOD, "Invalid JSON"),
+        (GOOD + GOOD.replace("3", "4"), "There are 2 different objects of that form"),
         ("I think it is fine.", "Invalid JSON"),
         ("[]", "Input should be an object"),
-        ("", "Invalid JSON"),
-        (None, "Invalid JSON"),
     ],
 )
 def test_judge_finds_a_wrong_form(text, advice):
@@ -105,6 +117,12 @@ def test_judge_finds_a_wrong_form(text, advice):
     assert assistant == {"role": "assistant", "content": text or ""}
     assert user["role"] == "user" and advice in user["content"]
     assert user["content"].endswith("Reply with the whole JSON object again.")
+
+
+@pytest.mark.parametrize("text", ["", None, " \n", "<think>I think and think"])
+def test_an_empty_reply_may_need_room_for_thoughts(text):
+    problem = judge(request(), reply(text))
+    assert problem.reason.startswith("empty") and problem.more_room and problem.repair
 
 
 def test_judge_passes_on_a_complaint():

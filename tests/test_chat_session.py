@@ -191,13 +191,15 @@ def test_report(start, tmp_path, capsys):
     data = report.data()
     assert json.loads(json.dumps(data)) == data
     assert data["stages"] == {"words": {"items": 10, "usable": 6, "requests": 12, "known": 0}}
-    assert data["network"] == {"sent": 12, "answered": 11, "retried": 0, "known": 0, "lost": 0}
+    sent = data["network"]["sent"]
+    assert 12 <= sent <= 17  # what is refused before anything is answered is put in other words
+    assert data["network"] == {"sent": sent, "answered": 11, "retried": 0, "known": 0, "lost": 0}
 
     report.show()
     shown = capsys.readouterr()
     (line,) = (line for line in shown.out.splitlines() if "Do not swear" in line)
     assert "item 2, item 3" in line and " 2 " in line
-    assert "12 requests sent" in shown.err and "the same command asks for them again" in shown.err
+    assert f"{sent} requests sent" in shown.err and "the same command asks for them again" in shown.err
 
     file = report.write_set_aside()
     assert file == tmp_path / "out.jsonl.set-aside.jsonl"

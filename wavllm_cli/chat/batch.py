@@ -18,9 +18,10 @@ from pydantic import BaseModel, ValidationError
 from wavllm_cli import console
 from wavllm_cli.chat.budget import Budget
 from wavllm_cli.chat.cache import Cache
+from wavllm_cli.chat.dialects import DIALECTS, REFUSED
 from wavllm_cli.chat.live import NOT_AFFORDED, Tally
 from wavllm_cli.chat.request import Body, Reply, read_completion
-from wavllm_cli.chat.settings import Settings, hopeless, may_pass, message_of, quoted, unreachable
+from wavllm_cli.chat.settings import Settings, hopeless, may_pass, message_of, quoted, unreachable, usable_proxy
 from wavllm_cli.data.files import write_text
 from wavllm_cli.errors import UsageError, WavLLMError, reason
 
@@ -101,10 +102,13 @@ class _Run:
         self.job_file = job_file
         self.reasons: dict[str, str] = {}  # why a request of the last batch has no reply
         self.rejected: set[str] = set()  # those that another batch would not help
+        self.refused: set[str] = set()  # those of the last batch that the server did not take as they were put
+        self.dialects = list(DIALECTS)  # the first one is spoken
         self.largest = MAX_REQUESTS
-        self.client = OpenAI(
-            api_key=settings.api_key(), base_url=settings.url, timeout=settings.timeout, max_retries=RETRIES
-        )
+        with usable_proxy():
+            self.client = OpenAI(
+                api_key=settings.api_key(), base_url=settings.url, timeout=settings.timeout, max_retries=RETRIES
+            )
 
     def fetch(self) -> dict[str, str]:
         if self.job_file.exists():
@@ -115,18 +119,29 @@ class _Run:
             if not batch:
                 return self.reasons | dict.fromkeys(missing, NOT_AFFORDED)
             answered, tried = self._finish(self._submit(batch)), self.largest
-            fruitless = 0 if answered or self.largest < tried else fruitless + 1
+            if not answered and self.refused >= batch.keys() and len(self.dialects) > 1:
+                self._speak_otherwise()
+            else:
+                fruitless = 0 if answered or self.largest < tried else fruitless + 1
             missing = self._missing(missing)
         return {key: self.reasons.get(key, "no batch answered it") for key in self.rejected | missing.keys()}
 
     def _missing(self, bodies: Mapping[str, Body]) -> dict[str, Body]:
         return {k: body for k, body in bodies.items() if k not in self.rejected and self.cache.get(k, body) is None}
 
+    def _speak_otherwise(self) -> None:
+        """Nothing of a batch was taken: put the requests in the next dialect."""
+        self.rejected -= self.refused
+        refused = self.dialects.pop(0)
+        console.info(f"{self.settings.address} takes no requests with {refused}: trying {self.dialects[0]}.")
+
     def _submit(self, bodies: Mapping[str, Body]) -> Job:
         import openai
 
         job = Job(base_url=self.settings.address, label=uuid.uuid4().hex, requests=len(bodies))
-        uploaded = self.client.files.create(file=(f"{job.label}.jsonl", _lines(bodies)), purpose="batch")
+        self.refused = set()
+        spoken = {key: self.dialects[0].put(body) for key, body in bodies.items()}
+        uploaded = self.client.files.create(file=(f"{job.label}.jsonl", _lines(spoken)), purpose="batch")
         job.write(self.job_file)
         self.budget.begin(job.label, bodies.values(), batch=True)
         self.tally.sent += len(bodies)
@@ -244,6 +259,8 @@ class _Run:
         self.reasons[key] = f"not answered in its batch ({status or code}: {quoted(said)})"
         if status >= 400 and not may_pass(status) and key in self.bodies:
             self.rejected.add(key)
+        if status in REFUSED:
+            self.refused.add(key)
         return None
 
     def _take_smaller_ones(self, batch: "Batch", requests: int) -> None:

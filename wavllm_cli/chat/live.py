@@ -19,8 +19,17 @@ import jiter
 from wavllm_cli import console
 from wavllm_cli.chat.budget import Budget
 from wavllm_cli.chat.cache import Cache
+from wavllm_cli.chat.dialects import DIALECTS, REFUSED, Dialect, ways
 from wavllm_cli.chat.request import Body, Reply, read_completion
-from wavllm_cli.chat.settings import Settings, hopeless, may_pass, message_of, never_connected, unreachable
+from wavllm_cli.chat.settings import (
+    Settings,
+    hopeless,
+    may_pass,
+    message_of,
+    never_connected,
+    unreachable,
+    usable_proxy,
+)
 from wavllm_cli.errors import WavLLMError
 
 if TYPE_CHECKING:
@@ -51,11 +60,18 @@ class Tally:
 
 
 class _Trouble(Exception):
-    """An attempt without an answer; `lost`: it may be charged all the same; `pause`: seconds the server asks for."""
+    """An attempt without an answer.
 
-    def __init__(self, kind: Kind, reason: str, lost: bool = False, pause: float | None = None):
+    Attributes:
+        kind: of trouble.
+        lost: it may be charged all the same.
+        pause: seconds the server asks for.
+        refused: what is in the request is not taken; in other words it may be.
+    """
+
+    def __init__(self, kind: Kind, reason: str, lost: bool = False, pause: float | None = None, refused: bool = False):
         super().__init__(reason)
-        self.kind, self.lost, self.pause = kind, lost, pause
+        self.kind, self.lost, self.pause, self.refused = kind, lost, pause, refused
 
 
 def fetch(bodies: Mapping[str, Body], settings: Settings, cache: Cache, budget: Budget, tally: Tally) -> dict[str, str]:
@@ -87,6 +103,7 @@ class _Run:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     closed_until: float = 0.0  # monotonic seconds: requests share the server's limit, so they pause together
     given_up: int = 0
+    dialect: Dialect | None = None  # in which the server has answered
     settled: asyncio.Event = field(default_factory=asyncio.Event)  # pulses when what is under way has become less
 
     async def fetch(self, bodies: Mapping[str, Body]) -> dict[str, str]:
@@ -96,12 +113,13 @@ class _Run:
         todo = iter(bodies.items())
         # openai's retries would neither hold back the other requests nor tell the budget, and its timeout is one
         # between two packets: both are ours, but for the time to connect, in which nothing has been asked yet.
-        client = AsyncOpenAI(
-            api_key=self.settings.api_key(),
-            base_url=self.settings.url,
-            timeout=Timeout(None, connect=min(CONNECT_TIMEOUT, self.settings.timeout / 2)),
-            max_retries=0,
-        )
+        with usable_proxy():
+            client = AsyncOpenAI(
+                api_key=self.settings.api_key(),
+                base_url=self.settings.url,
+                timeout=Timeout(None, connect=min(CONNECT_TIMEOUT, self.settings.timeout / 2)),
+                max_retries=0,
+            )
         with console.progress_bar() as bar, self._orderly_interrupt():
             task = bar.add_task("asking", total=len(bodies), note="")
 
@@ -129,7 +147,7 @@ class _Run:
         while charge := await self._begin(key, body):
             self.tally.retried += bool(met)
             try:
-                reply = await self._send(client, body)
+                reply = await self._ask(client, body)
             except _Trouble as trouble:
                 met[trouble.kind] += 1
                 pause = self._hold_back(trouble, met[trouble.kind])
@@ -147,8 +165,29 @@ class _Run:
                 return None
         return NOT_AFFORDED
 
+    async def _ask(self, client: "AsyncOpenAI", body: Body) -> Reply:
+        """One attempt, in the dialect of the server's answers; before the first of them, in each until one is taken."""
+        refusal: _Trouble | None = None  # of the richest one, which says best what is wrong
+        for dialect in [self.dialect] if self.dialect else ways(body):
+            try:
+                reply = await self._send(client, dialect.put(body))
+            except _Trouble as trouble:
+                if not trouble.refused:
+                    raise
+                refusal = refusal or trouble
+            else:
+                self._take_up(dialect)
+                return reply
+        raise refusal or AssertionError("there is no way to put a request")
+
+    def _take_up(self, dialect: Dialect) -> None:
+        if self.dialect is None:
+            self.dialect = dialect
+            if dialect != DIALECTS[0]:
+                console.info(f"{self.settings.address} refuses our requests; asked with {dialect} it answers.")
+
     async def _send(self, client: "AsyncOpenAI", body: Body) -> Reply:
-        """One attempt; every way it can fail becomes a _Trouble."""
+        """One request; every way it can fail becomes a _Trouble."""
         import openai
 
         self.tally.sent += 1
@@ -183,7 +222,7 @@ class _Run:
             return _Trouble("busy", f"turned away for now ({status}: {said})", pause=pause)
         if may_pass(status):
             return _Trouble("failed", f"server error ({status}: {said})")
-        return _Trouble("rejected", f"rejected by the server ({status}: {said})")
+        return _Trouble("rejected", f"rejected by the server ({status}: {said})", refused=status in REFUSED)
 
     def _limit(self, kind: Kind) -> int:
         return LIMIT_WITHOUT_ANY_CONNECTION if kind == "unconnected" and not self.tally.answered else LIMITS[kind]

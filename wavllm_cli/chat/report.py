@@ -37,12 +37,18 @@ class Stage:
 
 @dataclass(frozen=True)
 class SetAside:
-    """An item without a usable answer; `unanswered`: the same command may still get one."""
+    """An item without a usable answer.
+
+    Attributes:
+        unanswered: the same command may still get one.
+        reply: how what the model said instead begins.
+    """
 
     id: str
     stage: str
     reason: str
     unanswered: bool
+    reply: str | None = None
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ the user message and nowhere else, so that a transcript that reads like an instr
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from wavllm_cli.chat.masking import without_key
 from wavllm_cli.chat.speech import audio_seconds, without_audio
+from wavllm_cli.text.thinking import without_thinking
 
 Body = dict[str, Any]  # the JSON of a chat completion request
 
@@ -98,12 +99,14 @@ class Problem:
         repair: messages that ask the model for a better answer, where that may help.
         more_room: the better answer may be twice as long.
         unanswered: there is not even a reply; the same request may fare better later.
+        reply: what the model said instead.
     """
 
     reason: str
     repair: tuple[dict[str, str], ...] = ()
     more_room: bool = False
     unanswered: bool = False
+    reply: str | None = None
 
 
 def read_completion(completion: Any, body: Body, batch: bool = False) -> Reply:
@@ -164,14 +167,48 @@ def judge(request: Request[A], reply: Reply) -> A | Problem:
     if reply.finish_reason == "length":
         advice = "Your reply was cut off at its greatest length: be brief."
         return _complain(reply, "truncated (a reasoning model needs --reasoning-tokens)", advice, more_room=True)
-    try:
-        answer = type(request.example).model_validate_json(_bare(reply.text or ""))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = "".join(f"{part}: " for part in first["loc"][:1])
-        return _complain(reply, "not of the asked form", f"That is not of the asked form. {where}{first['msg']}.")
+    said = without_thinking(reply.text or "")
+    if not said.strip():
+        advice = "Your reply was empty."
+        return _complain(reply, "empty (a reasoning model needs --reasoning-tokens)", advice, more_room=True)
+    answer = _answer(said, type(request.example))
+    if isinstance(answer, str):
+        return _complain(reply, "not of the asked form", f"That is not of the asked form. {answer}")
     complaint = request.check(answer) if request.check else None
     return _complain(reply, complaint.rstrip("."), complaint) if complaint else answer
+
+
+def _answer(text: str, form: type[A]) -> A | str:
+    """The one answer in a text, whatever stands around it; or what is wrong, as a sentence."""
+    answers: list[A] = []
+    fault = ""
+    for candidate in [*_objects(text)] or [text]:
+        try:
+            answer = form.model_validate_json(candidate)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = "".join(f"{part}: " for part in first["loc"][:1])
+            fault = fault or f"{where}{first['msg']}."
+        else:
+            if answer not in answers:
+                answers.append(answer)
+    if len(answers) > 1:
+        return f"There are {len(answers)} different objects of that form where one is asked for."
+    return answers[0] if answers else fault
+
+
+def _objects(text: str) -> Iterator[str]:
+    """The JSON objects in a text that are in no other one, as they stand."""
+    decoder = json.JSONDecoder()
+    at = text.find("{")
+    while at >= 0:
+        try:
+            _, end = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            end = at + 1
+        else:
+            yield text[at:end]
+        at = text.find("{", end)
 
 
 def repaired(body: Body, problem: Problem) -> Body:
@@ -185,7 +222,7 @@ def repaired(body: Body, problem: Problem) -> Body:
 def _complain(reply: Reply, reason: str, advice: str, more_room: bool = False) -> Problem:
     advice = f"{advice} Reply with the whole JSON object again."
     repair = ({"role": "assistant", "content": reply.text or ""}, {"role": "user", "content": advice})
-    return Problem(reason, repair, more_room)
+    return Problem(reason, repair, more_room, reply=reply.text)
 
 
 def key(base_url: str, body: Body) -> str:
@@ -207,9 +244,3 @@ def expected_tokens(byte_count: int) -> int:
 def _schema(form: type[Answer]) -> dict[str, Any]:
     """Pydantic takes longer to make it than all the rest of a request together."""
     return form.model_json_schema()
-
-
-def _bare(text: str) -> str:
-    """Without the Markdown fence that some models put around JSON."""
-    text = text.strip()
-    return text.removeprefix("```json").removeprefix("```").removesuffix("```") if text.startswith("```") else text

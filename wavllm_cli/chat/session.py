@@ -12,7 +12,7 @@ from wavllm_cli.chat.masking import without_user
 from wavllm_cli.chat.prices import find_price
 from wavllm_cli.chat.report import Estimate, Report, SetAside, Stage
 from wavllm_cli.chat.request import A, Body, Problem, Request, judge, key, repaired
-from wavllm_cli.chat.settings import Settings
+from wavllm_cli.chat.settings import Settings, quoted
 from wavllm_cli.errors import UsageError
 
 GROUP = 256  # items that go through all their stages together
@@ -70,15 +70,15 @@ class Chat:
             verdicts[i] = verdict
         for request, verdict in zip(requests, verdicts, strict=True):
             if isinstance(verdict, Problem):
-                self.reject(request.id, stage, verdict.reason, verdict.unanswered)
+                self.reject(request.id, stage, verdict.reason, verdict.unanswered, verdict.reply)
         answers = [None if isinstance(verdict, Problem) else verdict for verdict in verdicts]
         self.stages[stage].items += len(requests)
         self.stages[stage].usable += sum(answer is not None for answer in answers)
         return answers
 
-    def reject(self, item: str, stage: str, reason: str, unanswered: bool = False) -> None:
-        """Set an item aside, with the reason."""
-        self.set_aside.append(SetAside(item, stage, reason, unanswered))
+    def reject(self, item: str, stage: str, reason: str, unanswered: bool = False, reply: str | None = None) -> None:
+        """Set an item aside, with the reason and the reply that was of no use."""
+        self.set_aside.append(SetAside(item, stage, reason, unanswered, quoted(reply) if reply else None))
 
     def report(self, rows: int) -> Report:
         """The account, for the `rows` that were made of the answers."""

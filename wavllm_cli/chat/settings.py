@@ -1,7 +1,10 @@
 """Which server and model are asked, how fast, and for how much; and what may go wrong between here and there."""
 
+import json
 import math
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -82,10 +85,26 @@ class Settings:
         return key
 
 
+@contextmanager
+def usable_proxy() -> Iterator[None]:
+    """Where a client of the network is made, which reads from the environment how to get out.
+
+    Raises:
+        UsageError: by a proxy that cannot be used.
+    """
+    try:
+        yield
+    except (ImportError, ValueError) as error:
+        raise UsageError(
+            f"The environment names a proxy that cannot be used: {quoted(reason(error))}. Look at ALL_PROXY, "
+            "HTTPS_PROXY and HTTP_PROXY, or name the server in NO_PROXY."
+        ) from error
+
+
 def message_of(error: Exception) -> str:
     """What a server said about a request, in one line and without any key that it quotes."""
     body: Any = getattr(error, "body", None)
-    said = body.get("message") if isinstance(body, dict) else None
+    said = body.get("message", json.dumps(body, ensure_ascii=False)) if isinstance(body, dict) else None
     return quoted(reason(Exception(said)) if isinstance(said, str) and said else reason(error))
 
 
