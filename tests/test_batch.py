@@ -78,6 +78,20 @@ def test_the_channel_that_a_row_names_is_heard(row, tmp_path, noise):
     assert sentence.startswith("third: ") and "call.wav has 2 channels: there is no channel 2" in sentence
 
 
+def test_pieces_are_brought_to_the_level_that_they_name(row, tmp_path, noise):
+    loud, soft, silent = (f * noise() for f in (1, 0.01, 0))
+    for name, samples in (("loud.wav", loud), ("soft.wav", soft), ("silent.wav", silent)):
+        soundfile.write(tmp_path / name, samples, 16_000, subtype="FLOAT")
+    levels = {"loud.wav": -26, "soft.wav": -26, "silent.wav": -26, "x.wav": None}
+    pieces = [{"audio": name, "level": level} for name, level in levels.items()]
+    write_manifest(tmp_path / "m.jsonl", [row("a", pieces)])
+    (clip,) = clips_of(tmp_path / "m.jsonl")
+    parts = clip.read().reshape(4, -1)
+    assert 20 * np.log10(parts[:2].std(axis=1)) == pytest.approx([-26, -26], abs=0.01)
+    assert np.corrcoef(parts[1], soft)[0, 1] == pytest.approx(1) and not parts[2].any()
+    assert np.array_equal(parts[3], soundfile.read(tmp_path / "x.wav", dtype="float32")[0])
+
+
 def test_pieces_are_joined_with_silence_between_them(row, tmp_path, noise):
     soundfile.write(tmp_path / "call.wav", noise(channels=2) * [1, 0], 16_000)
     pieces = [{"audio": "x.wav", "start": 0.5}, {"audio": "call.wav", "channel": 1, "duration": 0.25}]

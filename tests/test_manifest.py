@@ -20,7 +20,7 @@ from wavllm_cli.data.schema import Hypothesis, Part, Utterance, misspelt_key
 from wavllm_cli.errors import ManifestError, WavLLMError
 
 ASR = {"id": "a", "audio": "a.wav", "task": "asr", "prompt": "Transcribe.", "target": "grüße 你好"}
-TEXT = {"id": "b", "audio": None, "task": "sft", "prompt": "Spell one.", "target": "o n e"}
+TEXT = {"id": "b", "audio": None, "task": "sft", "prompt": "Spell one.", "target": "o n e", "speaker": ["s", "t"]}
 II = {
     "id": "c", "audio": "a.wav", "start": 1.5, "duration": 2.25, "task": "ii", "prompt": "", "target": None,
     "choices": ["x", "y"], "parts": [{"task": "asr", "prompt": "p", "target": "t"}, {"task": "sft", "prompt": "q"}],
@@ -94,12 +94,12 @@ def test_datasets_reads_what_we_write(tmp_path, suffix):
 def test_datasets_reads_pieces_and_turns_and_gives_them_back(tmp_path):
     datasets = pytest.importorskip("datasets")
     row = {"prompt": "p", "target": "t", "task": "asr", "gap": 0.5}
-    pieces = [{"audio": "a.wav", "channel": 1}, {"audio": "b.wav", "start": 1.0, "duration": 2.0}]
+    pieces = [{"audio": "a.wav", "channel": 1, "level": -26}, {"audio": "b.wav", "start": 1.0, "duration": 2.0}]
     turns = [
         {"start": 0, "duration": 1, "speaker": "A", "text": "a"},
         {"start": 1, "duration": 1.5, "speaker": "B", "channel": 0, "text": "b"},
     ]
-    rows = [Utterance(id=name, audio=pieces, turns=turns, **row) for name in "ab"]
+    rows = [Utterance(id=name, audio=pieces, turns=turns, speaker=["A", "B"], **row) for name in "ab"]
     write_manifest(tmp_path / "m.jsonl", rows)
     table = datasets.load_dataset(
         "json", data_files=str(tmp_path / "m.jsonl"), split="train", cache_dir=str(tmp_path / "cache")

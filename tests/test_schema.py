@@ -68,6 +68,7 @@ def test_audio_may_be_pieces():
         ({"gap": 1}, 'key "gap" is the silence between pieces, but "audio" is not a list of them'),
         ({"audio": 5}, 'key "audio" should be a valid string, not 5'),
         ({"audio": []}, 'key "audio" lists no pieces'),
+        ({"audio": [{"audio": "a", "level": 3}]}, 'key "audio.0.level" should be less than or equal to 0, not 3'),
         ({"audio": [{"start": 1}]}, 'key "audio.0.audio" is missing'),
         ({"audio": ["a.wav"]}, 'key "audio.0" should be an object, not \'a.wav\''),
         ({"audio": [{"audio": "a", "lenght": 1}]}, 'key "audio.0": unknown key "lenght": there are audio, start, '),
@@ -78,6 +79,17 @@ def test_audio_may_be_pieces():
 )  # fmt: skip
 def test_what_is_wrong_within_a_row(fields, sentence):
     assert problem(**fields).startswith(sentence)
+
+
+def test_pieces_may_have_a_speaker_each():
+    row = Utterance(**ASR | {"audio": PIECES}, speaker=["anna", "ben"])
+    assert row.speaker == row.speakers == ("anna", "ben") and Utterance.model_validate_json(row.json_line()) == row
+    assert Utterance(**ASR, speaker='["anna", "ben"]').speakers == ("anna", "ben")  # as Parquet holds it
+    assert Utterance(**ASR, speaker="[anna]").speakers == ("[anna]",) and Utterance(**ASR).speakers == ()
+    assert Utterance(**ASR | {"audio": PIECES}, speaker="anna").speakers == ("anna",)
+    assert problem(audio=PIECES, speaker=["anna"]).endswith('piece of "audio": it lists 1, there are 2 pieces')
+    assert problem(speaker=5) == 'key "speaker" should be a valid string, not 5'
+    assert problem(speaker=["a", 5]) == 'key "speaker.1" should be a valid string, not 5'
 
 
 def test_text_that_waits_for_speech_is_no_row_of_text():

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from wavllm_cli.data.audio import audio_info, is_silent, joined, load, warn_once
+from wavllm_cli.data.levels import at_level
 from wavllm_cli.data.manifest import audio_paths, read_manifest
 from wavllm_cli.data.schema import Utterance
 from wavllm_cli.data.shards import why_unheard
@@ -60,7 +61,8 @@ class Clip:
         notes = [note for _, said in read for note in said]
         if isinstance(self.row.audio, str):
             return read[0][0], notes
-        return joined([samples for samples, _ in read], self.row.gap, self.row.duration), notes
+        levelled = [at_level(samples, piece.level) for (samples, _), piece in zip(read, self.row.pieces, strict=True)]
+        return joined(levelled, self.row.gap, self.row.duration), notes
 
     def seconds(self) -> float:
         """Duration, 0 for text; files are opened only where the manifest does not say it.

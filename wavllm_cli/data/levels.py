@@ -21,6 +21,14 @@ def is_silent(samples: np.ndarray) -> bool:
     return len(samples) == 0 or max(float(samples.max()), -float(samples.min())) < SILENCE
 
 
+def at_level(samples: np.ndarray, level: float | None) -> np.ndarray:
+    """(samples,) float32 as they are, or louder or softer, so that their RMS is `level` dBFS; silence stays silence."""
+    if level is None or is_silent(samples):
+        return samples
+    rms = np.sqrt(np.einsum("n,n->", samples, samples, dtype=np.float64) / len(samples))
+    return samples * np.float32(10 ** (level / 20) / rms)
+
+
 @dataclass
 class Levels:
     """Figures of the samples of a clip, collected block by block."""

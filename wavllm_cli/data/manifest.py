@@ -228,12 +228,13 @@ def _write_parquet(path: Path, rows: Iterable[Utterance]) -> None:
 
 
 def _parquet_fields(row: Utterance) -> dict[str, Any]:
-    """`extra` and pieces as JSON text: what they hold may differ from row to row, where a column has one type."""
+    """`extra` and lists as JSON text: what they hold may differ from row to row, where a column has one type."""
     fields = row.model_dump()
     if row.extra is not None:
         fields["extra"] = strict_json.dumps(row.extra)
-    if isinstance(row.audio, tuple):
-        fields["audio"] = strict_json.dumps(fields["audio"])
+    for name in ("audio", "speaker"):
+        if isinstance(fields[name], tuple):
+            fields[name] = strict_json.dumps(fields[name])
     return fields
 
 

@@ -1,4 +1,4 @@
-"""What stands within a row: the pieces that a clip is joined from, the turns of those who speak in it."""
+"""What stands within a row: the pieces that a clip is joined from, who speaks in it, and the turns of those."""
 
 from typing import Annotated, Any
 
@@ -18,7 +18,8 @@ from wavllm_cli import strict_json
 from wavllm_cli.errors import nearest, shortened
 
 Seconds = Annotated[float, Field(allow_inf_nan=False)]
-PATH, PIECES = "path", "pieces"  # the two forms of a row's audio, as pydantic names them in the place of an error
+Decibels = Annotated[float, Field(allow_inf_nan=False)]
+ONE, SEVERAL = "(one)", "(several)"  # forms of audio and speaker, as pydantic names them in the place of an error
 
 
 class Nested(BaseModel):
@@ -51,6 +52,7 @@ class Piece(Nested):
     start: Seconds = Field(default=0.0, ge=0)
     duration: Seconds | None = Field(default=None, gt=0)  # None: to the end of the file
     channel: int | None = Field(default=None, ge=0)  # of the file, from 0; None: the mean of all
+    level: Decibels | None = Field(default=None, ge=-100, le=0)  # RMS it is brought to, of full scale; None: as it is
 
 
 class Turn(Nested):
@@ -63,25 +65,22 @@ class Turn(Nested):
     text: str
 
 
-def _parsed_audio(value: Any) -> Any:
-    """A table whose other rows have paths holds the pieces of a row as JSON text."""
-    if isinstance(value, str) and value.startswith("[{"):
+def _parsed_list(value: Any) -> Any:
+    """A table whose other rows have one text holds the lists of a row as JSON text."""
+    if isinstance(value, str) and value.startswith(("[{", '["')):
         try:
             return strict_json.loads(value)
         except ValueError:
-            return value  # a path after all
+            return value  # a name after all
     return value
 
 
 def _form(value: Any) -> str:
-    return PIECES if isinstance(value, list | tuple) else PATH
+    return SEVERAL if isinstance(value, list | tuple) else ONE
 
 
+_OneOrSeveral = (Discriminator(_form), BeforeValidator(_parsed_list))
 Audio = Annotated[
-    Annotated[
-        Annotated[str, Field(min_length=1), Tag(PATH)] | Annotated[tuple[Piece, ...], Tag(PIECES)],
-        Discriminator(_form),
-    ]
-    | None,
-    BeforeValidator(_parsed_audio),
+    Annotated[str, Field(min_length=1), Tag(ONE)] | Annotated[tuple[Piece, ...], Tag(SEVERAL)], *_OneOrSeveral
 ]
+Speaker = Annotated[Annotated[str, Tag(ONE)] | Annotated[tuple[str, ...], Tag(SEVERAL)], *_OneOrSeveral]

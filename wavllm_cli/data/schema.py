@@ -17,7 +17,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError, to_jsonable_python
 
 from wavllm_cli import strict_json
-from wavllm_cli.data.pieces import PATH, PIECES, Audio, Nested, Piece, Seconds, Turn
+from wavllm_cli.data.pieces import ONE, SEVERAL, Audio, Nested, Piece, Seconds, Speaker, Turn
 from wavllm_cli.errors import nearest, shortened
 from wavllm_cli.tasks.answers.choice import listed_choices
 from wavllm_cli.tasks.registry import SINGLE, TASKS, nearest_task
@@ -65,7 +65,7 @@ class Utterance(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     id: str = Field(min_length=1)
-    audio: Audio  # relative to the manifest, or absolute; pieces joined in order; None for text alone
+    audio: Audio | None  # relative to the manifest, or absolute; pieces joined in order; None for text alone
     gap: Seconds | None = Field(default=None, ge=0)  # of silence between pieces
     channel: int | None = Field(default=None, ge=0)  # of the file, from 0; None: the mean of all
     start: Seconds = Field(default=0.0, ge=0)
@@ -77,7 +77,7 @@ class Utterance(BaseModel):
     transcript: str | None = None
     language: str | None = None
     target_language: str | None = None
-    speaker: str | None = None
+    speaker: Speaker | None = None  # several: one for each piece, or those who are heard
     group: str | None = None  # conversation, session, talk: in one split only
     turns: list[Turn] | None = None  # who says what
     speech_text: str | None = None  # what is to be said in the audio, or what a voice has been made to say
@@ -115,6 +115,9 @@ class Utterance(BaseModel):
         for name in ("channel", "start"):
             if getattr(self, name):
                 raise ValueError(f'key "{name}" belongs into each of the pieces that "audio" lists')
+        if isinstance(self.speaker, tuple) and len(self.speaker) != len(self.audio):
+            lists = f"it lists {len(self.speaker)}, there are {len(self.audio)} pieces"
+            raise ValueError(f'key "speaker" is one name, or one for each piece of "audio": {lists}')
         joined = self._joined_seconds()
         if self.duration is not None and joined is not None and abs(self.duration - joined) > ROUNDED:
             raise ValueError(f'key "duration" says {self.duration:g} s, but the pieces and gaps are {joined:g} s')
@@ -131,6 +134,11 @@ class Utterance(BaseModel):
         if isinstance(self.audio, str):
             return (Piece(audio=self.audio, start=self.start, duration=self.duration, channel=self.channel),)
         return self.audio or ()
+
+    @property
+    def speakers(self) -> tuple[str, ...]:
+        """Who is heard, as far as that is known."""
+        return (self.speaker,) if isinstance(self.speaker, str) else self.speaker or ()
 
     @property
     def known_duration(self) -> float | None:
@@ -209,7 +217,7 @@ def problems_in(error: ValidationError) -> list[str]:
     """Each thing that is wrong with a row of a JSON Lines file, as a part of a sentence."""
     problems = []
     for e in error.errors():
-        key = ".".join(str(name) for name in e["loc"] if name not in (PATH, PIECES))
+        key = ".".join(str(name) for name in e["loc"] if name not in (ONE, SEVERAL))
         message = e["msg"]
         if e["type"] == "model_type":
             message = "Input should be an object"
