@@ -78,7 +78,7 @@ def test_not_gaokao(root, tmp_path):
         prepare("gaokao", root, tmp_path / "out")
     (tmp_path / "alone").mkdir()
     (root / "gaokao.tsv").rename(tmp_path / "alone/gaokao.tsv")
-    with pytest.raises(WavLLMError, match="no recording .* get them from"):
+    with pytest.raises(WavLLMError, match="no recording"):
         prepare("gaokao", tmp_path / "alone", tmp_path / "out")
 
 

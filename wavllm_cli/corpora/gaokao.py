@@ -1,4 +1,4 @@
-"""The Gaokao listening test: short conversations and questions with three choices, as the original project gives them."""
+"""The Gaokao listening test, as the original project gives it: conversations, and questions with three choices."""
 
 import re
 from collections.abc import Iterable, Iterator
