@@ -17,6 +17,7 @@ LAYERS = [
     {"recipe", "tasks"},
     {"data"},
     {"chat"},
+    {"speech"},
     {"corpora", "prompts", "scoring"},
     {"model"},
     {"models"},
@@ -87,7 +88,7 @@ LIGHT = {
         HEAVY | {"numpy", "jiwer", "sacrebleu", "openai", "jinja2", "rouge_score"}
     ),
     "import wavllm_cli.scoring.scores, wavllm_cli.scoring.metrics.wer": HEAVY,
-    "import wavllm_cli.recipe, wavllm_cli.data.manifest, wavllm_cli.data.audio, wavllm_cli.data.tts": HEAVY,
+    "import wavllm_cli.recipe, wavllm_cli.data.manifest, wavllm_cli.data.audio, wavllm_cli.speech.espeak": HEAVY,
     "import wavllm_cli.mini.fsdd, wavllm_cli.corpora.librispeech": HEAVY,
     "import wavllm_cli.systems.asking, wavllm_cli.systems.registry, wavllm_cli.inference.command": HEAVY,
     "import wavllm_cli.prompts, wavllm_cli.prompts.multitask": HEAVY | {"openai"},

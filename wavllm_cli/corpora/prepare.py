@@ -7,16 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wavllm_cli import console, strict_json
+from wavllm_cli import console
 from wavllm_cli.corpora import NO_AUDIO, Adjusted, Draft, LeftOut, Skipped
 from wavllm_cli.corpora.registry import find
-from wavllm_cli.data.files import shown, write_text
 from wavllm_cli.data.manifest import write_manifest
 from wavllm_cli.data.schema import Utterance
-from wavllm_cli.errors import UsageError, WavLLMError, listed, reason
+from wavllm_cli.data.skipped import Row, list_skipped, skipped_earlier, skipped_row
+from wavllm_cli.errors import UsageError, WavLLMError, listed
 
 NAMED = 5  # skipped items named in a warning
-SKIPPED = "skipped.jsonl"
 
 
 @dataclass(frozen=True)
@@ -130,14 +129,14 @@ def prepare(name: str, root: str | Path | None = None, out: str | Path | None = 
     if (about.root is None) != (root is None):
         raise UsageError(f"{name} needs the path of the corpus." if about.root else f"{name} takes no path.")
     out = Path(out or about.out)
-    earlier = _skipped_earlier(out / SKIPPED)
+    earlier = skipped_earlier(out)
     drafts = corpus.manifests(None if root is None else Path(root), out, corpus.Options(**options))
     written = [_write(draft, out) for draft in drafts]
     skipped = [one for draft in written for one in draft.skipped]
     if not any(draft.utterances for draft in written):
         first = f"; the first: {skipped[0]}" if skipped else ""
         raise WavLLMError(f"{root or name} has no usable clip: {len(skipped)} were skipped{first}.")
-    return Summary(name, written, _list_skipped(name, written, out / SKIPPED, earlier))
+    return Summary(name, written, _list_skipped(name, written, out, earlier))
 
 
 def _write(draft: Draft, out: Path) -> Written:
@@ -163,30 +162,10 @@ def _is_fault(one: Skipped) -> bool:
     return not isinstance(one, LeftOut | Adjusted)
 
 
-def _list_skipped(corpus: str, drafts: list[Written], path: Path, earlier: list[dict[str, Any]]) -> Path | None:
+def _list_skipped(corpus: str, drafts: list[Written], out: Path, earlier: list[Row]) -> Path | None:
     """Write what is in no manifest; rows about splits whose manifests are left as they were stay."""
     splits = {draft.split for draft in drafts}
-    rows = [row for row in earlier if row["split"] not in splits]
-    for draft in drafts:
-        for one in draft.skipped:
-            named = {"item": one.item, "reason": one.reason, "detail": one.detail}
-            rows.append({"corpus": corpus, "split": draft.split, **named})
-    if rows or earlier:
-        write_text(path, "".join(f"{strict_json.dumps(row)}\n" for row in rows))
-    return path if any(draft.skipped for draft in drafts) else None
-
-
-def _skipped_earlier(path: Path) -> list[dict[str, Any]]:
-    """What earlier commands skipped on the way to manifests in the same folder.
-
-    Raises:
-        UsageError: another file has taken the name.
-    """
-    try:
-        lines = path.read_bytes().split(b"\n") if path.exists() else []
-        rows = [strict_json.loads(line) for line in lines if line]
-        if all(isinstance(row, dict) and "split" in row for row in rows):
-            return rows
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{shown(path)} is not a list of skipped items: {reason(error)}.") from error
-    raise UsageError(f"{shown(path)} is not a list of skipped items: every row has a split.")
+    own = [
+        skipped_row(corpus, draft.split, one.item, one.reason, one.detail) for draft in drafts for one in draft.skipped
+    ]
+    return list_skipped(out, earlier, lambda row: row["split"] in splits, own)

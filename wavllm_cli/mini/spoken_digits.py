@@ -12,7 +12,6 @@ from typing import Annotated
 from wavllm_cli.corpora import About, Draft, Seed
 from wavllm_cli.data.audio import SAMPLE_RATE, write_wav
 from wavllm_cli.data.schema import Utterance
-from wavllm_cli.data.tts import VOICES, synthesise
 from wavllm_cli.mini.digits import (
     SHORT,
     SHORT_STRINGS,
@@ -28,6 +27,7 @@ from wavllm_cli.mini.digits import (
     drafts,
     is_taken,
 )
+from wavllm_cli.speech.espeak import VOICES, synthesise
 
 TEST_SPEAKERS = ("f3", "m2", "m7")
 STRINGS = {"test": 200, "dev": 100}

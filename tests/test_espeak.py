@@ -6,10 +6,12 @@ import sys
 import numpy as np
 import pytest
 
-from wavllm_cli.data import tts
 from wavllm_cli.data.audio import SAMPLE_RATE, is_silent
-from wavllm_cli.data.tts import VOICES, synthesise
 from wavllm_cli.errors import UsageError, WavLLMError
+from wavllm_cli.speech import espeak
+from wavllm_cli.speech.engine import Line, NoVoice, Unspoken
+from wavllm_cli.speech.espeak import VOICES, synthesise
+from wavllm_cli.text.languages import LANGUAGES
 
 
 def test_every_voice_exists_and_sounds_like_no_other():
@@ -26,7 +28,7 @@ def test_the_same_words_sound_the_same_whatever_was_spoken_before():
     synthesise("something else", "en-029+m4", rate=200, pitch=80)
     np.testing.assert_array_equal(synthesise("one two three", "en-us+f3"), first)
     code = (
-        "import hashlib; from wavllm_cli.data.tts import synthesise;"
+        "import hashlib; from wavllm_cli.speech.espeak import synthesise;"
         "print(hashlib.sha256(synthesise('one two three', 'en-us+f3').tobytes()).hexdigest())"
     )
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
@@ -46,14 +48,14 @@ def test_rate_and_pitch_do_something():
 
 def test_ctrl_c_stops_the_synthesis_and_is_not_lost_in_c_code(monkeypatch, capfd):
     calls = []
-    collect = tts._Spoken.collect
+    collect = espeak._Spoken.collect
 
     def interrupted(self, samples, count, events):
         calls.append(count)
         signal.raise_signal(signal.SIGINT)
         return collect(self, samples, count, events)
 
-    monkeypatch.setattr(tts._Spoken, "collect", interrupted)
+    monkeypatch.setattr(espeak._Spoken, "collect", interrupted)
     with pytest.raises(KeyboardInterrupt):
         synthesise("one two three four five six seven eight nine", rate=80)
     assert len(calls) < 3 and not capfd.readouterr().err
@@ -62,7 +64,7 @@ def test_ctrl_c_stops_the_synthesis_and_is_not_lost_in_c_code(monkeypatch, capfd
 
 
 def test_an_error_while_it_speaks_is_raised(monkeypatch, capfd):
-    monkeypatch.setattr(tts.np.ctypeslib, "as_array", lambda *args: 1 / 0)
+    monkeypatch.setattr(espeak.np.ctypeslib, "as_array", lambda *args: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         synthesise("one")
     assert not capfd.readouterr().err
@@ -86,3 +88,27 @@ def test_missing_package(monkeypatch):
     monkeypatch.setitem(sys.modules, "espeakng_loader", None)
     with pytest.raises(WavLLMError, match="pip install espeakng-loader"):
         synthesise("one")
+
+
+def test_a_language_has_an_accent_and_what_is_unknown_none():
+    assert espeak.accents_of("en") == list(espeak.ACCENTS)
+    codes = {"de-DE": "de", "zh-CN": "cmn", "pt_BR": "pt-br", "fr": "fr", "sv-SE": "sv", "no": "nb", "en-GB": "en"}
+    assert {code: espeak.accents_of(code)[0] for code in codes} == codes
+    for language in ("mn", "klingon", ""):
+        with pytest.raises(NoVoice, match=f"does not speak '{language}'"):
+            espeak.accents_of(language)
+    assert {*espeak.ACCENTS} < {*espeak.accents()} and "xex" not in espeak.accents()  # which has no dictionary
+
+
+def test_every_language_of_ours_that_it_knows_makes_sound():
+    said = {"ar": "مرحبا", "fa": "سلام", "ja": "こんにちは", "ru": "привет", "ta": "வணக்கம்", "zh": "你好"}
+    for language in LANGUAGES:
+        if language != "mn":
+            (accent, *_) = espeak.accents_of(language)
+            assert len(synthesise(said.get(language, "banana"), f"{accent}+f2")) > 0.2 * SAMPLE_RATE, language
+
+
+def test_a_text_of_which_nothing_comes_is_its_own_fault(monkeypatch):
+    monkeypatch.setattr(espeak._Spoken, "collect", lambda self, samples, count, events: 0)
+    (unspoken,) = espeak.Espeak((), 1.0).speak([Line("one", "en-us+f3")])
+    assert isinstance(unspoken, Unspoken) and "makes no sound of 'one'" in str(unspoken)
