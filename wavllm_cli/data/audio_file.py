@@ -65,6 +65,8 @@ class AudioFile:
         self.promised: float | None = header.samples
         if self.promised is None and header.ratio is not None and self.frames is not None:
             self.promised = header.ratio * self.frames
+        if self.frames is not None and self.promised == self.frames * self.channels:
+            self.promised = self.frames  # some SPHERE files count the samples of all channels
         if header.gaps:
             places = "1 place, which is" if header.gaps == 1 else f"{header.gaps} places, which are"
             self.notes.append(f"{name} is damaged in {places} left out.")
@@ -250,6 +252,8 @@ def opened(file: BinaryIO, name: str) -> Iterator[AudioFile]:
         if not file.seek(0, io.SEEK_END):
             raise AudioError(f"{name} is empty (0 bytes).")
         header = inspect(file)
+        if header.refused:
+            raise AudioError(f"{name} {header.refused}.")
         with c_stderr_silenced(), closing(AudioFile(file, header, name)) as audio:
             yield audio
     except WavLLMError:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, Literal
 
 from wavllm_cli.data import mpeg, ogg
+from wavllm_cli.errors import shortened
 
 LONGEST_HEADER = 1 << 24  # bytes; notes and pictures may stand before the audio
 LEFT_OPEN = 0x7F00_0000  # bytes: encoders that write into a pipe claim 2 or 4 GB, or nearly so
@@ -39,6 +40,7 @@ class Header:
         gaps: places where something else stands in the midst of the audio.
         streams: whether others follow the first one.
         is_mpeg: whether libmpg123 decodes it.
+        refused: why it is not read at all, to stand behind its name.
     """
 
     source: BinaryIO
@@ -51,6 +53,7 @@ class Header:
     gaps: int = 0
     streams: bool = False
     is_mpeg: bool = False
+    refused: str | None = None
 
 
 def inspect(file: BinaryIO) -> Header:
@@ -116,9 +119,17 @@ def _ogg(file: BinaryIO) -> Header:
 
 
 def _sphere(file: BinaryIO) -> Header:
-    text = _at(file, 0, 1 << 14).decode("latin-1")
-    samples = re.search(r"^sample_count -i (\d+)$", text, re.MULTILINE)
-    return Header(file, samples=int(samples[1])) if samples else Header(file, "claimed")
+    """NIST SPHERE, of which libsndfile takes samples of unknown coding for 8-bit numbers, and knows no compression."""
+    text = _at(file, 0, 1 << 14).partition(b"end_head")[0].decode("latin-1")
+    fields = dict(re.findall(r"^(\w+) -\w+ (.*?)\s*$", text, re.MULTILINE))
+    coding = fields.get("sample_coding")
+    if coding is None:
+        return Header(file, refused="does not say how its samples are coded: its SPHERE header lacks sample_coding")
+    if "shorten" in coding:
+        cure = "convert it first (sph2pipe -f wav IN.sph OUT.wav)"
+        return Header(file, refused=f"is compressed by shorten ({shortened(coding)}), which cannot be read: {cure}")
+    samples = fields.get("sample_count", "")
+    return Header(file, samples=int(samples)) if re.fullmatch(r"\d{1,18}", samples) else Header(file, "claimed")
 
 
 # --- containers of chunks ---
