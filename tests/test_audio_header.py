@@ -172,7 +172,7 @@ def test_nothing_but_our_own_errors_leaves_a_damaged_file(good, suffix, capfd):
 
 def sphere(good, coding: str | None, count: int = FRAMES, channels: int = 1) -> bytes:
     """The SPHERE file with other fields in its header of 1024 bytes."""
-    head, _, rest = good["sph"].partition(b"end_head\n")
+    head, _, _ = good["sph"].partition(b"end_head\n")
     lines = [line for line in head.splitlines() if not line.startswith((b"sample_co", b"channel_co"))]
     lines += [f"sample_count -i {count}".encode(), f"channel_count -i {channels}".encode()]
     lines += [f"sample_coding -s{len(coding)} {coding}".encode()] if coding else []
