@@ -48,3 +48,13 @@ def test_parallel_files_have_as_many_lines(tmp_path):
     (tmp_path / "b").write_text("eins\n")
     with pytest.raises(UsageError, match="different numbers of lines"):
         list(parallel(tmp_path / "a", tmp_path / "b"))
+
+
+def test_a_backslash_makes_a_letter_of_what_follows(tmp_path):
+    table = tmp_path / "t.tsv"
+    table.write_bytes(b'path\tsentence\tage\r\na\tC:\\\\\\\tx "y\tte\\ens\nb\tone\\\ntwo\\\\\t\nc\tplain\t\\\n')
+    assert list(rows(table, escapes=True)) == [
+        {"path": "a", "sentence": 'C:\\\tx "y', "age": "teens"},
+        {"path": "b", "sentence": "one\ntwo\\", "age": ""},
+        {"path": "c", "sentence": "plain", "age": "\n"},
+    ]

@@ -3,7 +3,7 @@
 import pytest
 
 from wavllm_cli.text.language import by_script, is_in, language_of, named_in
-from wavllm_cli.text.languages import LANGUAGES
+from wavllm_cli.text.languages import LANGUAGES, language_tag
 
 SENTENCES = {
     "ar": "غادرت الحافلة في الساعة العاشرة وكان علينا أن نعود إلى المنزل سيرا على الأقدام تحت المطر.",
@@ -116,3 +116,11 @@ def test_of_a_long_text_only_the_beginning_is_looked_at(monkeypatch):
 @pytest.mark.parametrize(("text", "code"), [("ฉันรักคุณที่นี่", "th"), ("ខ្ញុំស្រលាញ់អ្នក", "km"), ("good day to you all ฉัน", None)])
 def test_scripts_of_one_language_say_which_it_is(text, code):
     assert by_script(text) == code
+
+
+@pytest.mark.parametrize(
+    "said, tag",
+    [("zh_cn", "zh-CN"), ("German", "de"), ("sv-SE", "sv-SE"), ("zh-hant-tw", "zh-Hant-TW"), ("hsb", "hsb")],
+)
+def test_languages_by_their_tag(said, tag):
+    assert language_tag(said) == tag

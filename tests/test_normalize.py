@@ -5,7 +5,15 @@ from dataclasses import replace
 import pytest
 
 from wavllm_cli.errors import UsageError
-from wavllm_cli.text.normalize import NORMALIZERS, basic, erases, get_normalizer, librispeech, normalizers_named
+from wavllm_cli.text.normalize import (
+    NORMALIZERS,
+    as_spoken,
+    basic,
+    erases,
+    get_normalizer,
+    librispeech,
+    normalizers_named,
+)
 
 
 @pytest.mark.parametrize(
@@ -139,3 +147,19 @@ def test_an_i_has_a_dot_or_none_by_the_language():
 )
 def test_a_normaliser_that_does_not_fit_a_script_erases_what_tells_words_apart(name, text, erased):
     assert erases(text, NORMALIZERS[name](text)) is erased
+
+
+@pytest.mark.parametrize(
+    "text, language, spoken",
+    [
+        ("“Don’t -- well-known,” the boys’ 2 DOGS said.", "en", "don't well known the boys' 2 dogs said"),
+        ("He said 'that's it' and 'no', 'cause ''I'' can.", "en", "he said that's it and no 'cause i can"),
+        ("Col·lecció · L’Hospitalet", "ca", "col·lecció l'hospitalet"),
+        ("می‌خواهم.", "fa", "می‌خواهم"),
+        ("IŞIK İzmir", "tr", "ışık izmir"),
+        ("Gro\u0308ße…", "de", "größe"),
+        ("—'—", None, ""),
+    ],
+)
+def test_as_spoken(text, language, spoken):
+    assert as_spoken(text, language) == spoken

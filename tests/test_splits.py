@@ -1,6 +1,6 @@
 import pytest
 
-from wavllm_cli.corpora.splits import Shares, drawn
+from wavllm_cli.corpora.splits import Names, Shares, drawn
 from wavllm_cli.errors import UsageError
 
 MOST = Shares(90, 5, 5)
@@ -44,3 +44,12 @@ def test_shares_read_what_they_write():
     for text in ("90/5", "90/5/6", "a/b/c", "110/-5/-5"):
         with pytest.raises(UsageError):
             Shares.parse(text)
+
+
+def test_names_are_chosen_in_their_order():
+    names = Names.parse("dev, train,dev")
+    assert names.choose(["train", "dev", "test"], "split") == ["dev", "train"] and str(names) == "dev,train,dev"
+    with pytest.raises(UsageError, match=r"no split tset \(did you mean test\?\): there is train, test"):
+        Names.parse("tset").choose(["train", "test"], "split")
+    with pytest.raises(UsageError, match="single commas"):
+        Names.parse("a,,b")

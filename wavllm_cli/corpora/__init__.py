@@ -8,7 +8,7 @@ A corpus is a module with
 - `manifests(root, out, options)`, a generator of `Draft`s, which are written one after the other.
 
 Nothing else lists it: `registry` finds it here (or in `mini/`), and `wavllm prep` makes its command. What corpora share
-is below, which imports nothing, and in `folders`, `tables`, `lengths` and `splits`.
+is below, which imports nothing, and in `folders`, `tables`, `lengths`, `splits` and `targets`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from wavllm_cli.data.schema import Utterance
 
 TRANSCRIBE = "Transcribe the audio clip into text."  # every ASR row's instruction until `gen-prompts attach`
+TRANSLATE = "Translate the audio clip into {language}."  # every st row's
 Seed = Annotated[int, "Makes the same choices every time."]
 
 # Why an item is left out, for programs; a corpus may have reasons of its own.

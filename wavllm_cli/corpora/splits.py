@@ -1,14 +1,52 @@
 """Splits for corpora that have none: speakers, conversations, talks stay together."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from random import Random
 from typing import Self, TypeVar
 
-from wavllm_cli.errors import UsageError
+from wavllm_cli.errors import UsageError, did_you_mean
 
 TRAIN, DEV, TEST = "train", "dev", "test"
 Group = TypeVar("Group", bound=Hashable)
+
+
+@dataclass(frozen=True)
+class Names:
+    """Names of splits, languages or the like that an option asks for."""
+
+    names: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Of `train,dev`.
+
+        Raises:
+            UsageError: a name is empty.
+        """
+        names = tuple(name.strip() for name in text.split(","))
+        if not all(names):
+            raise UsageError(f"Names are separated by single commas, as in train,dev; not {text!r}.")
+        return cls(names)
+
+    def __str__(self) -> str:
+        return ",".join(self.names)
+
+    def choose(self, there: Iterable[str], what: str) -> list[str]:
+        """The names in their order, each once.
+
+        Args:
+            there: the names that can be chosen.
+            what: they are, in the singular.
+
+        Raises:
+            UsageError: one of them is not there.
+        """
+        there = list(there)
+        for name in self.names:
+            if name not in there:
+                raise UsageError(f"There is no {what} {name}{did_you_mean(name, there)}: there is {', '.join(there)}.")
+        return list(dict.fromkeys(self.names))
 
 
 @dataclass(frozen=True)

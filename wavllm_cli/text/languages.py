@@ -38,6 +38,20 @@ def known_language(code: str) -> str | None:
 
 
 @cache
+def language_tag(language: str) -> str:
+    """A language as BCP 47 has it: "zh_cn" -> "zh-CN", "German" -> "de", "nan-tw" -> "nan-TW"."""
+    first, *subtags = language.strip().replace("_", "-").split("-")
+    return "-".join([language_code(first), *map(_subtag, subtags)])
+
+
+def _subtag(text: str) -> str:
+    """Regions in upper case, scripts with a capital, variants in lower case."""
+    if len(text) == 2:
+        return text.upper()
+    return text.title() if len(text) == 4 and text.isalpha() else text.lower()
+
+
+@cache
 def language_code(language: str) -> str:
     """ "German", "de-DE" or "DE" -> "de"; what is not in `LANGUAGES` stays as it is, in lower case."""
     word = language.replace("_", "-").split("-")[0].strip().lower()

@@ -74,6 +74,8 @@ class _PunctuationToSpace(dict[int, int | str | None]):
 
 
 _punctuation_to_space = _PunctuationToSpace()
+_spelling_kept = _PunctuationToSpace({ord(letter): letter for letter in "\u00b7\u200c\u200d"})
+_QUOTED = re.compile(r"(?<!\S)'(\S|\S.*?\S)'(?!\S)")
 
 
 def without_format(text: str) -> str:
@@ -91,6 +93,25 @@ def basic(text: str) -> str:
     if "'" in text:  # most texts have none, and the search takes longer than all the rest
         text = re.sub(r"(?<!\S)'+|'+(?!\S)", " ", text)
     return " ".join(text.split())
+
+
+def as_spoken(text: str, language: str | None = None) -> str:
+    """What a recogniser is to write for a text as people write it: `"‘Don’t,’ the boys’ 2 dogs said."` ->
+    `"don't the boys' 2 dogs said"`.
+
+    As `basic`, but apostrophes at the edge of a word stay unless they are a pair of quotation marks, and so does what
+    belongs to the spelling of a word: the dot of Catalan, the joiners of Persian and of India.
+
+    Args:
+        text: with upper case and punctuation.
+        language: its code, for upper and lower case.
+    """
+    if language and language.split("-")[0].lower() in TURKIC:
+        text = text.translate(_TURKIC_LOWER)
+    text = unicodedata.normalize("NFC", text.replace("İ", "i").lower()).translate(APOSTROPHES)
+    text = " ".join(text.translate(_spelling_kept).replace("''", " ").split())
+    text = _QUOTED.sub(r"\1", text)
+    return " ".join(word for word in text.split() if any(map(str.isalnum, word)))
 
 
 def librispeech(text: str) -> str:
