@@ -112,3 +112,14 @@ def test_a_text_of_which_nothing_comes_is_its_own_fault(monkeypatch):
     monkeypatch.setattr(espeak._Spoken, "collect", lambda self, samples, count, events: 0)
     (unspoken,) = espeak.Espeak((), 1.0).speak([Line("one", "en-us+f3")])
     assert isinstance(unspoken, Unspoken) and "makes no sound of 'one'" in str(unspoken)
+
+
+def test_phonemes_come_clause_by_clause_with_their_stops():
+    clauses = espeak.phonemes("Hello, world. He paid $3.50! Really? Yes", "en-us")
+    assert [clause.stop for clause in clauses] == [",", ".", "!", "?", ""]
+    assert clauses[0].ipa == "həlˈoʊ" and clauses[2].ipa.split()[-1] == "zˈiəɹoʊ"
+    assert [clause.stop for clause in espeak.phonemes("你好，世界。再见！", "cmn")] == [",", ".", "!"]
+    assert "(" not in "".join(clause.ipa for clause in espeak.phonemes("Das ist ein Update Manager.", "de"))
+    assert espeak.phonemes(" … ", "en-us") == []
+    with pytest.raises(WavLLMError, match="no voice 'nobody'"):
+        espeak.phonemes("one", "nobody")

@@ -5,8 +5,10 @@ It sounds like a robot and is meant to: clean, instant, endless speech for tests
 
 import _ctypes
 import ctypes
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -26,6 +28,10 @@ ACCENTS = ("en-us", "en-us-nyc", "en", "en-gb-x-rp", "en-gb-scotland", "en-gb-x-
 SPEAKERS = ("f1", "f2", "f3", "f4", "f5", "m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8")
 VOICES = tuple(f"{accent}+{speaker}" for accent in ACCENTS for speaker in SPEAKERS)
 
+STOPS = ",.;:!?"  # which change how a clause sounds …
+_AS_STOPS = str.maketrans("，、。；：！？،؛؟۔।", ",,.;:!?,;?..")  # … and as other scripts write them
+_SWITCH = re.compile(r"\([^()]*\)")  # "(en)": where a word is pronounced as in another language
+
 RATE = 160  # words a minute
 RATES = (80, 450)
 PITCHES = (0, 99)
@@ -34,6 +40,7 @@ PITCHES = (0, 99)
 _SYNCHRONOUS, _DONT_EXIT = 2, 0x8000
 _RATE, _PITCH = 1, 3
 _UTF8 = 1
+_IPA = 2
 
 _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
 _one_at_a_time = Lock()  # the library has one state for the whole process
@@ -139,9 +146,10 @@ def synthesise(text: str, voice: str = "en-us+m3", rate: int = RATE, pitch: int 
         if not low <= value <= high:
             raise UsageError(f"A voice's {name} must be from {low} to {high}, not {value}.")
     encoded = text.encode()
-    with _one_at_a_time, interrupts_deferred() as deferred, _library(spoken := _Spoken(deferred)) as (library, rate_hz):
-        if library.espeak_SetVoiceByName(voice.encode()):
-            raise WavLLMError(f"espeak-ng has no voice {voice!r}: install espeakng-loader again.")
+    with _one_at_a_time, interrupts_deferred() as deferred, _library(voice) as (library, rate_hz):
+        spoken = _Spoken(deferred)
+        collect = _Callback(spoken.collect)
+        library.espeak_SetSynthCallback(collect)
         library.espeak_SetParameter(_RATE, rate, 0)
         library.espeak_SetParameter(_PITCH, pitch, 0)
         failed = library.espeak_Synth(encoded, ctypes.c_size_t(len(encoded) + 1), 0, 1, 0, _UTF8, None, None)
@@ -171,9 +179,53 @@ class _Spoken:
         return 1 if self.error or self.deferred.arrived else 0
 
 
+@dataclass(frozen=True)
+class Clause:
+    """What is said without a stop.
+
+    Attributes:
+        ipa: its phonemes, words between blanks.
+        stop: the mark that ends it, of `STOPS`; empty where nothing does.
+    """
+
+    ipa: str
+    stop: str
+
+
+def phonemes(text: str, voice: str) -> list[Clause]:
+    """How espeak-ng would pronounce a text.
+
+    Args:
+        voice: as espeak-ng names it, such as `en-us`.
+
+    Raises:
+        WavLLMError: there is no such voice, or espeak-ng does not work here.
+    """
+    encoded = text.encode()
+    buffer = ctypes.create_string_buffer(encoded)
+    first = ctypes.addressof(buffer)
+    clauses = []
+    with _one_at_a_time, _library(voice) as (library, _):
+        library.espeak_TextToPhonemes.restype = ctypes.c_char_p
+        rest, done = ctypes.c_void_p(first), 0
+        while rest.value:
+            ipa = library.espeak_TextToPhonemes(ctypes.byref(rest), _UTF8, _IPA) or b""
+            end = rest.value - first if rest.value else len(encoded)
+            clauses.append(Clause(_SWITCH.sub("", ipa.decode()), _last_stop(encoded[done:end], bool(rest.value))))
+            done = end
+    return [clause for clause in clauses if clause.ipa.strip()]
+
+
+def _last_stop(said: bytes, has_more: bool) -> str:
+    """The last of `STOPS` in what a clause has taken of a text: espeak-ng has looked one letter into the next one."""
+    words = said.decode(errors="ignore").translate(_AS_STOPS)
+    words = words[:-1] if has_more else words
+    return next((mark for mark in reversed(words) if mark in STOPS), "")
+
+
 @contextmanager
-def _library(spoken: _Spoken) -> Iterator[tuple[ctypes.CDLL, int]]:
-    """espeak-ng freshly loaded, and its sample rate in Hz; it speaks to `spoken`.
+def _library(voice: str) -> Iterator[tuple[ctypes.CDLL, int]]:
+    """espeak-ng freshly loaded, with a voice, and its sample rate in Hz.
 
     Loaded anew for each text (4 ms) because its oscillators go on where the last text left them, and not even its own
     reset puts them back: a clip would depend on what was spoken before it.
@@ -182,15 +234,14 @@ def _library(spoken: _Spoken) -> Iterator[tuple[ctypes.CDLL, int]]:
         library = ctypes.CDLL(_package().get_library_path())
     except OSError as error:
         raise WavLLMError(f"espeak-ng cannot be loaded ({error}): pip install espeakng-loader.") from error
-
-    collect = _Callback(spoken.collect)
     try:
         data = data_folder()
         sample_rate = library.espeak_Initialize(_SYNCHRONOUS, 0, str(data).encode(), _DONT_EXIT)
         if sample_rate <= 0:
             raise WavLLMError(f"espeak-ng finds no voices in {data}: install espeakng-loader again.")
-        library.espeak_SetSynthCallback(collect)
         library.espeak_ng_SetRandSeed(ctypes.c_long(1))  # by default it is the time of day
+        if library.espeak_SetVoiceByName(voice.encode()):
+            raise WavLLMError(f"espeak-ng has no voice {voice!r}: install espeakng-loader again.")
         yield library, sample_rate
     finally:
         library.espeak_Terminate()

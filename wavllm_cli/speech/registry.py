@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 ENGINES = {
     "espeak": "wavllm_cli.speech.espeak.Espeak",
+    "piper": "wavllm_cli.speech.piper.Piper",
 }
 
 
