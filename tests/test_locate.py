@@ -27,12 +27,12 @@ def test_a_missing_path_is_never_answered_by_a_file_that_another_would_share(fil
     root = files("1.wav")
     names = ["anna/1.wav", "ben/1.wav", "carl/1.wav"]
     found = locate(names, root)
-    assert found.paths == {name: root / name for name in names} and not found.moved
+    assert [found.path(name) for name in names] == [root / name for name in names] and not found.moved
     assert audio_paths(rows(*names), root / "m.jsonl") == [(root / name,) for name in names]
     said = capsys.readouterr().err
     assert "the audio of 3 of 3 rows is missing" in said and said.count("warning") == 1
     taken = locate(["1.wav", "anna/1.wav"], root)
-    assert taken.paths["anna/1.wav"] == root / "anna/1.wav" and taken.ambiguous == ["anna/1.wav"]
+    assert taken.path("anna/1.wav") == root / "anna/1.wav" and list(taken.ambiguous) == ["anna/1.wav"]
     again = relocated(rows(*names), root / "m.jsonl", root / "sub" / "n.jsonl")
     assert [row.audio for row in again] == ["../anna/1.wav", "../ben/1.wav", "../carl/1.wav"]
 
@@ -48,9 +48,9 @@ def test_the_same_folders_are_dropped_for_all(files, capsys):
     root = files("train/a.wav", "dev/a.wav", "b.wav")
     names = ["/old/place/train/a.wav", "/old/place/dev/a.wav", "/old/place/test/b.wav", "/old/place/test/c.wav"]
     found = locate(names, root)
-    assert found.moved == names[:2] and found.dropped == 3  # the root counts as a folder
-    assert found.paths[names[0]] == root / "train/a.wav" and found.paths[names[1]] == root / "dev/a.wav"
-    assert str(found.paths[names[2]]) == names[2]  # b.wav lies one folder higher
+    assert list(found.moved) == names[:2] and found.dropped == 3  # the root counts as a folder
+    assert found.path(names[0]) == root / "train/a.wav" and found.path(names[1]) == root / "dev/a.wav"
+    assert str(found.path(names[2])) == names[2]  # b.wav lies one folder higher
     audio_paths(rows(*names), root / "m.jsonl")
     audio_paths(rows(*names), root / "m.jsonl")
     said = capsys.readouterr().err
@@ -64,13 +64,13 @@ def test_either_form_of_unicode_finds_the_file(files, form):
     mixed = unicodedata.normalize(other, "Müller/") + unicodedata.normalize(form, "café.wav")
     root = files(name)
     for asked in (name, unicodedata.normalize(other, name), mixed):
-        assert locate([asked], root).paths[asked] == root / name
-    assert locate(["Mueller/café.wav"], root).paths["Mueller/café.wav"] == root / "Mueller/café.wav"
+        assert locate([asked], root).path(asked) == root / name
+    assert locate(["Mueller/café.wav"], root).path("Mueller/café.wav") == root / "Mueller/café.wav"
 
 
 @pytest.mark.parametrize("name", ["x" * 5000, "nul\0.wav", "a/" * 3000 + "b.wav"])
 def test_names_that_no_file_can_have_are_found_out_by_the_reader(tmp_path, name):
-    assert locate([name], tmp_path).paths[name] == tmp_path / name
+    assert locate([name], tmp_path).path(name) == tmp_path / name
 
 
 def test_what_may_not_be_looked_at_is_not_missing(files, monkeypatch):
@@ -82,4 +82,4 @@ def test_what_may_not_be_looked_at_is_not_missing(files, monkeypatch):
         return os.stat(path)
 
     monkeypatch.setattr("wavllm_cli.data.locate.os.lstat", refused)
-    assert locate(["locked/1.wav"], root).paths["locked/1.wav"] == root / "locked/1.wav"
+    assert locate(["locked/1.wav"], root).path("locked/1.wav") == root / "locked/1.wav"

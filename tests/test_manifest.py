@@ -167,9 +167,9 @@ def test_a_near_miss_is_an_error_and_a_column_of_ones_own_is_kept(tmp_path):
 def test_rows_from_elsewhere_get_the_same_sentences():
     wrong = validated({**ASR, "start": -1}, Utterance)
     assert isinstance(wrong, str) and wrong.startswith(' (id a): key "start" should be')
-    assert checked([(3, ROWS[0]), (5, ROWS[1])], "x.json") == ROWS[:2]
+    assert list(checked([(3, ROWS[0]), (5, ROWS[1])], "x.json")) == ROWS[:2]
     with pytest.raises(ManifestError) as caught:
-        checked([(3, ROWS[0]), (4, wrong), (5, ROWS[0])], "x.json", "row")
+        list(checked([(3, ROWS[0]), (4, wrong), (5, ROWS[0])], "x.json", "row"))
     first, second = str(caught.value).splitlines()
     assert first == f"x.json, row 4{wrong}" and second == "x.json, row 5: id 'a' is already taken by row 3."
     assert misspelt_key(["id", "promt"], Utterance) == 'unknown key "promt": did you mean "prompt"?'

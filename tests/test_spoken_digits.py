@@ -22,16 +22,17 @@ def test_every_split_has_clips_questions_and_instructions(out):
         assert {r.task for r in clips} == {"asr"} and len(clips) == 60
         assert {r.task for r in questions} == {"sqa"} and [q.audio for q in questions] == [c.audio for c in clips]
         assert {r.task for r in texts} == {"sft"} and {r.audio for r in texts} == {None}
-        ids = [r.id for r in clips + questions + texts]
+        rows = [*clips, *questions, *texts]
+        ids = [r.id for r in rows]
         assert len(set(ids)) == len(ids)
-        assert {r.split for r in clips + questions + texts} == {split}
-        assert {r.task for r in clips + questions + texts} == set(ABOUT.tasks)
+        assert {r.split for r in rows} == {split}
+        assert {r.task for r in rows} == set(ABOUT.tasks)
 
 
 def test_a_curriculum_begins_with_short_strings_and_spelled_ones(out):
     short, spelled = (read_manifest(out / f"train-{kind}.jsonl") for kind in ("short", "spelled"))
     assert {len(r.target.split()) for r in short} == {1, 2, 3}
-    assert {r.split for r in short + spelled} == {"train"}
+    assert {r.split for r in (*short, *spelled)} == {"train"}
     test = {r.target for r in read_manifest(out / "test.jsonl")}
     assert not test & {r.target for r in short}
     right = []

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
 from wavllm_cli.data.audio import audio_info, is_silent, joined, load, warn_once
 from wavllm_cli.data.levels import at_level
-from wavllm_cli.data.manifest import audio_paths, read_manifest
+from wavllm_cli.data.manifest import AudioFiles, read_manifest
 from wavllm_cli.data.schema import Utterance
 from wavllm_cli.data.shards import why_unheard
 from wavllm_cli.errors import AudioError, WavLLMError, reason
@@ -146,7 +146,36 @@ class Collator:
         return self.processor(text=[row.prompt for row in rows], audio=audio, target=targets)
 
 
-def clips_of(manifest: Path, audio_root: Path | None = None) -> list[Clip]:
+class Clips(Sequence[Clip]):
+    """The clips of a manifest, or some of them; each is made when it is asked for.
+
+    Args:
+        audio: where that of the rows lies.
+        chosen: the numbers of the rows that are meant, None for all.
+    """
+
+    def __init__(self, rows: Sequence[Utterance], audio: AudioFiles, chosen: np.ndarray | None = None):
+        self._rows, self._audio, self._chosen = rows, audio, chosen
+
+    def __len__(self) -> int:
+        return len(self._rows if self._chosen is None else self._chosen)
+
+    @overload
+    def __getitem__(self, index: int) -> Clip: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Clip]: ...
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[i] for i in range(len(self))[index]]
+        row = self._rows[index if self._chosen is None else self._chosen[index]]
+        return Clip(row, self._audio.paths(row))
+
+    def only(self, numbers: Sequence[int]) -> "Clips":
+        """Those with these numbers, of a manifest all of whose clips these are."""
+        return Clips(self._rows, self._audio, np.array(numbers, dtype=np.int64))
+
+
+def clips_of(manifest: Path, audio_root: Path | None = None) -> Clips:
     """The rows of a manifest with their audio paths resolved."""
     rows = read_manifest(manifest)
-    return [Clip(row, paths) for row, paths in zip(rows, audio_paths(rows, manifest, audio_root), strict=True)]
+    return Clips(rows, AudioFiles(rows, manifest, audio_root))

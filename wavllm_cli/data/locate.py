@@ -4,7 +4,6 @@ and never in a file that two of them would share.
 
 import os
 import unicodedata
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,18 +11,23 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Located:
-    """Paths by the names in the manifest.
+    """Which file each name in a manifest leads to.
 
     Attributes:
-        paths: a path for each name, also where nothing lies there.
-        moved: the names that are read without their first `dropped` folders.
+        root: where names start.
+        moved: the names that are read without their first `dropped` folders, in their order; values mean nothing.
         ambiguous: names that are not, because files would be read for several of them.
     """
 
-    paths: dict[str, Path]
-    moved: list[str] = field(default_factory=list)
-    ambiguous: list[str] = field(default_factory=list)
+    root: Path
+    moved: dict[str, None] = field(default_factory=dict)
+    ambiguous: dict[str, None] = field(default_factory=dict)
     dropped: int = 0
+
+    def path(self, name: str) -> Path:
+        """The path for one of the names, also where nothing lies there."""
+        asked = _tail(self.root, name, self.dropped) if name in self.moved else self.root / name
+        return asked if str(asked).isascii() else _in_any_form(asked) or asked
 
 
 def locate(names: Iterable[str], root: Path) -> Located:
@@ -33,24 +37,36 @@ def locate(names: Iterable[str], root: Path) -> Located:
     many for all of them as finds the most, and only if each file is then read for one name.
 
     Args:
-        names: relative to `root`, or absolute.
+        names: relative to `root`, or absolute; they are gone through once more where some have moved.
     """
-    found = {name: _in_any_form(root / name) for name in dict.fromkeys(names)}
-    paths = {name: path or root / name for name, path in found.items()}
-    missing = {name: Path(name).parts for name, path in found.items() if path is None}
-    hits: dict[str, Path] = {}
+    missing = dict.fromkeys(name for name in names if not _leads_somewhere(os.path.join(root, name)))
+    hits: dict[str, str] = {}
     dropped = 0
-    for count in range(1, max(map(len, missing.values()), default=0)):
-        tails = {name: root.joinpath(*parts[count:]) for name, parts in missing.items() if len(parts) > count}
-        here = {name: path for name, tail in tails.items() if (path := _in_any_form(tail)) and path.is_file()}
+    for count in range(1, max((len(Path(name).parts) for name in missing), default=0)):
+        here = {name: path for name in missing if (path := _file(_tail(root, name, count)))}
         if len(here) > len(hits):
             hits, dropped = here, count
     if not hits:
-        return Located(paths)
-    readers = Counter([*hits.values(), *(path for path in found.values() if path)])
-    if any(readers[path] > 1 for path in hits.values()):
-        return Located(paths, ambiguous=list(hits), dropped=dropped)
-    return Located(paths | hits, moved=list(hits), dropped=dropped)
+        return Located(root)
+    files = set(hits.values())
+    others = (str(_in_any_form(root / name)) for name in names if name not in missing)
+    if len(files) < len(hits) or any(path in files for path in others):
+        return Located(root, ambiguous=dict.fromkeys(hits), dropped=dropped)
+    return Located(root, moved=dict.fromkeys(hits), dropped=dropped)
+
+
+def _tail(root: Path, name: str, dropped: int) -> Path:
+    return root.joinpath(*Path(name).parts[dropped:])
+
+
+def _file(path: Path) -> str | None:
+    """A file's path as the file system spells it."""
+    found = _in_any_form(path)
+    return str(found) if found and found.is_file() else None
+
+
+def _leads_somewhere(path: str) -> bool:
+    return _is_there(path) or _in_any_form(Path(path)) is not None
 
 
 def _in_any_form(path: Path) -> Path | None:
@@ -72,7 +88,7 @@ def _in_any_form(path: Path) -> Path | None:
     return found
 
 
-def _is_there(path: Path) -> bool:
+def _is_there(path: str | Path) -> bool:
     try:
         os.lstat(path)
     except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a NUL in the name

@@ -7,7 +7,9 @@ with an answer.
 import gzip
 import io
 import os
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, overload
 
@@ -17,9 +19,10 @@ from wavllm_cli import console, strict_json
 from wavllm_cli.data import tsv
 from wavllm_cli.data.files import replacing, shown
 from wavllm_cli.data.locate import Located, locate
+from wavllm_cli.data.rows import Rows
 from wavllm_cli.data.schema import Row, Task, Utterance, problems_in
 from wavllm_cli.data.shards import split_place
-from wavllm_cli.data.text_file import numbered_lines, require_file
+from wavllm_cli.data.text_file import is_packed, numbered_lines, require_file
 from wavllm_cli.errors import ManifestError, reason, shortened
 
 MANIFEST_SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet", ".tsv")
@@ -29,11 +32,11 @@ MAX_PROBLEMS = 10  # reported at once
 
 
 @overload
-def read_manifest(path: str | Path, *, default_task: Task = "asr") -> list[Utterance]: ...
+def read_manifest(path: str | Path, *, default_task: Task = "asr") -> Rows[Utterance]: ...
 @overload
-def read_manifest(path: str | Path, model: type[Row], default_task: Task = "asr") -> list[Row]: ...
+def read_manifest(path: str | Path, model: type[Row], default_task: Task = "asr") -> Rows[Row]: ...
 def read_manifest(path: str | Path, model: Any = Utterance, default_task: Task = "asr") -> Any:
-    """Read and check a whole manifest.
+    """Check a whole manifest; its rows are a sequence that makes an object of each when it is asked for.
 
     Args:
         path: .jsonl, .jsonl.gz, .parquet, or the original project's .tsv.
@@ -45,14 +48,57 @@ def read_manifest(path: str | Path, model: Any = Utterance, default_task: Task =
         ManifestError: the file is missing or empty, or rows are wrong; one sentence for each of the first problems.
     """
     path = Path(path)
-    rows = checked(_parse(path, model, default_task), str(path))
-    if not rows:
+    if path.name.endswith(".jsonl"):
+        require_file(path)  # no pipe: a manifest is read more than once
+        file = path.open("rb")
+        if not is_packed(file):
+            return _indexed(file, path, model)
+    return Rows.spooled(iter_manifest(path, model, default_task), model, str(path))
+
+
+@overload
+def iter_manifest(path: str | Path, *, default_task: Task = "asr") -> Iterator[Utterance]: ...
+@overload
+def iter_manifest(path: str | Path, model: type[Row], default_task: Task = "asr") -> Iterator[Row]: ...
+def iter_manifest(path: str | Path, model: Any = Utterance, default_task: Task = "asr") -> Iterator[Any]:
+    """As `read_manifest`, for a reader who needs each row once: the problems of all are raised at the end.
+
+    Rows that stand after a problem are checked and not yielded.
+    """
+    path = Path(path)
+    yield from _some(checked(_parse(path, model, default_task), str(path)), path)
+
+
+def _indexed(file: BufferedReader, path: Path, model: type[Row]) -> Rows[Row]:
+    """The rows of JSON Lines, by where their lines begin in the file."""
+    starts = array("q")
+
+    def lines() -> Iterator[tuple[int, bytes]]:
+        end = 0
+        for number, text in numbered_lines(file):
+            end = end or file.tell() - len(text)  # what may stand before the first line is a byte order mark
+            if text.strip():
+                starts.append(end)
+                yield number, text
+            end += len(text)
+        starts.append(end)
+
+    for _ in _some(checked(((number, _validated_json(text, model)) for number, text in lines()), str(path)), path):
+        pass
+    return Rows(file, starts, model, str(path))
+
+
+def _some(rows: Iterable[Row], path: Path) -> Iterator[Row]:
+    empty = True
+    for row in rows:
+        empty = False
+        yield row
+    if empty:
         raise ManifestError(f"{path} has no rows: a manifest has at least one utterance.")
-    return rows
 
 
-def checked(rows: Iterable[tuple[int, Row | str]], name: str, unit: str = "line") -> list[Row]:
-    """The rows of a file, if nothing is wrong with any of them and no id occurs twice.
+def checked(rows: Iterable[tuple[int, Row | str]], name: str, unit: str = "line") -> Iterator[Row]:
+    """Yield the rows of a file as long as nothing is wrong with any of them and no id occurs twice.
 
     Args:
         rows: their numbers and the rows, or what is wrong with them, from ` (id …)` or `: ` on.
@@ -60,9 +106,8 @@ def checked(rows: Iterable[tuple[int, Row | str]], name: str, unit: str = "line"
         unit: what the numbers count.
 
     Raises:
-        ManifestError: one sentence for each of the first `MAX_PROBLEMS` problems.
+        ManifestError: at the end, one sentence for each of the first `MAX_PROBLEMS` problems.
     """
-    good: list[Row] = []
     numbers: dict[str, int] = {}
     problems: list[str] = []
     for number, row in rows:
@@ -73,13 +118,13 @@ def checked(rows: Iterable[tuple[int, Row | str]], name: str, unit: str = "line"
             problems.append(f"{name}, {unit} {number}: {taken}.")
         else:
             numbers[row.id] = number
-            good.append(row)
+            if not problems:
+                yield row
         if len(problems) == MAX_PROBLEMS:
             problems.append(f"{name}: reading stopped after {MAX_PROBLEMS} problems.")
             break
     if problems:
         raise ManifestError(*problems)
-    return good
 
 
 def read_lines(path: str | Path, model: type[Row]) -> Iterator[Row]:
@@ -243,10 +288,8 @@ def _parquet_fields(row: Utterance) -> dict[str, Any]:
 _moved: set[Path] = set()  # manifests whose paths have been warned about
 
 
-def audio_paths(
-    rows: Sequence[Utterance], manifest: str | Path, audio_root: str | Path | None = None
-) -> list[tuple[Path, ...]]:
-    """Where the audio of each row lies: a path for each of its pieces, none for text.
+class AudioFiles:
+    """Where the audio of a manifest's rows lies.
 
     Whether there are such files shows when they are read. Paths that lead nowhere are tried again without their leading
     folders (`SpeechT5/…/audio/asr.flac` is found as `audio/asr.flac` or `asr.flac`), as many for all rows and never so
@@ -255,31 +298,52 @@ def audio_paths(
     Args:
         rows: of a manifest, all of them: what a path may mean depends on the others.
         manifest: the file the rows come from.
-        audio_root: where relative paths start, if not at the manifest's folder.
+        root: where relative paths start, if not at the manifest's folder.
     """
-    manifest = Path(manifest)
-    root = manifest.parent if audio_root is None else Path(audio_root)
-    places = [[split_place(piece.audio) for piece in row.pieces] for row in rows]
-    located = locate((name for row in places for name, _ in row), root)
-    elsewhere = set(located.moved or located.ambiguous)
-    if elsewhere and manifest not in _moved:
-        _moved.add(manifest)
-        about = [any(name in elsewhere for name, _ in row) for row in places if row]
-        console.warn(f"{shown(manifest)}: {_moved_sentence(located, sum(about), len(about))}")
-    return [tuple(Path(f"{located.paths[name]}{place}") for name, place in row) for row in places]
+
+    def __init__(self, rows: Sequence[Utterance], manifest: str | Path, root: str | Path | None = None):
+        manifest = Path(manifest)
+        self._located = locate(_Names(rows), manifest.parent if root is None else Path(root))
+        elsewhere = self._located.moved or self._located.ambiguous
+        if elsewhere and manifest not in _moved:
+            _moved.add(manifest)
+            about = [any(split_place(name)[0] in elsewhere for name in row.files) for row in rows if row.files]
+            console.warn(f"{shown(manifest)}: {_moved_sentence(self._located, sum(about), len(about))}")
+
+    def paths(self, row: Utterance) -> tuple[Path, ...]:
+        """A path for each piece of one of the rows, none for text."""
+        return tuple(Path(f"{self._located.path(name)}{place}") for name, place in map(split_place, row.files))
+
+
+class _Names:
+    """The files that rows name, as often as somebody goes through them."""
+
+    def __init__(self, rows: Sequence[Utterance]):
+        self._rows = rows
+
+    def __iter__(self) -> Iterator[str]:
+        return (split_place(name)[0] for row in self._rows for name in row.files)
+
+
+def audio_paths(
+    rows: Sequence[Utterance], manifest: str | Path, audio_root: str | Path | None = None
+) -> list[tuple[Path, ...]]:
+    """`AudioFiles.paths` of each row."""
+    audio = AudioFiles(rows, manifest, audio_root)
+    return [audio.paths(row) for row in rows]
 
 
 def _moved_sentence(located: Located, count: int, total: int) -> str:
     folders = "folder" if located.dropped == 1 else f"{located.dropped} folders"
     if located.moved:
-        name = located.moved[0]
+        name = next(iter(located.moved))
         return (
             f"the audio of {count} of {total} rows has moved, it is read without the first {folders} of its path "
-            f"({shown(name)} from {shown(located.paths[name])})."
+            f"({shown(name)} from {shown(located.path(name))})."
         )
     return (
         f"the audio of {count} of {total} rows is missing; without the first {folders} of their paths several rows "
-        f"would share a file, so none is read elsewhere (the first: {shown(located.ambiguous[0])})."
+        f"would share a file, so none is read elsewhere (the first: {shown(next(iter(located.ambiguous)))})."
     )
 
 

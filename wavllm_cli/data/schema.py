@@ -141,6 +141,11 @@ class Utterance(BaseModel):
         return (self.speaker,) if isinstance(self.speaker, str) else self.speaker or ()
 
     @property
+    def files(self) -> tuple[str, ...]:
+        """The audio of each piece: what it is called in the row."""
+        return (self.audio,) if isinstance(self.audio, str) else tuple(piece.audio for piece in self.audio or ())
+
+    @property
     def known_duration(self) -> float | None:
         """Seconds of the clip, None where only its files tell."""
         return self._joined_seconds() if isinstance(self.audio, tuple) and self.duration is None else self.duration

@@ -8,7 +8,7 @@ import io
 import sys
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -43,8 +43,11 @@ def content(source: str | Path) -> bytes:
         return file.read()
 
 
-def numbered_lines(source: str | Path) -> Iterator[tuple[int, bytes]]:
-    """Lines and their numbers from 1 on while the file is read, line ends kept; otherwise as `content`."""
+def numbered_lines(source: str | Path | io.BufferedReader) -> Iterator[tuple[int, bytes]]:
+    """Lines and their numbers from 1 on while the file is read, line ends kept; otherwise as `content`.
+
+    A file that is open already stays so.
+    """
     with _opened(source) as file:
         yield from enumerate(file, 1)
 
@@ -66,16 +69,22 @@ def text_lines(source: str | Path) -> list[str]:
     return [line.removesuffix("\r") for line in lines]
 
 
-def _name(source: str | Path) -> str:
+def is_packed(file: io.BufferedReader) -> bool:
+    """Whether it is gzipped, whatever its name says."""
+    return file.peek(len(GZIP)).startswith(GZIP)
+
+
+def _name(source: str | Path | io.BufferedReader) -> str:
+    if isinstance(source, io.BufferedReader):
+        return shown(source.name)
     return "Standard input" if source == STANDARD_INPUT else shown(source)
 
 
 @contextmanager
-def _opened(source: str | Path) -> Iterator[BinaryIO]:
+def _opened(source: str | Path | io.BufferedReader) -> Iterator[BinaryIO]:
     try:
         with _raw(source) as raw:
-            packed = raw.peek(len(GZIP)).startswith(GZIP)  # whatever its name says
-            file = gzip.GzipFile(fileobj=raw) if packed else raw
+            file = gzip.GzipFile(fileobj=raw) if is_packed(raw) else raw
             head = file.peek(len(BYTE_ORDER_MARK))
             if head.startswith(UTF_16):
                 raise ManifestError(
@@ -88,7 +97,9 @@ def _opened(source: str | Path) -> Iterator[BinaryIO]:
         raise ManifestError(f"{_name(source)} cannot be read: {error}.") from error
 
 
-def _raw(source: str | Path) -> io.BufferedReader:
+def _raw(source: str | Path | io.BufferedReader) -> AbstractContextManager[io.BufferedReader]:
+    if isinstance(source, io.BufferedReader):
+        return nullcontext(source)
     if source == STANDARD_INPUT:
         if sys.stdin is None:
             raise UsageError("Standard input (-) is closed: pipe something into this command.")

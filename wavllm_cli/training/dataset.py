@@ -1,5 +1,6 @@
 """A stage's utterances: read from its manifests, checked before the first step, drawn as batches by a plan."""
 
+from array import array
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ NAMED = 5  # of the utterances left out for one reason
 class Utterances:
     """The usable rows of one manifest and their durations in seconds (0 for text)."""
 
-    clips: list[Clip]
+    clips: Sequence[Clip]
     seconds: np.ndarray
 
 
@@ -40,20 +41,21 @@ def load_utterances(manifest: Path, max_seconds: float, room: Room) -> Utterance
         ManifestError: the manifest cannot be read.
         UsageError: nothing usable is left.
     """
-    clips, seconds = [], []
+    clips = clips_of(manifest)
+    usable, seconds = array("q"), array("d")
     left_out: defaultdict[str, list[str]] = defaultdict(list)
-    for clip in clips_of(manifest):
+    for number, clip in enumerate(clips):
         duration, reason, detail = _measure(clip, max_seconds, room)
         if reason:
             left_out[reason].append(f"{clip.row.id}: {detail}" if detail else clip.row.id)
         else:
-            clips.append(clip)
+            usable.append(number)
             seconds.append(duration)
     for reason, names in left_out.items():
         console.warn(f"{manifest}: {len(names)} utterances left out, {reason} (first: {'; '.join(names[:NAMED])}).")
-    if not clips:
+    if not usable:
         raise UsageError(f"{manifest} has no usable utterance left to train on.")
-    return Utterances(clips, np.array(seconds))
+    return Utterances(clips.only(usable), np.array(seconds))
 
 
 def _measure(clip: Clip, max_seconds: float, room: Room) -> tuple[float, str | None, str]:

@@ -118,24 +118,25 @@ def _take(recipe: Recipe, path: Path, numbers: Sequence[int], inventory: Invento
             inventory.problems.append(f"{path} has no utterance that stage {number} can use: {reasons}.")
 
 
-def _stock(clips: Sequence[Clip], lacks: Sequence[str | None], longest: float) -> Stock:
+def _stock(clips: Iterable[Clip], lacks: Iterable[str | None], longest: float) -> Stock:
     left_out: dict[str, tuple[int, str]] = {}
-    used: list[Clip] = []
+    groups: set[str] = set()
+    utterances = unmeasured = text = 0
+    seconds = 0.0
     for clip, lack in zip(clips, lacks, strict=True):
-        reason = _reason(clip, lack, longest)
-        if reason is None:
-            used.append(clip)
-        else:
+        if reason := _reason(clip, lack, longest):
             count, first = left_out.get(reason, (0, clip.row.id))
             left_out[reason] = (count + 1, first)
-    return Stock(
-        utterances=len(used),
-        hours=sum(clip.row.known_duration or 0 for clip in used if clip.paths) / 3600,
-        unmeasured=sum(bool(clip.paths) and clip.row.known_duration is None for clip in used),
-        text=sum(not clip.paths for clip in used),
-        groups=frozenset(clip.row.group for clip in used if clip.row.group),
-        left_out=left_out,
-    )
+            continue
+        utterances += 1
+        groups |= {clip.row.group} if clip.row.group else set()
+        if not clip.paths:
+            text += 1
+        elif (known := clip.row.known_duration) is None:
+            unmeasured += 1
+        else:
+            seconds += known
+    return Stock(utterances, seconds / 3600, unmeasured, text, frozenset(groups), left_out)
 
 
 def _reason(clip: Clip, lack: str | None, longest: float) -> str | None:
