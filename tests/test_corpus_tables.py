@@ -21,6 +21,13 @@ def test_only_a_line_feed_ends_a_line(tmp_path):
     assert list(texts(text)) == ["one\u2028still one\x0band\x85this", "two"]
 
 
+def test_a_line_that_is_not_utf_8_may_be_of_an_older_encoding(tmp_path):
+    text = tmp_path / "t.txt"
+    text.write_bytes("Café\r\n".encode() + "Café".encode("latin-1"))
+    assert list(texts(text, older="latin-1")) == ["Café", "Café"]
+    assert list(texts(text))[1].reason == ENCODING
+
+
 def test_what_is_no_row_is_named_by_its_line(tmp_path):
     table = tmp_path / "t.tsv"
     table.write_bytes(b"path\tsentence\nshort\na\tb\nc\t\xff\n")

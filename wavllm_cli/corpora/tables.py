@@ -78,17 +78,32 @@ def _pieces(separator: str) -> Pattern[str]:
     return compile(rf"([^\\{mark}]+|\\.)|({mark})", DOTALL)
 
 
-def texts(path: Path) -> Iterator[str | Skipped]:
+def texts(path: Path, older: str | None = None) -> Iterator[str | Skipped]:
     """The lines of a text in UTF-8, NFC, without their ends; or one that is in another encoding.
+
+    Args:
+        path: the text, also gzipped.
+        older: an encoding in which lines may be that are not UTF-8.
 
     Raises:
         ManifestError: the file cannot be read.
     """
     for number, line in numbered_lines(path):
         try:
-            yield normalize("NFC", line.decode()).removesuffix("\n").removesuffix("\r")
+            text = _decoded(line, older)
         except UnicodeDecodeError:
             yield Skipped(place(path, number), ENCODING, "is not UTF-8")
+        else:
+            yield normalize("NFC", text).removesuffix("\n").removesuffix("\r")
+
+
+def _decoded(line: bytes, older: str | None) -> str:
+    try:
+        return line.decode()
+    except UnicodeDecodeError:
+        if older is None:
+            raise
+        return line.decode(older)
 
 
 def parallel(*paths: Path) -> Iterator[tuple[str | Skipped, ...]]:
