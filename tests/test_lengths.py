@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from wavllm_cli.corpora import CUT, NO_AUDIO, OUTSIDE, UNREADABLE, Adjusted, Skipped
+from wavllm_cli.corpora import CUT, NO_AUDIO, NO_TEXT, OUTSIDE, UNREADABLE, Adjusted, Skipped
 from wavllm_cli.corpora.lengths import AHEAD, Segment, measured, segment
 from wavllm_cli.data.audio import write_wav
 
@@ -15,6 +15,12 @@ def test_items_keep_their_order_and_faults_their_place(tmp_path):
     assert [item for item, _ in found] == [item for _, item in items]
     assert [info.duration for _, info in found[:3]] == [1, 1, 2]
     assert [info.reason for _, info in found[3:5]] == [UNREADABLE, NO_AUDIO]
+
+
+def test_what_is_known_to_lack_a_file_keeps_its_place(tmp_path):
+    write_wav(tmp_path / "a.wav", np.zeros(160))
+    lost = Skipped("lost", NO_TEXT, "no sentence")
+    assert [info for _, info in measured([(tmp_path / "a.wav", 1), (lost, 2), (tmp_path / "a.wav", 3)])][1] is lost
 
 
 def test_files_are_not_read_long_before_their_turn(tmp_path):

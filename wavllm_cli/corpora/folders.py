@@ -8,7 +8,7 @@ from typing import NoReturn
 from unicodedata import normalize
 
 from wavllm_cli.corpora import UNREADABLE, Skipped
-from wavllm_cli.data.files import digest, shown, why_unreadable
+from wavllm_cli.data.files import digest, is_text, shown, why_unreadable
 from wavllm_cli.errors import UsageError, WavLLMError
 
 DEEP = 5  # levels of folders below ROOT among which a corpus is looked for
@@ -37,6 +37,10 @@ def holding(root: Path, test: Callable[[Path], bool]) -> tuple[list[Path], list[
     """The folders that a test recognises, ROOT or up to `DEEP` below it, and folders that cannot be read.
 
     What lies in a folder that is recognised is not looked through. Links are followed, those in a circle once.
+
+    Raises:
+        UsageError: ROOT is no folder, or the path of a folder that is recognised is not UTF-8.
+        WavLLMError: ROOT may not be opened.
     """
     require_folder(root)
     found: list[Path] = []
@@ -55,6 +59,8 @@ def holding(root: Path, test: Callable[[Path], bool]) -> tuple[list[Path], list[
             skipped += unreadable
             below += filter(os.path.isdir, paths)
         level = below
+    if odd := next((folder for folder in found if not is_text(folder)), None):
+        raise UsageError(f"The path {shown(odd)} is not UTF-8, which a manifest is: rename it.")
     return found, skipped
 
 

@@ -19,24 +19,34 @@ ROUNDING = 0.02  # seconds: less than this over the end is how times are written
 Item = TypeVar("Item")
 
 
-def measured(items: Iterable[tuple[Path, Item]]) -> Iterator[tuple[Item, AudioInfo | Skipped]]:
+def measured(items: Iterable[tuple[Path | Skipped, Item]]) -> Iterator[tuple[Item, AudioInfo | Skipped]]:
     """Each item with what its file holds, or why it cannot be used; in their order, many files read at a time.
 
     Args:
-        items: a file, and whatever belongs to it. A file that comes several times in a row is read once.
+        items: a file, or why there is none to be read; and whatever belongs to it. A file that comes several times in a
+            row is read once.
     """
     with ThreadPoolExecutor(READERS) as pool:
         waiting: deque[tuple[Item, Future[AudioInfo | Skipped]]] = deque()
         last: tuple[Path, Future[AudioInfo | Skipped]] | None = None
         for path, item in items:
-            if last is None or last[0] != path:
-                last = path, pool.submit(measure, path)
-            waiting.append((item, last[1]))
+            if isinstance(path, Skipped):
+                waiting.append((item, _known(path)))
+            else:
+                if last is None or last[0] != path:
+                    last = path, pool.submit(measure, path)
+                waiting.append((item, last[1]))
             if len(waiting) > AHEAD:
                 first, future = waiting.popleft()
                 yield first, future.result()
         for item, future in waiting:
             yield item, future.result()
+
+
+def _known(skipped: Skipped) -> Future[AudioInfo | Skipped]:
+    future: Future[AudioInfo | Skipped] = Future()
+    future.set_result(skipped)
+    return future
 
 
 def measure(path: Path) -> AudioInfo | Skipped:
