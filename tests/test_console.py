@@ -128,6 +128,45 @@ def test_words_of_a_server_steer_no_progress_display():
     assert len(column.render("x" * 1000).plain) < 110
 
 
+# --- logs ---
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A list with the seconds that a progress display takes for the time."""
+    now = [0.0]
+    monkeypatch.setattr(console, "monotonic", lambda: now[0])
+    return now
+
+
+def test_a_log_gets_a_line_now_and_then_and_one_at_the_end(clock, capsys):
+    for _ in console.track(range(300), "listening"):
+        clock[0] += 1
+    first, *minutes, last = capsys.readouterr().err.splitlines()
+    assert first.startswith("listening: 10 of 300 in 10 s, about ")
+    assert [line.split(",")[0] for line in minutes] == [
+        f"listening: {n} of 300 in {n // 60} min {n % 60} s" for n in (70, 130, 190, 250)
+    ]
+    assert last == "listening: 300 of 300, 5 min 0 s in all"
+
+
+def test_a_log_gets_nothing_of_what_is_quickly_done(clock, capsys):
+    for _ in console.track(range(9), "listening"):
+        clock[0] += 1
+    assert capsys.readouterr().err == ""
+
+
+def test_a_terminal_gets_its_lines_broken_between_words(monkeypatch):
+    file = io.StringIO()
+    monkeypatch.setattr(console, "err", console._Stream(file=file, width=30, force_terminal=True, color_system=None))
+    console.error("The recipe names a manifest that is not there: /data/train.jsonl")
+    assert file.getvalue().splitlines() == [
+        "error: The recipe names a",
+        "manifest that is not there:",
+        "/data/train.jsonl",
+    ]
+
+
 # --- narrow terminals ---
 
 NARROW = (

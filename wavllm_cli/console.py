@@ -7,11 +7,12 @@ servers and models have written – ids, names, answers – never steers the ter
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from time import monotonic
 from typing import Any, TypeVar
 
 from rich.cells import cell_len
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TaskID, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -23,6 +24,7 @@ LONGEST_LINE = 2000  # characters of a message
 LONGEST_CELL = 200  # characters of a text in a terminal's table
 FOLDED = 8  # columns that a text keeps at least before a table gives way to lines
 BORDERS = 3  # columns between two cells; one more at the edge
+QUIET_START, EVERY = 10.0, 60.0  # seconds until the first line about a task, and between two of them
 WIDE, MIDDLING = 80, 50  # columns that a progress display needs for its bar, and for rate and time
 
 # What terminals obey instead of showing it: C0, DEL, C1, marks and overrides of direction, line separators; and bytes
@@ -110,19 +112,24 @@ def say_json(value: Any) -> None:
 
 def info(message: str) -> None:
     """A line of news on stderr, silenced by `--quiet`."""
-    err.print(_line(message))
+    _tell(_line(message))
 
 
 def warn(message: str) -> None:
     """A warning on stderr, silenced by `--quiet`."""
-    err.print(Text.assemble(("warning: ", "yellow"), _line(message)))
+    _tell(Text.assemble(("warning: ", "yellow"), _line(message)))
 
 
 def error(message: str) -> None:
     """An error on stderr; never silenced."""
     quiet, err.quiet = err.quiet, False
-    err.print(Text.assemble(("error: ", "bold red"), _line(message)))
+    _tell(Text.assemble(("error: ", "bold red"), _line(message)))
     err.quiet = quiet
+
+
+def _tell(message: Text) -> None:
+    """A message, broken between words where a terminal would break within them."""
+    err.print(message, soft_wrap=not err.is_terminal)
 
 
 def confirm(question: str) -> bool:
@@ -172,8 +179,49 @@ def watched() -> bool:
     return err.is_terminal and not err.quiet
 
 
+class _Lines(Progress):
+    """What a log file gets in the place of a progress display: of a task that takes long a line now and then."""
+
+    def __init__(self) -> None:
+        super().__init__(disable=True, get_time=lambda: monotonic())
+        self.due: dict[TaskID, float] = {}  # seconds from a task's start to its next line
+
+    def advance(self, task_id: TaskID, advance: float = 1) -> None:
+        super().advance(task_id, advance)
+        self._tell(self._tasks[task_id])
+
+    def update(self, task_id: TaskID, **changes: Any) -> None:
+        super().update(task_id, **changes)
+        self._tell(self._tasks[task_id])
+
+    def stop(self) -> None:
+        for task in self.tasks:
+            if task.id in self.due:
+                info(f"{_done(task)}, {_time(task.elapsed)} in all")
+
+    def _tell(self, task: Task) -> None:
+        elapsed = task.elapsed or 0.0
+        if elapsed >= self.due.get(task.id, QUIET_START):
+            self.due[task.id] = elapsed + EVERY
+            left = f", about {_time(task.time_remaining)} left" if task.time_remaining else ""
+            info(f"{_done(task)} in {_time(elapsed)}{left}")
+
+
+def _done(task: Task) -> str:
+    total = "" if task.total is None else f" of {task.total:,.0f}"
+    return f"{task.description}: {task.completed:,.0f}{total}"
+
+
+def _time(seconds: float | None) -> str:
+    minutes, seconds = divmod(round(seconds or 0), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+
+
 def progress_bar() -> Progress:
-    """A progress display on stderr with rate and time left; invisible when stderr is not a terminal or quiet."""
+    """A progress display on stderr with rate and time left; where that is no terminal, lines of a task that lasts."""
+    if not watched():
+        return _Lines()
     columns: list[ProgressColumn] = [
         WordsColumn(lambda task: task.description),
         *([BarColumn()] if err.width >= WIDE else []),
@@ -181,7 +229,7 @@ def progress_bar() -> Progress:
         *([RateColumn(), TimeRemainingColumn()] if err.width >= MIDDLING else []),
         *([WordsColumn(lambda task: task.fields["note"])] if err.width >= WIDE else []),
     ]
-    return Progress(*columns, console=err, transient=True, disable=not watched())
+    return Progress(*columns, console=err, transient=True)
 
 
 def track(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
