@@ -168,31 +168,3 @@ def test_nothing_but_our_own_errors_leaves_a_damaged_file(good, suffix, capfd):
         with suppress(AudioError):
             decode_audio(bytes(content[: rng.integers(1, len(content))]), "x")
     assert "Traceback" not in capfd.readouterr().err
-
-
-def sphere(good, coding: str | None, count: int = FRAMES, channels: int = 1) -> bytes:
-    """The SPHERE file with other fields in its header of 1024 bytes."""
-    head, _, _ = good["sph"].partition(b"end_head\n")
-    lines = [line for line in head.splitlines() if not line.startswith((b"sample_co", b"channel_co"))]
-    lines += [f"sample_count -i {count}".encode(), f"channel_count -i {channels}".encode()]
-    lines += [f"sample_coding -s{len(coding)} {coding}".encode()] if coding else []
-    return b"\n".join([*lines, b"end_head\n"]).ljust(1024, b"\n") + good["sph"][1024:]
-
-
-def test_a_sphere_file_that_does_not_name_its_coding_is_refused(good):
-    with pytest.raises(AudioError, match=r"x\.sph does not say how its samples are coded: .* lacks sample_coding\."):
-        decode_audio(sphere(good, None), "x.sph")
-
-
-@pytest.mark.parametrize("coding", ["ulaw,embedded-shorten-v2.00", "pcm,embedded-shorten-v1.09"])
-def test_a_shortened_sphere_file_says_so_and_names_the_cure(good, coding):
-    with pytest.raises(AudioError, match=r"is compressed by shorten .*: convert it first \(sph2pipe -f wav"):
-        decode_audio(sphere(good, coding), "x.sph")
-
-
-@pytest.mark.parametrize("count", [FRAMES // 2, FRAMES])
-def test_a_sphere_file_may_count_one_channel_or_all(good, tmp_path, count, capsys):
-    (tmp_path / "x.sph").write_bytes(sphere(good, "pcm", count, channels=2))
-    samples, notes = load(tmp_path / "x.sph", channel=1)
-    assert len(samples) == FRAMES // 2 and not notes
-    assert audio_info(tmp_path / "x.sph").duration == FRAMES / 2 / RATE and not capsys.readouterr().err

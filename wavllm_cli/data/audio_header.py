@@ -12,8 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import BinaryIO, Literal
 
-from wavllm_cli.data import mpeg, ogg
-from wavllm_cli.errors import shortened
+from wavllm_cli.data import mpeg, ogg, sphere
 
 LONGEST_HEADER = 1 << 24  # bytes; notes and pictures may stand before the audio
 LEFT_OPEN = 0x7F00_0000  # bytes: encoders that write into a pipe claim 2 or 4 GB, or nearly so
@@ -76,7 +75,7 @@ def inspect(file: BinaryIO) -> Header:
     if magic == b"OggS":
         return _ogg(file)
     if magic == b"NIST":
-        return _sphere(file)
+        return _sphere(file, end)
     return Header(file, "claimed")
 
 
@@ -118,18 +117,12 @@ def _ogg(file: BinaryIO) -> Header:
     return Header(file, ratio=None, cut=found.is_cut, gaps=found.gaps, streams=found.streams)
 
 
-def _sphere(file: BinaryIO) -> Header:
-    """NIST SPHERE, of which libsndfile takes samples of unknown coding for 8-bit numbers, and knows no compression."""
-    text = _at(file, 0, 1 << 14).partition(b"end_head")[0].decode("latin-1")
-    fields = dict(re.findall(r"^(\w+) -\w+ (.*?)\s*$", text, re.MULTILINE))
-    coding = fields.get("sample_coding")
-    if coding is None:
-        return Header(file, refused="does not say how its samples are coded: its SPHERE header lacks sample_coding")
-    if "shorten" in coding:
-        cure = "convert it first (sph2pipe -f wav IN.sph OUT.wav)"
-        return Header(file, refused=f"is compressed by shorten ({shortened(coding)}), which cannot be read: {cure}")
-    samples = fields.get("sample_count", "")
-    return Header(file, samples=int(samples)) if re.fullmatch(r"\d{1,18}", samples) else Header(file, "claimed")
+def _sphere(file: BinaryIO, end: int) -> Header:
+    size = _at(file, 8, 8).strip()
+    fields = sphere.fields(file)
+    samples = sphere.claimed_frames(fields, end - int(size)) if size.isdigit() else None
+    refused = sphere.why_refused(fields)
+    return Header(file, "claimed" if samples is None else "counted", samples=samples, refused=refused)
 
 
 # --- containers of chunks ---
