@@ -33,8 +33,9 @@ drafts = {}
 
 
 def manifests(root, out, options):
-    for split, rows in drafts.items():
-        yield Draft(split, iter(rows[: options.most]), len(rows))
+    for name, rows in drafts.items():
+        split, _, kind = name.partition("_")
+        yield Draft(split, iter(rows[: options.most]), len(rows), kind)
 """
 
 
@@ -112,7 +113,7 @@ def test_items_that_cannot_be_used_are_counted_named_and_listed(toy, out, capsys
     ]
     summary.show()
     shown = capsys.readouterr()
-    assert re.search(r"train\.jsonl\W+10\W+3\W+2\W+1\.00", shown.out) and str(out) in shown.err
+    assert re.search(r"train\.jsonl\W+10\W+3\W+3\W+2\W+1\.00", shown.out) and str(out) in shown.err
     assert "not used: no-audio 8, too-long 1 → " in shown.err and "8 items could not be used" in shown.err
     data = summary.data()
     assert data["manifests"][0]["path"] == str(out / "train.jsonl")
@@ -136,6 +137,26 @@ def test_the_list_is_about_the_manifests_that_lie_beside_it(toy, out):
     (out / "skipped.jsonl").write_text("mine\n")
     with pytest.raises(UsageError, match=r"skipped\.jsonl is not a list of skipped items"):
         prepare("toy-corpus", out=out)
+
+
+def test_splits_have_several_manifests_each_with_its_list(toy, out):
+    toy(train_en=[row("x"), Skipped("a", "form", "odd")], train_de=[row("y"), Skipped("b", "form", "odd")])
+    prepare("toy-corpus", out=out)
+    toy(train_de=[row("y")])
+    prepare("toy-corpus", out=out)
+    assert {path.name for path in out.iterdir()} == {"train-en.jsonl", "train-de.jsonl", "skipped.jsonl"}
+    assert skipped_in(out) == [("train", "a", "form")]
+
+
+def test_items_are_counted_at_every_step(toy, out, capsys):
+    lost = [LeftOut("a", "not-in-table", ""), *(Skipped(name, name, "") for name in ("no-audio", "unreadable", "form"))]
+    toy(train=[*lost, row("x")])
+    summary = prepare("toy-corpus", out=out)
+    (train,) = summary.data()["manifests"]
+    steps = ("listed", "in_table", "found", "readable", "utterances")
+    assert [train[step] for step in steps] == [5, 4, 3, 2, 1]
+    summary.show()
+    assert re.search(r"listed\W+in a table\W+found\W+readable\W+used", capsys.readouterr().out)
 
 
 def test_nothing_left_is_an_error(toy, out):

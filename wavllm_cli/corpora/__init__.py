@@ -27,6 +27,7 @@ Seed = Annotated[int, "Makes the same choices every time."]
 # Why an item is left out, for programs; a corpus may have reasons of its own.
 NO_AUDIO = "no-audio"  # listed, but not there
 NO_TEXT = "no-text"
+NOT_IN_TABLE = "not-in-table"  # of another corpus, which has the audio
 UNREADABLE = "unreadable"  # a file or folder that may not be opened or is not what its name says
 ENCODING = "encoding"  # text or a path that is not UTF-8
 DUPLICATE = "duplicate"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from wavllm_cli import console
-from wavllm_cli.corpora import NO_AUDIO, Adjusted, Draft, LeftOut, Skipped
+from wavllm_cli.corpora import NO_AUDIO, NOT_IN_TABLE, UNREADABLE, Adjusted, Draft, LeftOut, Skipped
 from wavllm_cli.corpora.registry import find
 from wavllm_cli.data.manifest import write_manifest
 from wavllm_cli.data.schema import Utterance
@@ -39,9 +39,27 @@ class Written:
         return self.utterances + sum(not isinstance(one, Adjusted) for one in self.skipped)
 
     @property
+    def in_table(self) -> int:
+        """Those of them that are also in the table of another corpus that this one is about."""
+        return self.listed - self._count(NOT_IN_TABLE)
+
+    @property
     def found(self) -> int:
         """Those of them that are there."""
-        return self.listed - sum(one.reason == NO_AUDIO for one in self.skipped)
+        return self.in_table - self._count(NO_AUDIO)
+
+    @property
+    def readable(self) -> int:
+        """Those of them that are what they should be."""
+        return self.found - self._count(UNREADABLE)
+
+    def _count(self, reason: str) -> int:
+        return sum(one.reason == reason for one in self.skipped)
+
+    def counts(self) -> dict[str, int]:
+        """How many items were left at each step."""
+        counts = {"listed": self.listed, "in_table": self.in_table, "found": self.found, "readable": self.readable}
+        return counts | {"utterances": self.utterances}
 
 
 @dataclass(frozen=True)
@@ -76,10 +94,12 @@ class Summary:
         return dict(Counter(one.reason for one in told).most_common())
 
     def show(self) -> None:
-        rows = [
-            (m.path.name, f"{m.listed:,}", f"{m.found:,}", f"{m.utterances:,}", f"{m.hours:.2f}") for m in self.drafts
-        ]
-        console.table(self.corpus, ["manifest", "listed", "found", "used", "hours"], rows)
+        steps = {"listed": "listed", "in_table": "in a table", "found": "found", "readable": "readable"}
+        if all(m.in_table == m.listed for m in self.drafts):
+            del steps["in_table"]
+        steps["utterances"] = "used"
+        rows = [(m.path.name, *(f"{m.counts()[step]:,}" for step in steps), f"{m.hours:.2f}") for m in self.drafts]
+        console.table(self.corpus, ["manifest", *steps.values(), "hours"], rows)
         console.info(f"manifests → {self.manifests[0].path.parent}")
         if self.skipped_file:
             for what, counts in (("not used", self.reasons), ("changed", self.changes)):
@@ -91,15 +111,7 @@ class Summary:
 
     def data(self) -> dict[str, Any]:
         manifests = [
-            {
-                "path": str(m.path),
-                "listed": m.listed,
-                "found": m.found,
-                "utterances": m.utterances,
-                "hours": m.hours,
-                "skipped": len(m.skipped),
-            }
-            for m in self.manifests
+            {"path": str(m.path), **m.counts(), "hours": m.hours, "skipped": len(m.skipped)} for m in self.manifests
         ]
         return {
             "corpus": self.corpus,
@@ -163,9 +175,11 @@ def _is_fault(one: Skipped) -> bool:
 
 
 def _list_skipped(corpus: str, drafts: list[Written], out: Path, earlier: list[Row]) -> Path | None:
-    """Write what is in no manifest; rows about splits whose manifests are left as they were stay."""
-    splits = {draft.split for draft in drafts}
+    """Write what is in no manifest; rows about manifests that are left as they were stay."""
+    names = {draft.path.name for draft in drafts}
     own = [
-        skipped_row(corpus, draft.split, one.item, one.reason, one.detail) for draft in drafts for one in draft.skipped
+        skipped_row(corpus, draft.split, one.item, one.reason, one.detail) | {"manifest": draft.path.name}
+        for draft in drafts
+        for one in draft.skipped
     ]
-    return list_skipped(out, earlier, lambda row: row["split"] in splits, own)
+    return list_skipped(out, earlier, lambda row: row.get("manifest", f"{row['split']}.jsonl") in names, own)
