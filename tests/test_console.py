@@ -160,7 +160,7 @@ def test_a_terminal_gets_its_lines_broken_between_words(monkeypatch):
     file = io.StringIO()
     monkeypatch.setattr(console, "err", console._Stream(file=file, width=30, force_terminal=True, color_system=None))
     console.error("The recipe names a manifest that is not there: /data/train.jsonl")
-    assert file.getvalue().splitlines() == [
+    assert [line.rstrip() for line in file.getvalue().splitlines()] == [
         "error: The recipe names a",
         "manifest that is not there:",
         "/data/train.jsonl",
