@@ -16,7 +16,7 @@ LAYERS = [
     {"text"},
     {"recipe", "tasks"},
     {"data"},
-    {"chat"},
+    {"chat", "prompts.pools"},
     {"speech"},
     {"corpora", "prompts", "scoring"},
     {"model"},

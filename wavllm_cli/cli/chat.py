@@ -65,8 +65,7 @@ def settings(
 
 
 def server_of(
-    wanted: bool,
-    choice: str,
+    system: str,
     model: str | None,
     base_url: str | None,
     concurrency: int,
@@ -74,19 +73,15 @@ def server_of(
     max_usd: float | None,
     prices: Path | None,
 ) -> Settings | None:
-    """The server that something is behind; None for what is on this machine.
-
-    Args:
-        wanted: whether there is one.
-        choice: the option that would make it so, as a user writes it.
+    """The server that a system is behind; None for one on this machine.
 
     Raises:
-        UsageError: options of a server for what has none.
+        UsageError: options of a server for a system that has none.
     """
-    if wanted:
+    if system == "remote":
         return Settings(model or "", base_url, concurrency, timeout, max_usd, prices)
     if any((base_url, max_usd, prices)):
-        raise UsageError(f"--base-url, --max-usd and --prices are for a server: they belong with {choice}.")
+        raise UsageError("--base-url, --max-usd and --prices are for a server: they belong with --system remote.")
     return None
 
 

@@ -84,7 +84,7 @@ def _callback(name: str, corpus: Corpus) -> Callable[..., None]:
     def run(out: Path, json: bool, root: Path | None = None, **options: Any) -> None:
         from wavllm_cli.corpora.prepare import prepare
 
-        summary = prepare(name, root, out, **options)
+        summary = prepare(name, root, out, **{key: given for key, given in options.items() if given is not None})
         show(summary, json)
         if summary.faults:
             raise typer.Exit(1)
@@ -111,7 +111,12 @@ def _own(options: type) -> list[inspect.Parameter]:
 
 def _own_option(name: str, hint: Any, default: Any) -> inspect.Parameter:
     kind, text = get_args(hint)
-    (single,) = (t for t in get_args(kind) if t is not NoneType) if get_origin(kind) in (Union, UnionType) else (kind,)
+    if get_origin(kind) is tuple:  # an option that may be given several times
+        single = get_args(kind)[0]
+        kind, default = list[single], None  # type: ignore[valid-type]
+    else:
+        optional = get_origin(kind) in (Union, UnionType)
+        (single,) = (t for t in get_args(kind) if t is not NoneType) if optional else (kind,)
     option = typer.Option(help=text)
     if hasattr(single, "parse"):
         option.parser, option.metavar = single.parse, f"<{single.__name__.lower()}>"

@@ -4,7 +4,8 @@ A corpus is a module with
 
 - `ABOUT`, what a person should know of it before getting it,
 - `Options`, a frozen dataclass: each field is an option of `wavllm prep CORPUS`, with its type and default, and help as
-  in `Annotated[int, "Clips in the dev split."]`; a type with a class method `parse` reads itself from text,
+  in `Annotated[int, "Clips in the dev split."]`; a type with a class method `parse` reads itself from text, and a
+  `tuple[TYPE, ...]` of such is an option that may be given several times,
 - `manifests(root, out, options)`, a generator of `Draft`s, which are written one after the other.
 
 Nothing else lists it: `registry` finds it here (or in `mini/`), and `wavllm prep` makes its command. What corpora share

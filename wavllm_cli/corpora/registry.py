@@ -8,7 +8,11 @@ from typing import Any, Protocol, cast
 from wavllm_cli.corpora import About, Draft
 from wavllm_cli.errors import UsageError, did_you_mean
 
-PACKAGES = ("wavllm_cli.corpora", "wavllm_cli.mini")  # by name: only what is asked for is imported
+PACKAGES = (
+    "wavllm_cli.corpora",
+    "wavllm_cli.corpora.importers",
+    "wavllm_cli.mini",
+)  # by name: only what is asked for is imported
 MARK = b"\nABOUT = "
 
 

@@ -13,6 +13,7 @@ import soundfile
 import soxr
 
 from wavllm_cli import console
+from wavllm_cli.data import ffmpeg
 from wavllm_cli.data.audio_file import AudioFile, opened, opened_path
 from wavllm_cli.data.files import replacing
 from wavllm_cli.data.interrupts import interrupts_deferred
@@ -21,6 +22,7 @@ from wavllm_cli.errors import AudioError
 
 __all__ = [
     "SAMPLE_RATE",
+    "SUFFIXES",
     "AudioInfo",
     "audio_info",
     "decode_audio",
@@ -34,6 +36,11 @@ __all__ = [
 
 SAMPLE_RATE = 16_000  # Hz
 LONGEST = 4 * 3600  # seconds in one piece: 0.9 GB as they are returned
+# Of recordings, where a folder holds other things too; what is in a file shows when it is read.
+SUFFIXES = (
+    *(".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".sph", ".aif", ".aiff", ".au", ".caf", ".w64"),
+    *ffmpeg.SUFFIXES,
+)
 ENDLESS = 1 << 62  # frames; what a manifest asks for may be more than a number of them can hold
 
 

@@ -12,18 +12,13 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from wavllm_cli.data import ffmpeg
-from wavllm_cli.data.audio import read_audio
+from wavllm_cli.data.audio import SUFFIXES, read_audio
 from wavllm_cli.data.audio_file import require_heard
 from wavllm_cli.data.download import download, is_address, shown_address
 from wavllm_cli.data.files import shown
 from wavllm_cli.data.manifest import MANIFEST_SUFFIXES
 from wavllm_cli.data.text_file import STANDARD_INPUT, text_lines
 from wavllm_cli.errors import AudioError, UsageError, shortened
-
-# Of recordings, where a folder holds other things too; what is in a file shows when it is read.
-SOUND_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".sph", ".aif", ".aiff", ".au", ".caf", ".w64")
-SUFFIXES = (*SOUND_SUFFIXES, *ffmpeg.SUFFIXES)
 
 
 @dataclass(frozen=True)
