@@ -11,9 +11,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import soundfile
 import typer
 
 from wavllm_cli import Hypothesis, Utterance, cli, write_manifest
+from wavllm_cli.data.manifest import read_manifest
 from wavllm_cli.recipe import load
 
 ROOT = Path(__file__).parent.parent
@@ -78,7 +80,7 @@ def stages(tmp_path, monkeypatch):
     for name, some in (("st", st), ("sqa", sqa), ("data/digits/train-sqa", sqa)):
         write_manifest(f"{name}.jsonl", some)
     answers = [Hypothesis(**row.model_dump(), text=row.target, system="ours") for row in asr]
-    for name in ("test", "a", "b", "ours", "runs/tiny/test"):
+    for name in ("test", "a", "b", "ours", "runs/tiny/test", "runs/own/test"):
         write_manifest(f"{name}.hyp.jsonl", answers)
     write_text("answers.jsonl", "".join(f'{{"id": "{row.id}", "text": "{row.target}"}}\n' for row in asr))
     theirs = [{"id": row.id, "reference": row.target, "prediction": row.target} for row in asr]
@@ -106,6 +108,30 @@ def write_text(name, text):
 def is_run(line):
     words, _ = words_of(line)
     return "--dry-run" in words or (" ".join(words).startswith(RUN) and "--model" not in words)
+
+
+def test_fifty_clips_and_a_table_go_the_whole_way(tmp_path, monkeypatch, wavllm, noise):
+    """The section "Your own data", with as few steps and tokens as show that the stages fit."""
+    monkeypatch.chdir(tmp_path)
+    Path("clips").mkdir()
+    lines = ["file,sentence,speaker"]
+    for i in range(50):
+        soundfile.write(f"clips/{i:02d}.wav", noise(0.4, seed=i), 16_000)
+        lines.append(f"clips/{i:02d}.wav,this is number {i} of fifty,speaker {i % 10}")
+    write_text("clips.csv", "\n".join(lines))
+    section = README.split("### Your own data")[1].split("\n## ")[0]
+    few = [
+        f"--set={key}" for key in ("stages.0.steps=1", "stages.0.batch.max_utterances=2", "generation.max_new_tokens=2")
+    ]
+    for line in re.findall(r"^\$ wavllm (.*)", section, re.MULTILINE):
+        code, _, err = wavllm(*shlex.split(line), *(few if line.startswith("train") else []))
+        assert code == 0, err
+    rows = {split: read_manifest(f"data/own/{split}.jsonl") for split in ("train", "dev", "test")}
+    assert sum(map(len, rows.values())) == 50
+    speakers = [{row.speaker for row in some} for some in rows.values()]
+    assert sum(map(len, speakers)) == len(set.union(*speakers)) == 10
+    (scores,) = Path("runs/own").glob("*scores.json")
+    assert "wer" in scores.read_text()
 
 
 @pytest.mark.parametrize("line", [*filter(is_run, COMMANDS)])
