@@ -1,57 +1,15 @@
 """Common Voice as its releases are unpacked: columns from 4.0 to 17.0, and clips that are not what they say."""
 
 import json
-from io import BytesIO
 from unicodedata import normalize
 
-import numpy as np
 import pytest
-import soundfile
+from common_voice_tree import SHUFFLED, V4, V5_0, V13, V17, clip, language
 
 from wavllm_cli.corpora.prepare import prepare
-from wavllm_cli.data import mpeg
 from wavllm_cli.data.audio import read_audio
 from wavllm_cli.data.manifest import read_manifest, resolve_audio
 from wavllm_cli.errors import UsageError
-
-V4 = "client_id path sentence up_votes down_votes age gender accent"
-V5_0 = "client_id path sentence up_votes down_votes age gender accent locale segment"
-SHUFFLED = "locale segment accent gender age down_votes up_votes sentence path client_id"
-V13 = "client_id path sentence up_votes down_votes age gender accents variant locale segment"
-V17 = (
-    "client_id path sentence_id sentence sentence_domain up_votes down_votes age gender accents variant locale segment"
-)
-
-
-@pytest.fixture(scope="session")
-def mp3():
-    """An mp3 of variable bit rate without a Xing header, as decoders misread it."""
-    samples = np.concatenate([np.zeros(8_000), 0.3 * np.random.default_rng(0).standard_normal(16_000)])
-    file = BytesIO()
-    soundfile.write(file, samples, 16_000, format="MP3", bitrate_mode="VARIABLE", compression_level=0.0)
-    return file.getvalue()[mpeg.scan(BytesIO(file.getvalue()), 0).first :]
-
-
-@pytest.fixture
-def language(mp3):
-    """Make a language's folder: tables by name, of rows that give columns by name; and its clips."""
-
-    def make(folder, columns, clips, **tables):
-        (folder / "clips").mkdir(parents=True)
-        for name in clips:
-            (folder / "clips" / name).write_bytes(mp3)
-        for name, rows in tables.items():
-            names = columns.split()
-            lines = ["\t".join(names), *("\t".join(row.get(column, "") for column in names) for row in rows)]
-            (folder / f"{name}.tsv").write_bytes("".join(f"{line}\r\n" for line in lines).encode())
-        return folder
-
-    return make
-
-
-def clip(number, sentence="Hello.", code="en", **columns):
-    path = f"common_voice_{code}_{number}.mp3"
-    return {"client_id": f"c{number}", "path": path, "sentence": sentence, "locale": code, **columns}
 
 
 def read(out, name="train-en"):
@@ -63,7 +21,7 @@ def skipped(out):
     return {row["item"]: row["reason"] for row in rows}
 
 
-def test_a_release(tmp_path, language):
+def test_a_release(tmp_path):
     release = tmp_path / "cv-corpus-17.0-2024-03-15"
     facts = {"up_votes": "2", "down_votes": "0", "age": "teens", "gender": "female_feminine", "accents": "Scots, Irish"}
     sentences = ['"Well', 'Don’t say "no"!', "U+2028\u2028stays, so does \x85 and\x0b", r"A \\ b", "Cafe\u0301 2000"]
@@ -93,7 +51,7 @@ def test_a_release(tmp_path, language):
 
 
 @pytest.mark.parametrize("columns", [V4, V5_0, SHUFFLED, V13, V17])
-def test_columns_go_by_their_names(tmp_path, language, columns):
+def test_columns_go_by_their_names(tmp_path, columns):
     one = clip(1, "One.", accent="scots", accents="scots", segment="")
     language(tmp_path / "archive", columns, [one["path"]], train=[one])
     prepare("common-voice", tmp_path, tmp_path / "out")
@@ -102,7 +60,7 @@ def test_columns_go_by_their_names(tmp_path, language, columns):
     assert row.extra == {"release": "unknown", "accents": "scots"}
 
 
-def test_the_oldest_clips_are_named_by_a_hash(tmp_path, language):
+def test_the_oldest_clips_are_named_by_a_hash(tmp_path):
     one = {"client_id": "c", "path": "00f2", "sentence": "Ja."}
     language(tmp_path / "de", V4, ["00f2.mp3"], train=[one])
     prepare("common-voice", tmp_path / "de", tmp_path / "out")
@@ -113,7 +71,7 @@ def test_the_oldest_clips_are_named_by_a_hash(tmp_path, language):
         prepare("common-voice", tmp_path / "unpacked", tmp_path / "out")
 
 
-def test_what_cannot_be_used_is_told(tmp_path, language):
+def test_what_cannot_be_used_is_told(tmp_path):
     rows = [clip(n, "" if n == 4 else "…" if n == 5 else "Fine.") for n in range(1, 6)]
     folder = language(tmp_path / "en", V13, [row["path"] for row in rows[1:]], train=[*rows, rows[4], rows[1]])
     (folder / "clips/common_voice_en_2.mp3").write_bytes(b"")
@@ -133,7 +91,7 @@ def test_what_cannot_be_used_is_told(tmp_path, language):
     assert summary.reasons["unreadable"] == 1 and summary.reasons["no-text"] == 2
 
 
-def test_languages_and_splits_are_chosen(tmp_path, language, wavllm):
+def test_languages_and_splits_are_chosen(tmp_path, wavllm):
     for code in ("en", "sv-SE", "zh-CN"):
         one = clip(1, "你好。" if code == "zh-CN" else "Ett, två.", code)
         language(tmp_path / "cv-corpus-13.0-2023-03-09" / code, V13, [one["path"]], train=[one], other=[one])
@@ -149,7 +107,7 @@ def test_languages_and_splits_are_chosen(tmp_path, language, wavllm):
     assert code == 2 and "There is no table of en called dev" in err
 
 
-def test_a_delta_has_only_what_is_validated(tmp_path, language, capsys):
+def test_a_delta_has_only_what_is_validated(tmp_path, capsys):
     delta = language(tmp_path / "cv-corpus-17.0-delta-2024-03-15/en", V17, [clip(1)["path"]], validated=[clip(1)])
     prepare("common-voice", delta, tmp_path / "out")
     (row,) = read(tmp_path / "out", "validated-en")
@@ -157,7 +115,7 @@ def test_a_delta_has_only_what_is_validated(tmp_path, language, capsys):
     assert "has no train, dev and test" in capsys.readouterr().err
 
 
-def test_names_are_found_however_they_are_composed(tmp_path, language):
+def test_names_are_found_however_they_are_composed(tmp_path):
     listed, on_disk = normalize("NFC", "é_1.mp3"), normalize("NFD", "é_1.mp3")
     language(tmp_path / "fr", V4, [on_disk], train=[{"client_id": "c", "path": listed, "sentence": "Oui."}])
     prepare("common-voice", tmp_path, tmp_path / "out")
@@ -165,7 +123,7 @@ def test_names_are_found_however_they_are_composed(tmp_path, language):
     assert resolve_audio(row, tmp_path / "out/train-fr.jsonl").is_file()
 
 
-def test_releases_are_not_mixed_and_copies_are_one(tmp_path, language):
+def test_releases_are_not_mixed_and_copies_are_one(tmp_path):
     for release, sentence in (("cv-corpus-5.1-2020-06-22", "A."), ("again/cv-corpus-5.1-2020-06-22", "A.")):
         language(tmp_path / release / "en", V13, [clip(1)["path"]], train=[clip(1, sentence)])
     prepare("common-voice", tmp_path, tmp_path / "out")
@@ -175,7 +133,7 @@ def test_releases_are_not_mixed_and_copies_are_one(tmp_path, language):
         prepare("common-voice", tmp_path, tmp_path / "out")
 
 
-def test_wrong_roots(tmp_path, language):
+def test_wrong_roots(tmp_path):
     folder = language(tmp_path / "en", V13, [clip(1)["path"]], train=[clip(1)])
     for root, says in (
         (folder / "clips", f"is not Common Voice: .* Name {folder} instead"),

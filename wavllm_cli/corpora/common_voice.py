@@ -47,6 +47,7 @@ class Options:
 SPLITS = ("train", "dev", "test")
 TABLES = (*SPLITS, "validated", "other", "invalidated")  # `reported.tsv` is broken by line feeds, and of no use here
 COLUMNS = ("path", "sentence")
+CLIPS = ("clips",)
 VOTES = ("up_votes", "down_votes")
 FACTS = ("age", "gender", "accents", "variant", "segment", "sentence_domain", *VOTES)
 CODE = r"[a-z]{2,3}(?:-[A-Za-z]+)*"
@@ -75,7 +76,7 @@ class Language:
 
     def clip(self, name: str) -> Path:
         """A clip as tables name it; the oldest leave the suffix out."""
-        return named(self.folder / "clips", name if name.endswith(".mp3") else f"{name}.mp3")
+        return named(self.folder / CLIPS[0], name if name.endswith(".mp3") else f"{name}.mp3")
 
     def facts(self, row: dict[str, str]) -> dict[str, Any]:
         """Who speaks, and what else a table tells: keys of a manifest's row."""
@@ -104,7 +105,7 @@ def is_language(folder: Path) -> bool:
 
 def languages(root: Path) -> tuple[dict[str, list[Path]], list[Skipped]]:
     """The folders of each language by its code, and folders that cannot be read."""
-    folders, unreadable = holding(root, is_language)
+    folders, unreadable = holding(root, is_language, CLIPS)
     found: dict[str, list[Path]] = {}
     for folder in folders:
         found.setdefault(_code(folder), []).append(folder)

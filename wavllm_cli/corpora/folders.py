@@ -1,7 +1,7 @@
 """What lies in a corpus's folders."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import NoReturn
@@ -33,10 +33,15 @@ def require_folder(root: Path) -> None:
         raise UsageError(f"There is no folder {shown(root)}.")
 
 
-def holding(root: Path, test: Callable[[Path], bool]) -> tuple[list[Path], list[Skipped]]:
+def holding(root: Path, test: Callable[[Path], bool], past: Collection[str] = ()) -> tuple[list[Path], list[Skipped]]:
     """The folders that a test recognises, ROOT or up to `DEEP` below it, and folders that cannot be read.
 
     What lies in a folder that is recognised is not looked through. Links are followed, those in a circle once.
+
+    Args:
+        root: the folder ROOT.
+        test: recognises a folder.
+        past: names of folders that are full of audio, which are not looked into.
 
     Raises:
         UsageError: ROOT is no folder, or the path of a folder that is recognised is not UTF-8.
@@ -57,7 +62,7 @@ def holding(root: Path, test: Callable[[Path], bool]) -> tuple[list[Path], list[
                 continue
             paths, unreadable = listed(folder)
             skipped += unreadable
-            below += filter(os.path.isdir, paths)
+            below += (path for path in paths if path.name not in past and path.is_dir())
         level = below
     if odd := next((folder for folder in found if not is_text(folder)), None):
         raise UsageError(f"The path {shown(odd)} is not UTF-8, which a manifest is: rename it.")

@@ -14,7 +14,7 @@ class Transcription(TypedDict):
     task: str
     prompt: str
     target: str
-    transcript: str
+    transcript: str | None
     language: str
 
 
@@ -50,7 +50,7 @@ def translation(text: str, language: str, translated: str, target_language: str)
         "task": "st",
         "prompt": TRANSLATE.format(language=name),
         "target": translated,
-        "transcript": text,
+        "transcript": text or None,
         "language": language_tag(language),
         "target_language": language_tag(target_language),
     }
