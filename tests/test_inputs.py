@@ -112,7 +112,8 @@ def test_a_short_row_of_ours_is_completed_and_its_misspelt_keys_are_not_ignored(
 def test_ten_problems_are_enough(tmp_path):
     path = as_lines(tmp_path / "h.jsonl", *[{"id": i, "target": "x", "text": None} for i in range(50)])
     lines = problem([path]).splitlines()
-    assert len(lines) == 11 and lines[9].startswith(f"{path}, line 10 (id 9): ") and "stopped after 10" in lines[10]
+    assert len(lines) == 2 and "stopped after 10" in lines[1]
+    assert lines[0].startswith(f"{path}, lines 1 (id 0), 2 (id 1), 3 (id 2) and 7 more: ")
 
 
 # --- two texts ---

@@ -150,7 +150,7 @@ def test_every_problem_is_one_sentence_with_file_line_and_id(tmp_path):
 
 def test_reading_stops_after_ten_problems(tmp_path):
     found = problems(jsonl(tmp_path / "m.jsonl", *["{"] * 50))
-    assert len(found) == 11 and "line 10:" in found[9] and "stopped" in found[10]
+    assert len(found) == 2 and "lines 1, 2, 3 and 7 more: not valid JSON" in found[0] and "stopped" in found[1]
 
 
 def test_a_near_miss_is_an_error_and_a_column_of_ones_own_is_kept(tmp_path):

@@ -27,6 +27,7 @@ from wavllm_cli.errors import ManifestError, reason, shortened
 
 MANIFEST_SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet", ".tsv")
 MAX_PROBLEMS = 10  # reported at once
+NAMED = 3  # rows with the same problem
 
 # --- reading ---
 
@@ -106,25 +107,36 @@ def checked(rows: Iterable[tuple[int, Row | str]], name: str, unit: str = "line"
         unit: what the numbers count.
 
     Raises:
-        ManifestError: at the end, one sentence for each of the first `MAX_PROBLEMS` problems.
+        ManifestError: at the end, a sentence for each kind among the first `MAX_PROBLEMS` problems.
     """
     numbers: dict[str, int] = {}
-    problems: list[str] = []
+    problems: list[tuple[int, str]] = []
     for number, row in rows:
         if isinstance(row, str):
-            problems.append(f"{name}, {unit} {number}{row}")
+            problems.append((number, row))
         elif row.id in numbers:
             taken = f"id {shortened(row.id)!r} is already taken by {unit} {numbers[row.id]}"
-            problems.append(f"{name}, {unit} {number}: {taken}.")
+            problems.append((number, f": {taken}."))
         else:
             numbers[row.id] = number
             if not problems:
                 yield row
         if len(problems) == MAX_PROBLEMS:
-            problems.append(f"{name}: reading stopped after {MAX_PROBLEMS} problems.")
             break
     if problems:
-        raise ManifestError(*problems)
+        stopped = [f"{name}: reading stopped after {MAX_PROBLEMS} problems."] if len(problems) == MAX_PROBLEMS else []
+        raise ManifestError(*_alike(problems, name, unit), *stopped)
+
+
+def _alike(problems: Iterable[tuple[int, str]], name: str, unit: str) -> Iterator[str]:
+    """A sentence for each kind of problem, which names the first rows that have it."""
+    places: dict[str, list[str]] = {}
+    for number, problem in problems:
+        who, _, what = problem.partition(": ")
+        places.setdefault(what, []).append(f"{number}{who}")
+    for what, rows in places.items():
+        more = f" and {len(rows) - NAMED} more" if len(rows) > NAMED else ""
+        yield f"{name}, {unit}{'s' if len(rows) > 1 else ''} {', '.join(rows[:NAMED])}{more}: {what}"
 
 
 def read_lines(path: str | Path, model: type[Row]) -> Iterator[Row]:

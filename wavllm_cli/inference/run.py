@@ -111,7 +111,7 @@ def answer_manifest(
         task = bar.add_task("answering", total=len(clips), completed=earlier, note="")
         for prepared in ahead(lambda batch: prepare(system, batch), open_batches):
             for name in prepared.silent:
-                console.warn(f"{name}: silent clip")
+                skipped.tell(name, "silent clip")
             asked = [clip for clip in prepared.clips if clip.row.id not in done]
             outcomes = answer(system, prepared, asked)
             fresh = []
@@ -166,7 +166,7 @@ def _keep(partial: Partial, answers: list[Hypothesis], clips: list[Clip], kept: 
 
 
 class Skipped:
-    """Rows without an answer: all are kept, and of those with the same words only the first are shown at once."""
+    """Rows without an answer: all are kept. Of what is told of rows in the same words only the first are shown."""
 
     def __init__(self, known: Mapping[str, str]):
         self.sentences = [f"{row_id}: {sentence}" for row_id, sentence in known.items()]
@@ -174,9 +174,12 @@ class Skipped:
 
     def add(self, row_id: str, sentence: str) -> None:
         self.sentences.append(f"{row_id}: {sentence}")
+        self.tell(f"skipped {row_id}", sentence)
+
+    def tell(self, about: str, sentence: str) -> None:
         self._seen[sentence] += 1
         if self._seen[sentence] <= SHOWN:
-            console.warn(f"skipped {row_id}: {sentence}")
+            console.warn(f"{about}: {sentence}")
         elif self._seen[sentence] == SHOWN + 1:
             console.warn(f"more of them are not shown: {sentence}")
 
