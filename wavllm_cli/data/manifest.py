@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from wavllm_cli import console, strict_json
 from wavllm_cli.data import tsv
 from wavllm_cli.data.files import replacing, shown
+from wavllm_cli.data.foreign import refuse_foreign
 from wavllm_cli.data.locate import Located, locate
 from wavllm_cli.data.rows import Rows
 from wavllm_cli.data.schema import Row, Task, Utterance, problems_in
@@ -49,6 +50,7 @@ def read_manifest(path: str | Path, model: Any = Utterance, default_task: Task =
         ManifestError: the file is missing or empty, or rows are wrong; one sentence for each of the first problems.
     """
     path = Path(path)
+    refuse_foreign(path)
     if path.name.endswith(".jsonl"):
         require_file(path)  # no pipe: a manifest is read more than once
         file = path.open("rb")
@@ -67,6 +69,7 @@ def iter_manifest(path: str | Path, model: Any = Utterance, default_task: Task =
     Rows that stand after a problem are checked and not yielded.
     """
     path = Path(path)
+    refuse_foreign(path)
     yield from _some(checked(_parse(path, model, default_task), str(path)), path)
 
 

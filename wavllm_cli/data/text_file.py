@@ -43,6 +43,12 @@ def content(source: str | Path) -> bytes:
         return file.read()
 
 
+def head(source: str | Path, size: int) -> bytes:
+    """The first bytes of a file, otherwise as `content`."""
+    with _opened(source) as file:
+        return file.read(size)
+
+
 def numbered_lines(source: str | Path | io.BufferedReader) -> Iterator[tuple[int, bytes]]:
     """Lines and their numbers from 1 on while the file is read, line ends kept; otherwise as `content`.
 

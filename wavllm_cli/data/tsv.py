@@ -40,7 +40,7 @@ def rows(
     if not {"id", "audio", "prompt"} <= set(header):
         raise ManifestError(
             f"{path}, line 1: the header of a .tsv manifest must name id, audio and prompt (tab between them), "
-            f"not {' '.join(header)!r}."
+            f"not {' '.join(header)!r}: of any other table `wavllm prep table` makes a manifest."
         )
     from_name = _task_of_name(path.stem) or {"task": default_task}
     for number, values in table:

@@ -77,5 +77,5 @@ def _file(row: Utterance) -> list[Key]:
 
 
 def _speaker_group_file(row: Utterance) -> list[Key]:
-    named = [("speaker", row.speaker), ("group", row.group)]
-    return [(kind, name) for kind, name in named if name] + _file(row)
+    speakers: list[Key] = [("speaker", name) for name in row.speakers]
+    return [*speakers, *([("group", row.group)] if row.group else []), *_file(row)]

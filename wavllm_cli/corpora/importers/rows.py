@@ -136,7 +136,9 @@ class _Maker:
         if target is None and own_prompt is None:
             raise _Unusable(record, NO_TEXT, f"no {TARGETS.get(task, 'target')}")
         given.pop("channel", None)
-        row = {key: str(value) if key in TEXTS else value for key, value in given.items()} | {
+        row = {
+            key: str(value) if key in TEXTS and not isinstance(value, list) else value for key, value in given.items()
+        } | {
             "id": str(given.get("id") or _name(record)),
             "task": task,
             "target": target,
