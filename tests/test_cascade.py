@@ -10,8 +10,8 @@ from wavllm_cli.data.audio import write_wav
 from wavllm_cli.data.manifest import write_manifest
 from wavllm_cli.data.schema import Utterance
 from wavllm_cli.errors import UsageError
-from wavllm_cli.systems import recogniser
-from wavllm_cli.systems.base import Answer, Item, Options
+from wavllm_cli.systems import asking, recogniser
+from wavllm_cli.systems.base import Answer, Item, Options, SystemFailed
 from wavllm_cli.systems.cascade import Cascade, wants_transcript
 from wavllm_cli.systems.decoding import Decoding
 
@@ -59,6 +59,16 @@ def test_a_task_decides_where_it_can_and_the_instruction_elsewhere(noise):
 
     assert wanted("whatever", "asr") and wanted("Transcribe.", "sqa") and wanted("Transcribe.", None)
     assert not wanted("Transcribe.", "st") and not wanted("Summarise.", None)
+
+
+def test_who_wants_a_transcript_never_meets_the_language_model(models, tiny_llm, noise):
+    whisper, clip = models.split("+")[0], noise(1.0)
+    cascade = Cascade.open(Options(f"{whisper}+{tiny_llm(template=None)}", device="cpu"))
+    (words,) = asking.ask(cascade, [Item("a", "Transcribe.", clip)])
+    assert words.text and "chat" not in vars(cascade)
+    with pytest.raises(SystemFailed, match="has no chat template") as caught:
+        asking.ask(cascade, [Item("a", "Summarise.", clip)])
+    assert caught.value.exit_code == 2
 
 
 @pytest.mark.parametrize("name", ["whisper", "+llm", "whisper+", "a+b+c"])

@@ -142,6 +142,7 @@ def test_a_stream_is_the_transcript_as_it_grows(long, system):
         ("sqa", ASR, True),
         ("sqa", ASKED, False),
         (None, ASR, True),
+        (None, "Translate the talk into German.", True),
         (None, "Summarize the talk.", False),
     ],
 )
@@ -221,6 +222,13 @@ def test_windows_are_as_short_as_they_must_be(long, system, monkeypatch):
     assert max(map(max, system.heard)) <= 7.5
     monkeypatch.setattr(system, "problem", lambda item: "at most 3 s of audio" if item.length > 3 * RATE else None)
     assert only(long, Item("talk", ASR, CLIP)) == Failure("at most 3 s of audio.")
+
+
+def test_how_an_item_is_cut_is_found_out_once(long, system, monkeypatch):
+    asked = []
+    monkeypatch.setattr(system, "problem", lambda item: asked.append(item.id))
+    answer = only(long, Item("talk", ASR, CLIP))
+    assert sorted(asked) == sorted(["talk", *(f"{n} talk" for n in range(len(answer.steps)))])
 
 
 def test_no_memory_for_a_window_is_said_before_anything_runs(long, system, monkeypatch):

@@ -1,30 +1,39 @@
 """Questions about transcripts, and the chat LLM that answers them."""
 
 import re
+from pathlib import Path
 
 import pytest
 import torch
 from fake_system import drained
 
 from wavllm_cli.errors import UsageError
-from wavllm_cli.systems.base import Answer, Failure, Item, SystemFailed
+from wavllm_cli.systems.base import Answer, Failure, Item, Options, SystemFailed
+from wavllm_cli.systems.cascade import Cascade
 from wavllm_cli.systems.chat_llm import Chat, ChatLLM
 from wavllm_cli.systems.decoding import Decoding
 from wavllm_cli.systems.pretrained import Pretrained
 from wavllm_cli.systems.recogniser import Said, Transcript
-from wavllm_cli.systems.transcript_chat import TranscriptChat, question
+from wavllm_cli.systems.transcript_chat import question
 
 REFUSES_SYSTEM = "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no system') }}{% endif %}"
 REFUSES_SYSTEM += "{{ m.content }}{% endfor %}"
 
 
-def opened(folder, **decoding) -> ChatLLM:
+def opened(folder: Path, **decoding) -> ChatLLM:
     return ChatLLM(Pretrained("language model", str(folder), False), "cpu", torch.float32, Decoding(**decoding))
 
 
 @pytest.fixture(scope="module")
-def llm(tiny_llm):
-    return opened(tiny_llm(), max_new_tokens=6)
+def chat(tiny_whisper, tiny_llm):
+    """Of a cascade, which puts the answers about parts together; its Whisper is never loaded."""
+    decoding = Decoding(max_new_tokens=6)
+    return Cascade.open(Options(f"{tiny_whisper()}+{tiny_llm()}", device="cpu", decoding=decoding)).chat
+
+
+@pytest.fixture(scope="module")
+def llm(chat):
+    return chat.llm
 
 
 @pytest.fixture
@@ -66,7 +75,7 @@ def test_a_template_without_a_system_gets_one_message(tiny_llm):
 
 def test_a_model_without_a_template_is_refused(tiny_llm):
     with pytest.raises(UsageError, match="has no chat template"):
-        _ = opened(tiny_llm(template=None)).tokenizer
+        opened(tiny_llm(template=None))
 
 
 def test_an_answer_longer_than_the_model_is_refused(tiny_llm):
@@ -102,8 +111,8 @@ def test_what_is_asked_in_the_clip_itself_is_the_question(noise):
     assert question(Item("a", "hello"), "") == Chat("a", "hello")
 
 
-def test_a_short_transcript_is_asked_about_at_once(llm, asked, clip):
-    (answer,) = TranscriptChat(llm).answers([clip], [transcript(2)])
+def test_a_short_transcript_is_asked_about_at_once(chat, asked, clip):
+    (answer,) = chat.answers([clip], [transcript(2)])
     assert [chat.id for chat in asked] == ["a"]
     assert answer.steps == [
         {"name": "transcript", "text": f"Sentence number {n} of the talk.", "start": float(n), "end": n + 1.0}
@@ -111,24 +120,23 @@ def test_a_short_transcript_is_asked_about_at_once(llm, asked, clip):
     ]
 
 
-def test_of_a_long_one_every_sentence_is_asked_about_once_and_then_the_answers(llm, asked, clip):
-    (answer,) = TranscriptChat(llm).answers([clip], [transcript(40)])
+def test_of_a_long_one_every_sentence_is_asked_about_once_and_then_the_answers(chat, llm, asked, clip):
+    (answer,) = chat.answers([clip], [transcript(40)])
     assert isinstance(answer, Answer) and answer.steps
     parts = [step for step in answer.steps if step["name"] == "part"]
     assert len(parts) == len(asked) - 1 > 1 and parts[0]["start"] == 0 and parts[-1]["end"] == 40
+    assert all(" ".join(part["text"].split()) in asked[-1].user for part in parts)
     assert re.findall(r"number (\d+)", "".join(chat.user for chat in asked)) == [str(n) for n in range(40)]
     assert all((llm.room(chat) or 0) >= 0 for chat in asked)
     assert len({chat.id for chat in asked}) == len(asked)
 
 
-def test_what_streams_about_a_long_one_is_its_answer(llm, clip):
-    chat = TranscriptChat(llm)
+def test_what_streams_about_a_long_one_is_its_answer(chat, clip):
     pieces, whole = drained(chat.stream(clip, transcript(40)))
     assert [whole] == chat.answers([clip], [transcript(40)]) and "".join(pieces) == whole.text
 
 
-def test_what_has_no_room_is_refused_with_the_reason(llm, noise):
-    chat = TranscriptChat(llm)
+def test_what_has_no_room_is_refused_with_the_reason(chat, noise):
     long = Item("a", "hello " * 600, noise(0.1))
     assert "have no room in the language model, which has 1,024 positions" in (chat.problem(long) or "")
     sentence = Transcript((Said("x" * 2000, 0.0, 1.0),), "x" * 2000)

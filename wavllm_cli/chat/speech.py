@@ -6,10 +6,11 @@ from hashlib import sha256
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
+from wavllm_cli.data import SAMPLE_RATE
+
 if TYPE_CHECKING:
     import numpy as np
 
-RATE = 16_000  # Hz
 SAMPLE = 2  # bytes
 HEADER = 44  # bytes of a wav
 MOST_TOKENS_A_SECOND = 100  # a token for every 10 ms, finer than any published model hears; OpenAI counts 10, Qwen 25
@@ -22,14 +23,14 @@ def audio_part(samples: "np.ndarray") -> dict[str, Any]:
     import soundfile
 
     wav = BytesIO()
-    soundfile.write(wav, samples, RATE, format="WAV", subtype="PCM_16")
+    soundfile.write(wav, samples, SAMPLE_RATE, format="WAV", subtype="PCM_16")
     data = base64.b64encode(wav.getbuffer()).decode()
     return {"type": "input_audio", "input_audio": {"data": data, "format": "wav"}}
 
 
 def audio_seconds(body: Body) -> float:
     """Seconds of audio in a request."""
-    return sum(max(0, len(data) * 3 // 4 - HEADER) for data in _audio(body)) / (RATE * SAMPLE)
+    return sum(max(0, len(data) * 3 // 4 - HEADER) for data in _audio(body)) / (SAMPLE_RATE * SAMPLE)
 
 
 def without_audio(body: Body) -> Body:

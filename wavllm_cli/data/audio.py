@@ -13,7 +13,7 @@ import soundfile
 import soxr
 
 from wavllm_cli import console
-from wavllm_cli.data import ffmpeg
+from wavllm_cli.data import SAMPLE_RATE, ffmpeg
 from wavllm_cli.data.audio_file import AudioFile, opened, opened_path
 from wavllm_cli.data.files import replacing
 from wavllm_cli.data.interrupts import interrupts_deferred
@@ -34,7 +34,6 @@ __all__ = [
     "write_wav",
 ]
 
-SAMPLE_RATE = 16_000  # Hz
 LONGEST = 4 * 3600  # seconds in one piece: 0.9 GB as they are returned
 # Of recordings, where a folder holds other things too; what is in a file shows when it is read.
 SUFFIXES = (

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from wavllm_cli import console
-from wavllm_cli.data.audio import is_silent
 from wavllm_cli.data.text_file import STANDARD_INPUT
 from wavllm_cli.errors import UsageError, WavLLMError, shortened
 from wavllm_cli.inference.inquiry import Shown, answered
@@ -52,7 +51,7 @@ class Conversation:
             AudioError: it cannot be used.
         """
         recording = _recording(source)
-        self.samples, self.name = _heard(recording, self.channel), recording.name
+        self.samples, self.name = recording.read(self.channel), recording.name
         self.said.clear()
 
     def ask(self, question: str) -> None:
@@ -103,7 +102,7 @@ def converse(opened: Callable[[], System], source: str | None, channel: int | No
         WavLLMError: the recording cannot be used, or the system has broken down.
     """
     recording = None if source is None else _recording(source)
-    samples = None if recording is None else _heard(recording, channel)
+    samples = None if recording is None else recording.read(channel)
     system = opened()
     system.load()
     conversation = Conversation(system, "streamed" if live else "whole", channel)
@@ -139,13 +138,6 @@ def _recording(source: str) -> Recording:
     if others:
         raise UsageError(f"{shortened(source)} holds {len(others) + 1} recordings: a conversation is about one.")
     return recording
-
-
-def _heard(recording: Recording, channel: int | None) -> np.ndarray:
-    samples = recording.read(channel)
-    if is_silent(samples):
-        console.warn(f"{recording.name} is silent.")
-    return samples
 
 
 # --- lines ---

@@ -9,7 +9,6 @@ from typing import Any, Literal
 import numpy as np
 
 from wavllm_cli import console
-from wavllm_cli.data.audio import is_silent
 from wavllm_cli.errors import WavLLMError
 from wavllm_cli.inference.sources import Recording
 from wavllm_cli.systems import asking
@@ -109,8 +108,6 @@ def answer_questions(opened: Callable[[], System], questions: Sequence[Question]
             console.error(str(error))
             replies.replies += [Reply(question, Failure(str(error))) for question in about]
             continue
-        if is_silent(samples):
-            console.warn(f"{recording.name} is silent.")
         for question in about:
             outcome = _answered(system(), question, samples, shown)
             if isinstance(outcome, Failure):

@@ -12,7 +12,8 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from wavllm_cli.data.audio import SUFFIXES, read_audio
+from wavllm_cli import console
+from wavllm_cli.data.audio import SUFFIXES, is_silent, read_audio
 from wavllm_cli.data.audio_file import require_heard
 from wavllm_cli.data.download import download, is_address, shown_address
 from wavllm_cli.data.files import shown
@@ -36,7 +37,7 @@ class Recording:
     address: str | None = None
 
     def read(self, channel: int | None = None) -> np.ndarray:
-        """(samples,) float32 at 16 kHz.
+        """(samples,) float32 at 16 kHz; says so where they are silent.
 
         Args:
             channel: from 0; None takes the mean of all.
@@ -45,6 +46,12 @@ class Recording:
             UsageError: there is nothing to read.
             AudioError: it is not audio, or damaged, or cannot be had.
         """
+        samples = self._samples(channel)
+        if is_silent(samples):
+            console.warn(f"{self.name} is silent.")
+        return samples
+
+    def _samples(self, channel: int | None) -> np.ndarray:
         if self.path is not None:
             return read_audio(self.path, channel=channel)
         with TemporaryDirectory(prefix="wavllm-") as folder:

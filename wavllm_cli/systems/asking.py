@@ -130,7 +130,7 @@ def _refused(system: System, item: Item) -> Failure | None:
     try:
         problem = system.problem(item)
     except Exception as error:  # of an instruction of unknown content, anything may come
-        return Failure(explained(error, system))
+        return _failure(system, error)
     return Failure(f"{problem}.") if problem else None
 
 

@@ -5,7 +5,6 @@ processor is asked is the matter of `audio_prompts.py`.
 """
 
 from collections.abc import Generator, Sequence
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -21,6 +20,7 @@ from wavllm_cli.errors import UsageError, WavLLMError
 from wavllm_cli.model.stored import explaining
 from wavllm_cli.systems.audio_prompts import AudioPrompts, require_family
 from wavllm_cli.systems.base import Answer, Failure, Item, Options
+from wavllm_cli.systems.decoding import NEW_TOKENS, require_room
 from wavllm_cli.systems.fingerprint import Fingerprint, model_digest
 from wavllm_cli.systems.generation import generated
 from wavllm_cli.systems.on_torch import GeneratingSystem
@@ -29,7 +29,6 @@ from wavllm_cli.systems.streaming import streamed
 
 NAMES = {"qwen2-audio": "Qwen/Qwen2-Audio-7B-Instruct", "qwen-audio-chat": "Qwen/Qwen-Audio-Chat"}
 ROLE = "audio chat model"
-NEW_TOKENS = 512  # of an answer, where nobody has said how long it may be
 
 # Where models that answer about audio are registered; Audio Flamingo's stand in the second alone.
 AUTO_CLASSES = {
@@ -59,23 +58,15 @@ class AudioChat(GeneratingSystem):
 
     def __init__(self, name: str, options: Options):
         super().__init__(name, options)
-        given = options.decoding
-        self.decoding = replace(
-            given,
-            temperature=given.temperature or 0.0,
-            max_new_tokens=given.max_new_tokens or NEW_TOKENS,
-        )
+        self.decoding = options.decoding.settled()
         source = name if Path(name).is_dir() else NAMES.get(name, name)
         _require_asked_here(source)
         self.source = Pretrained(ROLE, source, options.trust)
         self.kind = _auto_class(source, self.source.config)
         require_family(source, self.source.config.model_type)
         self.positions: int | None = getattr(self.source.config.get_text_config(), "max_position_embeddings", None)
-        if self.positions is not None and self.decoding.max_new_tokens >= self.positions:
-            raise UsageError(
-                f"An answer of {self.decoding.max_new_tokens:,} tokens has no room: {name} has {self.positions:,} "
-                "positions."
-            )
+        self.new_tokens = self.decoding.max_new_tokens or NEW_TOKENS
+        require_room(self.new_tokens, self.positions, name)
 
     @classmethod
     def open(cls, options: Options) -> Self:
@@ -115,12 +106,11 @@ class AudioChat(GeneratingSystem):
         return self.prompts.problem(item) or self._without_room(self.prompts.tokens(item))
 
     def _without_room(self, tokens: int) -> str | None:
-        new = self.decoding.max_new_tokens or NEW_TOKENS
-        if self.positions is None or tokens + new <= self.positions:
+        if self.positions is None or tokens + self.new_tokens <= self.positions:
             return None
         return (
-            f"its clip and instruction take {tokens:,} tokens, which leave no room for an answer of {new:,}: "
-            f"{self.name} has {self.positions:,} positions"
+            f"its clip and instruction take {tokens:,} tokens, which leave no room for an answer of "
+            f"{self.new_tokens:,}: {self.name} has {self.positions:,} positions"
         )
 
     # --- answers ---

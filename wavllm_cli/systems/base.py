@@ -110,6 +110,13 @@ class Failure:
 class SystemFailed(WavLLMError):
     """It is the system that has failed and not an item: nothing else can be answered, a run ends here."""
 
+    @classmethod
+    def because(cls, error: WavLLMError, sentence: str | None = None) -> Self:
+        """It has failed by what is said of an error, or by another sentence; the exit code is the error's."""
+        failed = cls(sentence or str(error))
+        failed.exit_code = error.exit_code
+        return failed
+
 
 @dataclass(frozen=True)
 class Options:

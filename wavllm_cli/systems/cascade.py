@@ -6,21 +6,22 @@ It knows the words alone: no voices, no moods, no other sounds. A transcript tha
 import hashlib
 from collections.abc import Generator, Sequence
 from functools import cached_property
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from wavllm_cli import __version__
 from wavllm_cli.data.voice import find_detector
-from wavllm_cli.errors import UsageError
-from wavllm_cli.prompts.transcript_requests import TRANSCRIPTION, asks_for_transcript
-from wavllm_cli.systems.base import Answer, Failure, Item, Options
-from wavllm_cli.systems.chat_llm import ChatLLM
+from wavllm_cli.errors import UsageError, WavLLMError
+from wavllm_cli.prompts.plain_requests import plain_task
+from wavllm_cli.systems.base import Answer, Failure, Item, Options, SystemFailed
 from wavllm_cli.systems.fingerprint import Fingerprint, model_digest
 from wavllm_cli.systems.on_torch import TorchSystem
 from wavllm_cli.systems.pretrained import Pretrained
 from wavllm_cli.systems.recogniser import Recogniser, Transcript
-from wavllm_cli.systems.transcript_chat import TranscriptChat, transcript_steps
-from wavllm_cli.tasks.registry import UNPROMPTED
 
+if TYPE_CHECKING:
+    from wavllm_cli.systems.transcript_chat import TranscriptChat
+
+TRANSCRIPTION = "asr"  # the task whose answers are transcripts
 MODELS = "whisper-base+smollm2-135m-instruct"
 NOT_HEARD = "no speech was recognised"  # as a warning; and where a transcript is not the answer, as the answer
 
@@ -43,9 +44,7 @@ class Cascade(TorchSystem):
                 f"A cascade consists of two models, written WHISPER+LLM, such as {MODELS}: {name!r} is not that."
             )
         self.whisper = Pretrained("recogniser", whisper, options.trust)
-        self.source = Pretrained("language model", llm, options.trust)
-        self.llm = ChatLLM(self.source, self.device, self.dtype, options.decoding)
-        self.chat = TranscriptChat(self.llm)
+        self.language_model = Pretrained("language model", llm, options.trust)
 
     @classmethod
     def open(cls, options: Options) -> Self:
@@ -55,17 +54,32 @@ class Cascade(TorchSystem):
     def recogniser(self) -> Recogniser:
         return Recogniser(self.whisper, self.device, self.dtype, self.options.decoding.seed)
 
+    @cached_property
+    def chat(self) -> "TranscriptChat":
+        """The LLM without its weights, which come with the first question: who wants a transcript never needs it.
+
+        Raises:
+            SystemFailed: it cannot be asked.
+        """
+        from wavllm_cli.systems.chat_llm import ChatLLM
+        from wavllm_cli.systems.transcript_chat import TranscriptChat
+
+        try:
+            llm = ChatLLM(self.language_model, self.device, self.dtype, self.options.decoding)
+        except WavLLMError as error:
+            raise SystemFailed.because(error) from error
+        return TranscriptChat(llm, self)
+
     def load(self) -> None:
-        """The recogniser; the LLM's weights come with the first item that is for it, its tokenizer is looked at now."""
-        _ = self.recogniser, self.llm.tokenizer
+        _ = self.recogniser
 
     def fingerprint(self) -> Fingerprint:
         self.load()
-        if not self.source.origin.local:
-            _ = self.llm.model  # fetched, before its files are looked at
-        digests = [model_digest(part.origin.path) for part in (self.whisper, self.source)]
-        decoding = self.options.decoding
-        settings: dict[str, Any] = self.llm.options() | decoding.options()
+        if not self.language_model.origin.local:
+            _ = self.chat.llm.model  # fetched, before its files are looked at
+        digests = [model_digest(part.origin.path) for part in (self.whisper, self.language_model)]
+        decoding = self.chat.llm.decoding
+        settings = decoding.options()
         settings |= {"seed": decoding.seed, "logprobs": decoding.logprobs}  # recognising may draw in any case
         settings |= {"dtype": str(self.dtype).removeprefix("torch."), "device": self.device.split(":")[0]}
         settings |= {"voice_detector": "silero" if find_detector() else None, "version": __version__}
@@ -78,7 +92,7 @@ class Cascade(TorchSystem):
         transcripts = dict(zip((item.id for item in items), self.recogniser.transcripts(items), strict=True))
         answers = {item.id: _without_llm(item, transcripts[item.id]) for item in items}
         asked = [item for item in items if answers[item.id] is None]
-        replies = self.chat.answers(asked, [transcripts[item.id] for item in asked])
+        replies = self.chat.answers(asked, [transcripts[item.id] for item in asked]) if asked else []
         replied = dict(zip((item.id for item in asked), replies, strict=True))
         return [answers[item.id] or replied[item.id] for item in items]
 
@@ -91,10 +105,8 @@ class Cascade(TorchSystem):
 
 
 def wants_transcript(item: Item) -> bool:
-    """Whether the words of the clip are the answer: by its task, and where that leaves it open, by its instruction."""
-    if not item.length:
-        return False
-    return item.task == TRANSCRIPTION if item.task in UNPROMPTED else asks_for_transcript(item.prompt)
+    """Whether the words of the clip are the answer."""
+    return item.length > 0 and plain_task(item.task, item.prompt) == TRANSCRIPTION
 
 
 def _without_llm(item: Item, transcript: Transcript) -> Answer | None:
@@ -102,6 +114,6 @@ def _without_llm(item: Item, transcript: Transcript) -> Answer | None:
     if not item.length or (transcript.text and not wants_transcript(item)):
         return None
     if transcript.text:
-        return Answer(transcript.text, steps=transcript_steps(transcript))
+        return Answer(transcript.text, steps=transcript.steps())
     text = "" if wants_transcript(item) else f"{NOT_HEARD.capitalize()} in the recording."
     return Answer(text, warnings=[NOT_HEARD])

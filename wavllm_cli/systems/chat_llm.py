@@ -3,7 +3,6 @@
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import torch
 from jinja2 import TemplateError
@@ -14,15 +13,13 @@ from transformers.generation.streamers import BaseStreamer
 from wavllm_cli.data.packing import Limits, pack
 from wavllm_cli.errors import UsageError, WavLLMError
 from wavllm_cli.model.processing_wavllm import pad_rows
-from wavllm_cli.recipe import sampling
 from wavllm_cli.systems.base import Answer, Failure, SystemFailed
-from wavllm_cli.systems.decoding import Decoding
+from wavllm_cli.systems.decoding import NEW_TOKENS, Decoding, require_room
 from wavllm_cli.systems.generation import generated
 from wavllm_cli.systems.pretrained import Pretrained
 from wavllm_cli.systems.streaming import streamed
 
-NEW_TOKENS = 512  # of an answer, where nobody has said how long it may be …
-SHARE = 4  # … and at most one in so many of all positions
+SHARE = 4  # of all positions one in so many at most is for the answer, where nobody has said how long it may be
 TOKENS_AT_ONCE = 8192  # of a batch, padding and answers included; their keys and values are what takes memory
 
 
@@ -34,13 +31,11 @@ class Chat:
         id: unique; a sampled answer is drawn by it.
         user: what the user says.
         system: what goes before; joined with it where the model's template knows no such role.
-        most: tokens of the answer, where fewer are wanted than usual.
     """
 
     id: str
     user: str
     system: str = ""
-    most: int | None = None
 
 
 class ChatLLM:
@@ -51,23 +46,18 @@ class ChatLLM:
     """
 
     def __init__(self, source: Pretrained, device: str, dtype: torch.dtype, decoding: Decoding):
-        self.source, self.device, self.dtype, self.decoding = source, device, dtype, decoding
+        self.source, self.device, self.dtype = source, device, dtype
         self.positions: int | None = getattr(source.config.get_text_config(), "max_position_embeddings", None)
-        most = decoding.max_new_tokens
-        if most and self.positions is not None and most >= self.positions:
+        usual = NEW_TOKENS if self.positions is None else max(1, min(NEW_TOKENS, self.positions // SHARE))
+        self.decoding = decoding.settled(usual)
+        self.new_tokens = self.decoding.max_new_tokens or usual
+        require_room(self.new_tokens, self.positions, "the language model")
+        self.tokenizer: PreTrainedTokenizerBase = source.tokenizer()
+        if not self.tokenizer.chat_template:
             raise UsageError(
-                f"An answer of {most:,} tokens has no room: the language model has {self.positions:,} positions."
+                f"The language model {source.name} has no chat template, it was not made to follow instructions: name "
+                "one that was, such as an -instruct or -chat model."
             )
-
-    @cached_property
-    def tokenizer(self) -> PreTrainedTokenizerBase:
-        tokenizer = self.source.tokenizer()
-        if not tokenizer.chat_template:
-            raise UsageError(
-                f"The language model {self.source.name} has no chat template, it was not made to follow instructions: "
-                "name one that was, such as an -instruct or -chat model."
-            )
-        return tokenizer
 
     @cached_property
     def model(self) -> PreTrainedModel:
@@ -78,16 +68,9 @@ class ChatLLM:
         try:
             return self.source.model(AutoModelForCausalLM, self.dtype, self.device)
         except WavLLMError as error:
-            raise SystemFailed(str(error)) from error
+            raise SystemFailed.because(error) from error
 
     # --- room ---
-
-    @cached_property
-    def new_tokens(self) -> int:
-        """The most tokens of an answer."""
-        if self.decoding.max_new_tokens:
-            return self.decoding.max_new_tokens
-        return NEW_TOKENS if self.positions is None else max(1, min(NEW_TOKENS, self.positions // SHARE))
 
     def tokens(self, chat: Chat) -> list[int]:
         """A question as the model's template writes it.
@@ -106,7 +89,7 @@ class ChatLLM:
         """Positions that are left beside a question and its answer, below 0 where they do not suffice; None: no end."""
         if self.positions is None:
             return None
-        return self.positions - len(self.tokens(chat)) - (chat.most or self.new_tokens)
+        return self.positions - len(self.tokens(chat)) - self.new_tokens
 
     def count(self, text: str) -> int:
         """Tokens of a text within a question."""
@@ -122,7 +105,7 @@ class ChatLLM:
         if not chats:
             return []
         rows = [self.tokens(chat) for chat in chats]
-        sizes = [len(row) + (chat.most or self.new_tokens) for row, chat in zip(rows, chats, strict=True)]
+        sizes = [len(row) + self.new_tokens for row in rows]
         answers: dict[int, Answer | Failure] = {}
         drawn_beams = self._beams > 1 and bool(self.decoding.temperature)  # which are drawn together
         limits = Limits(max_seconds=TOKENS_AT_ONCE, max_utterances=1 if drawn_beams else len(chats))
@@ -153,7 +136,6 @@ class ChatLLM:
     def _generate(
         self, rows: Sequence[list[int]], chats: Sequence[Chat], streamer: BaseStreamer | None = None
     ) -> list[Answer | Failure]:
-        """Questions of the same length of answer."""
         model = self.model
         pad = self.tokenizer.pad_token_id or self.tokenizer.eos_token_id or 0
         ids = pad_rows(rows, pad, left=True)
@@ -170,10 +152,4 @@ class ChatLLM:
             self.decoding,
             texts,
             streamer,
-            **self.options(chats[0].most),
         )
-
-    def options(self, most: int | None = None) -> dict[str, Any]:
-        """Of `generate`: greedy where no temperature is asked for, whatever the model's own settings draw at."""
-        usual = sampling(0.0) if self.decoding.temperature is None else {}
-        return usual | {"max_new_tokens": most or self.new_tokens}

@@ -26,7 +26,6 @@ def generated(
     decoding: Decoding,
     texts: Callable[[Tensor], list[str]],
     streamer: BaseStreamer | None = None,
-    **options: Any,
 ) -> list[Answer | Failure]:
     """One answer a row.
 
@@ -36,10 +35,9 @@ def generated(
         ids: of the rows' items.
         texts: (B, L + new) ids -> the B texts that are new.
         streamer: receives each token of a single row, where there are no beams.
-        options: further keywords of `generate`, which decide where `decoding` does too.
     """
     settings = model.generation_config
-    options = decoding.options() | options
+    options = decoding.options()
     beams = (options.get("num_beams") or settings.num_beams or 1) > 1
     wanted = decoding.logprobs
     ends = end_tokens(model)

@@ -1,5 +1,6 @@
 """A model of transformers that is a part of a system: found, looked at, loaded whole or not at all."""
 
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -25,12 +26,9 @@ class Pretrained:
         name: folder or hub id.
         trust: run code that its files bring along.
 
-    Attributes:
-        config: its configuration; of its weights nothing is loaded yet.
-
     Raises:
         UsageError: there is no such model, or its files name code.
-        WavLLMError: its files are damaged, or cannot be fetched.
+        WavLLMError: it cannot be fetched.
     """
 
     def __init__(self, role: str, name: str, trust: bool):
@@ -39,9 +37,16 @@ class Pretrained:
             self.origin: Origin = locate(name)
             refuse_code(self.origin, trust)
             self.origin.file("config.json", required=True)
-            self.config: PreTrainedConfig = AutoConfig.from_pretrained(
-                self.origin.path, trust_remote_code=self.trust, **self.origin.where
-            )
+
+    @cached_property
+    def config(self) -> PreTrainedConfig:
+        """Its configuration.
+
+        Raises:
+            UsageError, WavLLMError: it cannot be read.
+        """
+        with self.explaining():
+            return AutoConfig.from_pretrained(self.origin.path, trust_remote_code=self.trust, **self.origin.where)
 
     def explaining(self) -> Any:
         """Whatever goes wrong while it is read becomes one sentence."""

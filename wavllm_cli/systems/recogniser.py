@@ -76,6 +76,10 @@ class Transcript:
     text: str = ""
     language: str | None = None
 
+    def steps(self) -> list[dict[str, Any]]:
+        """As an answer that was found by it tells them."""
+        return [{"name": "transcript", "text": s.text.strip(), "start": s.start, "end": s.end} for s in self.said]
+
 
 REMEMBERED = 64  # transcripts
 NOTHING = Transcript()

@@ -2,17 +2,34 @@
 
 The same system is asked, by text alone, what the parts' answers are together. Where they have no room in one question,
 groups of neighbours become one each, in as many rounds as it takes. A system that cannot do it leaves them as they are.
+
+A part that has no answer costs the others nothing: the answer is without it, and a warning names its time.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from wavllm_cli.errors import listed
 from wavllm_cli.systems import asking
 from wavllm_cli.systems.base import Answer, Failure, Item, System
 
 PARTS = "That was asked about each part of a long recording. The answers, in order:"
 WHOLE = "Make them one answer about the whole recording."
+NAMED = 3  # parts in a warning
+
+
+@dataclass(frozen=True)
+class Part:
+    """What became of the question about the seconds from `start` to `end`."""
+
+    start: float
+    end: float
+    outcome: Answer | Failure
+
+    @property
+    def time(self) -> str:
+        return time_span(self.start, self.end)
 
 
 @dataclass(frozen=True)
@@ -28,6 +45,26 @@ class Note:
 
     def __str__(self) -> str:
         return f"{time_span(self.start, self.end)}: {' '.join(self.text.split())}"
+
+
+def put_together(parts: Sequence[Part], name: str, answer: Callable[[Sequence[Note]], Answer]) -> Answer | Failure:
+    """What became of a whole recording of whose parts each was asked about.
+
+    Args:
+        name: what a part is, as the steps of the answer call it: "window".
+        answer: makes one of all that was answered.
+    """
+    answers = [(p, p.outcome) for p in parts if isinstance(p.outcome, Answer)]
+    if not answers:
+        (first, failure), *_ = _failures(parts)
+        of_all = f"none of its {len(parts)} {name}s has an answer"
+        return Failure(f"{of_all}; the first, {first.time}: {failure.sentence}")
+    notes = [Note(heard.text, part.start, part.end) for part, heard in answers]
+    whole = answer(notes)
+    steps = [note.step(name) | _tokens(heard) for note, (_, heard) in zip(notes, answers, strict=True)]
+    return replace(
+        whole, steps=steps + (whole.steps or []), warnings=[*(whole.warnings or ()), *_warnings(parts)] or None
+    )
 
 
 def reduced(system: System, item: Item, notes: Sequence[Note]) -> Answer:
@@ -78,6 +115,26 @@ def _listed(notes: Sequence[Note], steps: list[dict[str, Any]], failure: Failure
     because = f": {failure.sentence.rstrip('.')}" if failure else ""
     text = "\n".join(map(str, notes))
     return Answer(text, steps=steps, warnings=[f"the answers about its parts, which could not be made one{because}"])
+
+
+def _failures(parts: Sequence[Part]) -> list[tuple[Part, Failure]]:
+    return [(part, part.outcome) for part in parts if isinstance(part.outcome, Failure)]
+
+
+def _tokens(answer: Answer) -> dict[str, Any]:
+    tokens = {"token_ids": answer.token_ids, "logprobs": answer.logprobs}
+    return {name: value for name, value in tokens.items() if value is not None}
+
+
+def _warnings(parts: Sequence[Part]) -> list[str]:
+    """What to know about parts, each thing once with the times of those that it is about."""
+    times: dict[str, list[str]] = {}
+    for part in parts:
+        for warning in (part.outcome.warnings if isinstance(part.outcome, Answer) else None) or ():
+            times.setdefault(f"{warning} in", []).append(part.time)
+    for part, failure in _failures(parts):
+        times.setdefault(f"{failure.sentence.rstrip('.')}: nothing about", []).append(part.time)
+    return [f"{what} {listed(spans, NAMED)}" for what, spans in times.items()]
 
 
 def _clock(seconds: float) -> str:

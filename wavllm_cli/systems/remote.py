@@ -21,10 +21,9 @@ from wavllm_cli.chat.speech import audio_part
 from wavllm_cli.data.packing import Limits
 from wavllm_cli.errors import UsageError, WavLLMError
 from wavllm_cli.systems.base import Answer, Failure, Item, Options, System, SystemFailed
-from wavllm_cli.systems.decoding import Decoding
+from wavllm_cli.systems.decoding import NEW_TOKENS, Decoding
 from wavllm_cli.systems.fingerprint import Fingerprint
 
-MAX_NEW_TOKENS = 512  # where nobody says how long an answer may be
 AHEAD = 4  # times as many requests in a batch as are under way at once: few wait for its last one
 
 
@@ -89,9 +88,8 @@ class Remote(System):
         try:
             return live.fetch(bodies, self.settings, self.cache, self.budget, Tally())
         except WavLLMError as error:  # of the key, the model, the account or the network: no other item fares better
-            failed = SystemFailed(str(error).removesuffix("; the same command continues.") + ".")
-            failed.exit_code = error.exit_code
-            raise failed from error
+            sentence = str(error).removesuffix("; the same command continues.") + "."
+            raise SystemFailed.because(error, sentence) from error
 
     def _body(self, item: Item) -> Body:
         return {"model": self.settings.model, "messages": _messages(item), **self._said()}
@@ -99,7 +97,7 @@ class Remote(System):
     def _said(self) -> dict[str, Any]:
         """What the server is told about decoding."""
         decoding = self.decoding
-        said: dict[str, Any] = {"max_completion_tokens": decoding.max_new_tokens or MAX_NEW_TOKENS}
+        said: dict[str, Any] = {"max_completion_tokens": decoding.max_new_tokens or NEW_TOKENS}
         if decoding.temperature is not None:
             said["temperature"] = decoding.temperature
         return said | ({"seed": decoding.seed} if decoding.temperature else {})

@@ -24,7 +24,7 @@ from wavllm_cli.model.load import (
 from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration
 from wavllm_cli.model.processing_wavllm import WavLLMProcessor
 from wavllm_cli.systems.base import Answer, Failure, Item, Options
-from wavllm_cli.systems.decoding import Decoding
+from wavllm_cli.systems.decoding import Decoding, require_room
 from wavllm_cli.systems.fingerprint import Fingerprint, model_digest
 from wavllm_cli.systems.generation import generated
 from wavllm_cli.systems.on_torch import GeneratingSystem
@@ -84,9 +84,8 @@ class WavLLM(GeneratingSystem):
         """
         model, self.processor = load_model(self.name, self.dtype, self.options.trust)
         self.config = model.config
-        most, new = limits.positions(model.config), self.decoding.max_new_tokens or new_tokens(self.name) or 1
-        if most is not None and new >= most:
-            raise UsageError(f"An answer of {new:,} tokens has no room: the language model has {most:,} positions.")
+        new = self.decoding.max_new_tokens or new_tokens(self.name) or 1
+        require_room(new, limits.positions(model.config), "the language model")
         try:
             return model.to(self.device)
         except RuntimeError as error:

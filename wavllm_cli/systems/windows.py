@@ -1,14 +1,13 @@
 """Long recordings: a system is asked about windows of what is longer than it takes, cut at pauses.
 
-Speech recognition and translation go window by window. Any other instruction is followed in each window, and once more
+Transcripts and translations go window by window. Any other instruction is followed in each window, and once more
 for what came of them, see `reduction.py`. A clip that the system takes is handed on untouched.
-
-A window that cannot be answered costs the others nothing: the answer is without it, and a warning names its time.
 """
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -17,19 +16,16 @@ from wavllm_cli.data.audio import SAMPLE_RATE, is_silent
 from wavllm_cli.data.packing import Limits, pack
 from wavllm_cli.data.pauses import OVERLAP, segments
 from wavllm_cli.data.voice import find_detector
-from wavllm_cli.errors import listed
-from wavllm_cli.prompts.transcript_requests import asks_for_transcript
+from wavllm_cli.prompts.plain_requests import plain_task
 from wavllm_cli.systems import asking
 from wavllm_cli.systems.base import Answer, Failure, Item, Options, System
 from wavllm_cli.systems.fingerprint import Fingerprint
-from wavllm_cli.systems.reduction import Note, reduced, time_span
-from wavllm_cli.tasks.registry import UNPROMPTED
+from wavllm_cli.systems.reduction import Note, Part, put_together, reduced
+from wavllm_cli.tasks.registry import IN_ORDER
 from wavllm_cli.text.join import WORDS_A_SECOND, joined
 
-IN_ORDER = ("asr", "st")  # tasks whose answer is the answers about the windows, one after the other
 SHORTEST = 2 * OVERLAP  # seconds; a window must be longer
 UTTERANCES = 16  # windows at once, where nobody has said how many
-NAMED = 3  # windows in a warning
 
 Outcomes = Mapping[str, Answer | Failure]
 
@@ -48,10 +44,6 @@ class Window:
     end: float
     shared: float
 
-    @property
-    def time(self) -> str:
-        return time_span(self.start, self.end)
-
 
 @dataclass
 class Prepared:
@@ -68,6 +60,7 @@ class Windows(System):
         self.system, self.name, self.device = system, system.name, system.device
         self.converses = system.converses
         self._limits: Limits | None = None
+        self._cut: WeakKeyDictionary[Item, float | None] = WeakKeyDictionary()  # by `window_seconds`, of items in use
 
     @classmethod
     def open(cls, options: Options) -> NoReturn:
@@ -96,6 +89,11 @@ class Windows(System):
         Raises:
             Exception: whatever the system raises of an instruction that it cannot read.
         """
+        if item not in self._cut:
+            self._cut[item] = self._fitting(item)
+        return self._cut[item]
+
+    def _fitting(self, item: Item) -> float | None:
         seconds = item.length / SAMPLE_RATE
         if not item.prompt or (seconds <= self.system.longest_clip and self.system.problem(item) is None):
             return None
@@ -195,23 +193,15 @@ class Windows(System):
 
     def _put_together(self, item: Item, windows: Sequence[Window], heard: Outcomes) -> Answer | Failure:
         """The answer about all windows."""
-        failures = [(w, outcome) for w in windows if isinstance(outcome := heard[w.item.id], Failure)]
-        answers = [(w, outcome) for w in windows if isinstance(outcome := heard[w.item.id], Answer)]
-        if not answers:
-            window, failure = failures[0]
-            of_all = f"none of its {len(windows)} windows has an answer"
-            return Failure(f"{of_all}; the first, {window.time}: {failure.sentence}")
-        if _is_in_order(item):
-            whole = Answer(_in_order(windows, heard))
-        else:
-            whole = reduced(self.system, item, [Note(answer.text, w.start, w.end) for w, answer in answers])
-        steps = [_step(window, answer) for window, answer in answers] + (whole.steps or [])
-        return replace(whole, steps=steps, warnings=[*(whole.warnings or ()), *_warnings(answers, failures)] or None)
+
+        def whole(notes: Sequence[Note]) -> Answer:
+            return Answer(_in_order(windows, heard)) if _is_in_order(item) else reduced(self.system, item, notes)
+
+        return put_together([Part(w.start, w.end, heard[w.item.id]) for w in windows], "window", whole)
 
 
 def _is_in_order(item: Item) -> bool:
-    """By its task, where that is one that decides what is asked for; else by what is asked."""
-    return item.task in IN_ORDER if item.task in UNPROMPTED else asks_for_transcript(item.prompt)
+    return plain_task(item.task, item.prompt) in IN_ORDER
 
 
 def _samples(item: Item) -> np.ndarray:
@@ -246,20 +236,3 @@ def _in_order(windows: Sequence[Window], heard: Outcomes) -> str:
         shared.append(window.shared if follows else 0.0)
         follows = isinstance(outcome, Answer)
     return joined(texts, shared)
-
-
-def _step(window: Window, answer: Answer) -> dict[str, Any]:
-    tokens = {"token_ids": answer.token_ids, "logprobs": answer.logprobs}
-    known = {name: value for name, value in tokens.items() if value is not None}
-    return Note(answer.text, window.start, window.end).step("window") | known
-
-
-def _warnings(answers: Sequence[tuple[Window, Answer]], failures: Sequence[tuple[Window, Failure]]) -> list[str]:
-    """What to know about windows, each thing once with the times of those that it is about."""
-    times: dict[str, list[str]] = {}
-    for window, answer in answers:
-        for warning in answer.warnings or ():
-            times.setdefault(f"{warning} in", []).append(window.time)
-    for window, failure in failures:
-        times.setdefault(f"{failure.sentence.rstrip('.')}: nothing about", []).append(window.time)
-    return [f"{what} {listed(spans, NAMED)}" for what, spans in times.items()]

@@ -8,6 +8,7 @@ TASK = Task(
     order=10,
     answers_in="clip",
     metrics=("wer", "cer"),
+    in_order=True,
     may_be_silent=True,
     form="transcript",
     steps={"asr": Step("The transcription is: ")},

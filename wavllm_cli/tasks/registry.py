@@ -27,6 +27,7 @@ TASKS: dict[str, Task] = {task.code: task for task in sorted(_found(), key=lambd
 SINGLE = {code: task for code, task in TASKS.items() if not task.roles}
 MULTI = {code: task for code, task in TASKS.items() if task.roles}  # rows of several parts
 UNPROMPTED = {code: task for code, task in SINGLE.items() if not task.has_own_prompt}
+IN_ORDER = [code for code, task in SINGLE.items() if task.in_order]
 ALIASES = {alias: task.code for task in TASKS.values() for alias in (task.code, *task.aliases)}
 
 STEPS: dict[str, Step] = {what: step for task in TASKS.values() for what, step in task.steps.items()}

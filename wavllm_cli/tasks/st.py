@@ -9,6 +9,7 @@ TASK = Task(
     answers_in="target",
     slot="{language}",
     metrics=("bleu", "chrf", "ter", "bertscore"),
+    in_order=True,
     form="translation",
     steps={
         "st": Step("The {language} translation is: ", chain_role="translate", on_text=True),

@@ -80,6 +80,7 @@ class Task:
         metrics: of answers that are texts, names of `scoring`; the first one decides which rows are the worst.
             "bertscore" is measured only where an encoder is named.
         classes: of answers that are one of a few.
+        in_order: the answer about a long clip is the answers about its parts, one after the other.
         may_be_silent: nothing at all may be the right answer.
         form: how an answer must look to be one, a check of `scoring.following.forms`.
         steps: what its rows are in multi-task rows; none: they take no part.
@@ -101,6 +102,7 @@ class Task:
     slot_is_last: bool = False
     metrics: tuple[str, ...] = ()
     classes: Classes | None = None
+    in_order: bool = False
     may_be_silent: bool = False
     form: str = "text"
     steps: Mapping[str, Step] = field(default_factory=dict)

@@ -63,6 +63,13 @@ def named_in(instruction: str) -> str | None:
     return max(found)[1] if found else None
 
 
+def languages_replaced(instruction: str, by: str) -> str:
+    """With something else in the place of every language that it names."""
+    for _, names in _names():
+        instruction = names.sub(by, instruction)
+    return instruction
+
+
 @cache
 def _names() -> list[tuple[str, re.Pattern[str]]]:
     """How languages are called: in English, and some in others."""
