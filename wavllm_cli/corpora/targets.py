@@ -5,6 +5,7 @@ from typing import TypedDict
 from wavllm_cli.corpora import TRANSCRIBE, TRANSLATE
 from wavllm_cli.errors import UsageError
 from wavllm_cli.text.languages import known_language, language_tag
+from wavllm_cli.text.noises import without_noises
 from wavllm_cli.text.normalize import as_spoken
 
 
@@ -25,15 +26,15 @@ class Translation(Transcription):
 
 
 def transcription(text: str, language: str, spoken: str | None = None) -> Transcription:
-    """Fields of an asr row: the target as it is spoken, in lower case without punctuation.
+    """Fields of an asr row: the target as it is spoken, in lower case without punctuation and without noises.
 
     Args:
         text: as the corpus has it; it becomes the `transcript`.
         language: its code or its English name.
-        spoken: the text without what is not spoken in it, such as marks of noises.
+        spoken: the text without the marks that this corpus has for what nobody says.
     """
     tag = language_tag(language)
-    target = as_spoken(text if spoken is None else spoken, tag)
+    target = as_spoken(without_noises(text) if spoken is None else spoken, tag)
     return {"task": "asr", "prompt": TRANSCRIBE, "target": target, "transcript": text, "language": tag}
 
 
