@@ -1,5 +1,6 @@
 import json
 import os
+from shutil import copytree
 
 import pytest
 import soundfile
@@ -72,6 +73,22 @@ def test_root_may_be_the_parent_or_one_split(root, tmp_path):
     assert (tmp_path / "a/dev-other.jsonl").read_bytes() == (tmp_path / "c/dev-other.jsonl").read_bytes()
 
 
+def test_what_was_unpacked_twice_is_one(root, tmp_path):
+    prepare("librispeech", root, tmp_path / "a")
+    copytree(root / "LibriSpeech" / "dev-other", root / "again" / "LibriSpeech" / "dev-other")
+    summary = prepare("librispeech", root, tmp_path / "b")
+    assert summary.reasons["duplicate"] == 3 and summary.faults == prepare("librispeech", root, tmp_path / "b").faults
+    for name in ("train-clean-100.jsonl", "dev-other.jsonl"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_lines_end_with_a_line_feed_alone_and_letters_are_composed(root, tmp_path):
+    (text,) = root.rglob("103-1240.trans.txt")
+    text.write_bytes("103-1240-0000 CAFE\u0301\u2028BAR\r\n".encode())
+    prepare("librispeech", root, tmp_path / "out")
+    assert read_manifest(tmp_path / "out" / "train-clean-100.jsonl")[0].target == "café\u2028bar"
+
+
 def test_audio_under_out_gets_a_relative_path(root):
     prepare("librispeech", root / "LibriSpeech", root)
     rows = read_manifest(root / "dev-other.jsonl")
@@ -142,6 +159,14 @@ def test_a_corpus_with_lost_clips_ends_with_1(root, tmp_path, wavllm):
 
 
 def test_not_librispeech(tmp_path):
-    for path, says in ((tmp_path, "is not LibriSpeech"), (tmp_path / "gone", "no folder")):
+    speaker = tmp_path / "LibriSpeech" / "dev-other" / "116" / "288017"
+    speaker.mkdir(parents=True)
+    for path, says in (
+        (tmp_path, "is not LibriSpeech: there is no SPLIT/SPEAKER/CHAPTER"),
+        (tmp_path / "gone", "no folder"),
+    ):
         with pytest.raises(UsageError, match=says):
             prepare("librispeech", path, tmp_path / "out")
+    (speaker / "116-288017.trans.txt").touch()
+    with pytest.raises(UsageError, match=f"Name {speaker.parents[1]} instead"):
+        prepare("librispeech", speaker, tmp_path / "out")

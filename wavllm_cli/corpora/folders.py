@@ -88,7 +88,8 @@ def not_found(
     for one in skipped:
         raise WavLLMError(f"Nothing of {shown(root)} can be read: {one.item} {one.detail}.")
     says = f"{shown(root)} is not {corpus}: there is no {layout} in it"
-    if above := next(filter(test, root.resolve().parents), None):
+    parents = [folder for folder in root.resolve().parents[:2] if folder.parent != folder]
+    if above := next(filter(test, parents), None):
         raise UsageError(f"{says}. Name {shown(above)} instead.")
     packed = [path for path in listed(root)[0] if path.name.lower().endswith(ARCHIVES)]
     if packed:

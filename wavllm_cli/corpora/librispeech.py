@@ -2,17 +2,30 @@
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+from unicodedata import normalize
 
-from wavllm_cli.corpora import DUPLICATE, ENCODING, NO_AUDIO, NO_TEXT, TRANSCRIBE, UNREADABLE, About, Draft, Skipped
-from wavllm_cli.corpora.folders import audio_name, listed, require_folder
+from wavllm_cli.corpora import (
+    DUPLICATE,
+    ENCODING,
+    NO_AUDIO,
+    NO_TEXT,
+    TRANSCRIBE,
+    UNREADABLE,
+    About,
+    Draft,
+    LeftOut,
+    Skipped,
+)
+from wavllm_cli.corpora.folders import audio_name, holding, listed, not_found
 from wavllm_cli.corpora.lengths import measured
 from wavllm_cli.data.audio import AudioInfo
 from wavllm_cli.data.files import is_text, shown
 from wavllm_cli.data.schema import Utterance
 from wavllm_cli.data.text_file import content, require_file
-from wavllm_cli.errors import UsageError, WavLLMError
+from wavllm_cli.errors import WavLLMError
 
 ABOUT = About(
     title="LibriSpeech: read English books, one ASR manifest per split.",
@@ -35,67 +48,52 @@ class Options:
 TRANSCRIPTS = ".trans.txt"
 
 
-@dataclass
-class _Split:
-    """What a folder SPLIT/SPEAKER/CHAPTER/ holds, and what of it cannot be read."""
-
-    folder: Path
-    clips: list[Path] = field(default_factory=list)
-    transcripts: list[Path] = field(default_factory=list)
-    skipped: list[Skipped] = field(default_factory=list)
-
-
 def manifests(root: Path, out: Path, options: Options) -> Iterator[Draft]:
     """One ASR manifest per split, named after it."""
-    for split in _splits(root):
-        found, skipped = _pairs(split)
-        yield Draft(split.folder.name, _rows(split.folder, out, found, skipped), len(found) + len(skipped))
+    folders, unreadable = holding(root, _is_split)
+    if not folders:
+        not_found(root, "LibriSpeech", f"SPLIT/SPEAKER/CHAPTER/*{TRANSCRIPTS}", _is_split, unreadable)
+    for split in sorted({folder.name for folder in folders}):
+        found, skipped = _pairs([folder for folder in folders if folder.name == split])
+        skipped = [*unreadable, *skipped]
+        yield Draft(split, _rows(split, out, found, skipped), len(found) + len(skipped))
+        unreadable = []
 
 
-def _splits(root: Path) -> list[_Split]:
-    """The splits in a folder; those of which nothing can be read are among them, with the reason."""
-    require_folder(root)
-    root = root.resolve()
-    if (own := _scan(root)).transcripts:
-        return [own]
-    folder = root / "LibriSpeech" if os.path.isdir(root / "LibriSpeech") else root
-    folders, unreadable = listed(folder)
-    scanned = [_scan(path) for path in folders if os.path.isdir(path)]
-    splits = [split for split in scanned if split.transcripts or split.skipped]
-    if any(split.transcripts for split in splits):
-        return splits
-    for skipped in [*unreadable, *(skipped for split in splits for skipped in split.skipped)]:
-        raise WavLLMError(f"Nothing of {shown(root)} can be read: {skipped.item} {skipped.detail}.")
-    raise UsageError(f"{shown(root)} is not LibriSpeech: there is no SPLIT/SPEAKER/CHAPTER/*{TRANSCRIPTS} in it.")
+def _is_split(folder: Path) -> bool:
+    chapters = (chapter for chapter in _chapters(folder) if isinstance(chapter, Path))
+    return any(file.name.endswith(TRANSCRIPTS) for chapter in chapters for file in listed(chapter)[0])
 
 
-def _scan(folder: Path) -> _Split:
-    split = _Split(folder)
-    speakers, split.skipped = listed(folder)
+def _chapters(folder: Path) -> Iterator[Path | Skipped]:
+    speakers, unreadable = listed(folder)
+    yield from unreadable
     for speaker in filter(os.path.isdir, speakers):
         chapters, unreadable = listed(speaker)
-        split.skipped += unreadable
-        for chapter in filter(os.path.isdir, chapters):
-            files, unreadable = listed(chapter)
-            split.skipped += unreadable
-            split.clips += [file for file in files if file.suffix == ".flac"]
-            split.transcripts += [file for file in files if file.name.endswith(TRANSCRIPTS)]
-    return split
+        yield from unreadable
+        yield from filter(os.path.isdir, chapters)
 
 
-def _pairs(split: _Split) -> tuple[list[tuple[Path, str]], list[Skipped]]:
-    """(flac, transcript) by speaker, chapter and number; and what lacks its other half."""
-    found, skipped = [], list(split.skipped)
+def _pairs(copies: Iterable[Path]) -> tuple[list[tuple[Path, str]], list[Skipped]]:
+    """(flac, transcript) by speaker, chapter and number; and what lacks its other half.
+
+    Args:
+        copies: folders of one split, of which there are several where it was unpacked in several places.
+    """
+    found: list[tuple[Path, str]] = []
+    skipped: list[Skipped] = []
     texts: dict[str, str | None] = {}
-    for file in split.transcripts:
-        more, unreadable = _transcripts(file)
-        texts |= more
-        skipped += unreadable
     clips: dict[str, Path] = {}
-    for path in split.clips:
-        if path.stem in clips:
-            skipped.append(Skipped(shown(path), DUPLICATE, f"its name is taken by {shown(clips[path.stem])}"))
-        clips.setdefault(path.stem, path)
+    for chapter in chain.from_iterable(map(_chapters, copies)):
+        files, unreadable = ([], [chapter]) if isinstance(chapter, Skipped) else listed(chapter)
+        skipped += unreadable
+        for file in files:
+            if file.name.endswith(TRANSCRIPTS):
+                more, unreadable = _transcripts(file)
+                texts |= more
+                skipped += unreadable
+            elif file.suffix == ".flac" and clips.setdefault(file.stem, file) != file:
+                skipped.append(LeftOut(shown(file), DUPLICATE, f"is there already: {shown(clips[file.stem])}"))
     for name in sorted(texts.keys() - clips.keys()):
         skipped.append(Skipped(name, NO_AUDIO, "no flac"))
     for name, path in clips.items():
@@ -120,7 +118,7 @@ def _transcripts(file: Path) -> tuple[dict[str, str | None], list[Skipped]]:
         name, _, text = line.strip().partition(b" ")
         key = name.decode("ascii", "backslashreplace")
         try:
-            texts[key] = text.decode("utf-8").strip()
+            texts[key] = normalize("NFC", text.decode("utf-8")).strip()
         except UnicodeDecodeError:
             texts[key] = None
             skipped.append(Skipped(key, ENCODING, f"{shown(file)}, line {number} is not UTF-8"))
@@ -129,14 +127,14 @@ def _transcripts(file: Path) -> tuple[dict[str, str | None], list[Skipped]]:
 
 
 def _rows(
-    split: Path, out: Path, found: Iterable[tuple[Path, str]], skipped: list[Skipped]
+    split: str, out: Path, found: Iterable[tuple[Path, str]], skipped: list[Skipped]
 ) -> Iterator[Utterance | Skipped]:
     yield from skipped
     for (path, transcript), info in measured((path, (path, transcript)) for path, transcript in found):
         if isinstance(info, Skipped):
             yield Skipped(shown(path.stem), info.reason, info.detail)
         else:
-            yield _row(split.name, out, path, transcript, info)
+            yield _row(split, out, path, transcript, info)
 
 
 def _row(split: str, out: Path, path: Path, transcript: str, info: AudioInfo) -> Utterance | Skipped:
