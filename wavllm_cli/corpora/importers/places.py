@@ -12,8 +12,11 @@ from wavllm_cli.data.audio import SUFFIXES
 from wavllm_cli.data.files import shown
 from wavllm_cli.data.locate import locate
 
+TRIED = 50  # names that tell where all of them start
+LEVELS = 5  # folders above
 
-def found(names: Iterable[str], root: Path) -> dict[str, Path]:
+
+def found(names: Iterable[str], root: Path, below: Path | None = None) -> dict[str, Path]:
     """A path for each name, also where nothing lies there.
 
     A name that leads nowhere is looked for without its first folders, as manifests do, and then by its last part alone
@@ -23,13 +26,14 @@ def found(names: Iterable[str], root: Path) -> dict[str, Path]:
     Args:
         names: paths, relative to `root` or absolute, also with `\\` or as `file://…`.
         root: the folder.
+        below: where what is missing is looked for by its last part; None: in `root`.
     """
     as_written = {name: cleaned(name) for name in dict.fromkeys(names)}
     located = locate(as_written.values(), root)
     paths = {name: located.path(clean) for name, clean in as_written.items()}
     missing = [name for name, path in paths.items() if not path.is_file()]
     if missing:
-        paths |= _by_last_part({name: as_written[name] for name in missing}, root, set(paths.values()))
+        paths |= _by_last_part({name: as_written[name] for name in missing}, below or root, set(paths.values()))
     elsewhere = [name for name, path in paths.items() if path != root / as_written[name]]
     if elsewhere:
         first = f"{shown(elsewhere[0])} is read from {shown(paths[elsewhere[0]])}"
@@ -60,3 +64,15 @@ def cleaned(name: str) -> str:
     if name.startswith("file:"):
         name = unquote(urlsplit(name).path)
     return PureWindowsPath(name).as_posix() if "\\" in name and "/" not in name else name
+
+
+def base(names: Iterable[str], folder: Path) -> Path:
+    """The folder in which relative names start that were written by a program which ran somewhere above or here.
+
+    Args:
+        names: some of which may be absolute.
+        folder: in which they are written.
+    """
+    relative = [name for name in dict.fromkeys(names) if not Path(name).is_absolute()][:TRIED]
+    above = [folder.resolve(), *list(folder.resolve().parents)[:LEVELS], Path.cwd()]
+    return max(above, key=lambda one: sum((one / name).is_file() for name in relative))
