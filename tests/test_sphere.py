@@ -1,34 +1,13 @@
 """SPHERE files as LDC ships them: what is compressed or does not say how it is coded is refused by name."""
 
-import stat
-import sys
-from io import BytesIO
-
 import numpy as np
 import pytest
 import soundfile
+from sphere_files import CALL, RATE, fake_sph2pipe, header, ulaw
 
 from wavllm_cli.data import sphere
 from wavllm_cli.data.audio import audio_info, load
 from wavllm_cli.errors import AudioError
-
-RATE = 8000
-CALL = (0.3 * np.sin(np.arange(2 * RATE)[:, None] * [[0.1, 0.3]])).astype(np.float32)  # 2 s, 2 channels
-
-
-def header(**fields) -> bytes:
-    """1,024 bytes, like LDC's; a field that is None is left out."""
-    usual = {"channel_count": 2, "sample_count": 2 * RATE, "sample_rate": RATE, "sample_n_bytes": 1}
-    usual |= {"sample_byte_format": "1", "sample_coding": "ulaw"} | fields
-    kinds = {name: "-i" if isinstance(value, int) else f"-s{len(str(value))}" for name, value in usual.items()}
-    lines = [f"{name} {kinds[name]} {value}" for name, value in usual.items() if value is not None]
-    return "\n".join(["NIST_1A", "   1024", *lines, "end_head", ""]).encode().ljust(1024)
-
-
-def ulaw() -> bytes:
-    raw = BytesIO()
-    soundfile.write(raw, CALL, RATE, format="RAW", subtype="ULAW")
-    return raw.getvalue()
 
 
 @pytest.mark.parametrize("coding", ["ulaw,embedded-shorten-v2.00", "pcm,embedded-shorten-v2.00"])
@@ -64,15 +43,6 @@ def test_both_ways_of_counting_samples_are_the_whole_file(tmp_path, count):
     """Per channel, or of both together as in release 1 of Switchboard."""
     (tmp_path / "call.sph").write_bytes(header(sample_count=count) + ulaw())
     assert audio_info(tmp_path / "call.sph").duration == 2.0 and load(tmp_path / "call.sph")[1] == []
-
-
-def fake_sph2pipe(folder, monkeypatch, body: str) -> None:
-    """A program of that name on PATH, alone there."""
-    program = folder / "bin" / "sph2pipe"
-    program.parent.mkdir(exist_ok=True)
-    program.write_text(f"#!{sys.executable} -IS\nimport sys\n{body}\n")
-    program.chmod(program.stat().st_mode | stat.S_IXUSR)
-    monkeypatch.setenv("PATH", str(program.parent))
 
 
 def test_what_sph2pipe_reads_becomes_flac(tmp_path, monkeypatch):

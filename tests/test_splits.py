@@ -1,6 +1,6 @@
 import pytest
 
-from wavllm_cli.corpora.splits import Names, Shares, drawn
+from wavllm_cli.corpora.splits import Names, Shares, drawn, held_out
 from wavllm_cli.errors import UsageError
 
 MOST = Shares(90, 5, 5)
@@ -53,3 +53,35 @@ def test_names_are_chosen_in_their_order():
         Names.parse("tset").choose(["train", "test"], "split")
     with pytest.raises(UsageError, match="single commas"):
         Names.parse("a,,b")
+
+
+def test_calls_that_share_nobody_are_held_out_first():
+    """Pairs who call nobody else beside a crowd in which everybody has called many."""
+    calls = {f"alone{i}": (f"x{i}", f"y{i}") for i in range(5)}
+    calls |= {f"crowd{i}": (f"s{i % 9}", f"s{(i * 2 + 1) % 9}") for i in range(95)}
+    split_of, heard_in = held_out(calls, Shares(96, 2, 2), 0)
+    held = [call for call, split in split_of.items() if split != "train"]
+    assert len(held) == 4 and all(call.startswith("alone") for call in held) and len(heard_in) == 8
+    assert held_out(dict(reversed(calls.items())), Shares(96, 2, 2), 0) == (split_of, heard_in)
+    assert held_out(calls, Shares(96, 2, 2), 1)[0] != split_of
+
+
+def test_a_crowd_is_held_out_of_too():
+    calls = {f"c{i:02d}": (f"s{i % 20}", f"s{(i * 7 + i // 20 + 1) % 20}") for i in range(100)}
+    split_of, heard_in = held_out(calls, Shares(98, 1, 1), 3)
+    assert sorted(split_of.values()).count("dev") == sorted(split_of.values()).count("test") == 1
+    for call, split in split_of.items():
+        assert split == "train" or {heard_in[speaker] for speaker in calls[call]} == {split}
+
+
+@pytest.mark.parametrize(
+    "calls, splits",
+    [
+        ({"a": "AB"}, ["train"]),
+        ({"a": "AB", "b": "BC", "c": "CD"}, ["train"] * 3),  # what is held out would cost more than it is worth
+        ({"a": "AB", "b": "CD"}, ["dev", "train"]),
+        ({"a": "AB", "b": "CD", "c": "EF", "d": "EG"}, ["dev", "test", "train", "train"]),
+    ],
+)
+def test_few_calls_are_held_out_only_where_nothing_is_lost(calls, splits):
+    assert sorted(held_out(calls, Shares(98, 1, 1), 0)[0].values()) == splits

@@ -92,11 +92,15 @@ class Adjusted(Skipped):
 
 @dataclass(frozen=True)
 class Draft:
-    """A manifest to be, `SPLIT.jsonl` or `SPLIT-KIND.jsonl`: its utterances as they are read or made, and how many."""
+    """A manifest to be, `SPLIT.jsonl` or `SPLIT-KIND.jsonl`: its utterances as they are read or made, and how many.
+
+    Args:
+        total: of the items; None where reading them tells.
+    """
 
     split: str
     rows: Iterable[Utterance | Skipped]
-    total: int
+    total: int | None = None
     kind: str = ""
 
     @property

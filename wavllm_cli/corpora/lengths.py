@@ -1,7 +1,7 @@
 """How long the recordings of a corpus are as they are decoded, and segments held against that."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,36 +19,6 @@ ROUNDING = 0.02  # seconds: less than this over the end is how times are written
 Item = TypeVar("Item")
 
 
-def measured(items: Iterable[tuple[Path | Skipped, Item]]) -> Iterator[tuple[Item, AudioInfo | Skipped]]:
-    """Each item with what its file holds, or why it cannot be used; in their order, many files read at a time.
-
-    Args:
-        items: a file, or why there is none to be read; and whatever belongs to it. A file that comes several times in a
-            row is read once.
-    """
-    with ThreadPoolExecutor(READERS) as pool:
-        waiting: deque[tuple[Item, Future[AudioInfo | Skipped]]] = deque()
-        last: tuple[Path, Future[AudioInfo | Skipped]] | None = None
-        for path, item in items:
-            if isinstance(path, Skipped):
-                waiting.append((item, _known(path)))
-            else:
-                if last is None or last[0] != path:
-                    last = path, pool.submit(measure, path)
-                waiting.append((item, last[1]))
-            if len(waiting) > AHEAD:
-                first, future = waiting.popleft()
-                yield first, future.result()
-        for item, future in waiting:
-            yield item, future.result()
-
-
-def _known(skipped: Skipped) -> Future[AudioInfo | Skipped]:
-    future: Future[AudioInfo | Skipped] = Future()
-    future.set_result(skipped)
-    return future
-
-
 def measure(path: Path) -> AudioInfo | Skipped:
     """What a file holds, or why it cannot be used."""
     try:
@@ -57,6 +27,42 @@ def measure(path: Path) -> AudioInfo | Skipped:
         return Skipped(shown(path), NO_AUDIO, str(error).rstrip("."))
     except WavLLMError as error:
         return Skipped(shown(path), UNREADABLE, str(error).rstrip("."))
+
+
+def measured(
+    items: Iterable[tuple[Path | Skipped, Item]], read: Callable[[Path], AudioInfo | Skipped] = measure
+) -> Iterator[tuple[Item, AudioInfo | Skipped]]:
+    """Each item with what its file holds, or why it cannot be used; in their order, many files read at a time.
+
+    Args:
+        items: a file, or why there is none to be read; and whatever belongs to it. A file that comes several times in a
+            row is read once.
+        read: called in several threads.
+    """
+    pool = ThreadPoolExecutor(READERS)
+    waiting: deque[tuple[Item, Future[AudioInfo | Skipped]]] = deque()
+    last: tuple[Path, Future[AudioInfo | Skipped]] | None = None
+    try:
+        for path, item in items:
+            if isinstance(path, Skipped):
+                waiting.append((item, _known(path)))
+            else:
+                if last is None or last[0] != path:
+                    last = path, pool.submit(read, path)
+                waiting.append((item, last[1]))
+            if len(waiting) > AHEAD:
+                first, future = waiting.popleft()
+                yield first, future.result()
+        for item, future in waiting:
+            yield item, future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)  # who stops early does not wait for what was asked for ahead
+
+
+def _known(skipped: Skipped) -> Future[AudioInfo | Skipped]:
+    future: Future[AudioInfo | Skipped] = Future()
+    future.set_result(skipped)
+    return future
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Splits for corpora that have none: speakers, conversations, talks stay together."""
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from random import Random
 from typing import Self, TypeVar
@@ -76,6 +77,9 @@ class Shares:
         return f"{self.train:g}/{self.dev:g}/{self.test:g}"
 
 
+FEW_HELD_OUT = Shares(98, 1, 1)  # for corpora of hundreds of hours
+
+
 def drawn(sizes: Mapping[Group, float], shares: Shares, seed: int) -> dict[Group, str]:
     """The split of each group, so that what the splits hold comes near to the shares.
 
@@ -100,3 +104,37 @@ def drawn(sizes: Mapping[Group, float], shares: Shares, seed: int) -> dict[Group
         splits[group] = max(candidates, key=lambda split: left[split])
         left[splits[group]] -= sizes[group]
     return splits
+
+
+def held_out(calls: Mapping[str, Collection[str]], shares: Shares, seed: int) -> tuple[dict[str, str], dict[str, str]]:
+    """Splits of conversations whose speakers take part in several, so that no speaker is in two splits.
+
+    Held out are the calls whose speakers make the fewest others, since what these speakers say elsewhere is lost to
+    training. A split whose share is less than a call gets one only where nothing is lost by it, train first.
+
+    Args:
+        calls: the speakers of each call.
+        shares: of the number of calls.
+        seed: decides among calls that cost the same.
+
+    Returns:
+        the split of each call; and that of each speaker who is heard in dev or test, whose part in the calls of any
+        other split is to be left out.
+    """
+    made = Counter(speaker for speakers in calls.values() for speaker in set(speakers))
+    lost = {call: sum(made[speaker] - 1 for speaker in set(speakers)) for call, speakers in calls.items()}
+    order = sorted(calls)
+    Random(f"calls {seed}").shuffle(order)
+    order.sort(key=lost.__getitem__)
+    split_of: dict[str, str] = {}
+    heard_in: dict[str, str] = {}
+    for split, share in ((DEV, shares.dev), (TEST, shares.test)):
+        wanted, taken = round(share / 100 * len(calls)), 0
+        for call in order:
+            if not share or taken >= max(1, wanted) or len(calls) - len(split_of) <= 1:
+                break
+            is_free = call not in split_of and heard_in.keys().isdisjoint(calls[call])
+            if is_free and (taken < wanted or not lost[call]):
+                split_of[call], taken = split, taken + 1
+                heard_in |= dict.fromkeys(calls[call], split)
+    return {call: split_of.get(call, TRAIN) for call in calls}, heard_in
