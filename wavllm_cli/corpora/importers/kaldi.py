@@ -12,7 +12,7 @@ from wavllm_cli.corpora.folders import holding, not_found
 from wavllm_cli.corpora.importers import Own, Record
 from wavllm_cli.corpora.importers.columns import names
 from wavllm_cli.corpora.importers.embedded import Store
-from wavllm_cli.corpora.importers.pipes import Source, source
+from wavllm_cli.corpora.importers.pipes import PIPE, Source, source
 from wavllm_cli.corpora.importers.places import base, found
 from wavllm_cli.corpora.importers.rows import drafts
 from wavllm_cli.corpora.tables import place, texts
@@ -30,7 +30,6 @@ ABOUT = About(
     example="wavllm prep kaldi data --audio-root /recipes/own --language en --out data/own",
     out="data/own",
 )
-PIPE = "pipe"  # a recording that a command makes
 MARK = re.compile(r"<[^<>\s]+>|\[[^\[\]\s]+\]|![A-Z_]+")  # words of a text that nobody says: <UNK>, [NOISE], !SIL
 GAPS = re.compile(r"[ \t]+")
 LONGEST = 1 << 30  # bytes of a recording in an archive

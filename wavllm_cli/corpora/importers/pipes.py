@@ -12,6 +12,7 @@ import yaml
 
 from wavllm_cli.errors import shortened
 
+PIPE = "pipe"  # the reason why a recording that a command makes is left out
 OUTPUTS = ("-", "pipe:1", "pipe:", "/dev/stdout")
 PLACE = re.compile(r"(.+):(\d+)")  # a byte in an archive
 
