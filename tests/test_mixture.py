@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from wavllm_cli import recipe
+from wavllm_cli.data.augment import Speeds
 from wavllm_cli.data.mixture import Curriculum, MixturePlan, share
 from wavllm_cli.data.packing import Limits
 
@@ -36,13 +37,15 @@ def test_another_seed_or_epoch_gives_another_order(seconds):
 
 def test_limits_hold_with_padding_counted(seconds):
     for batch in plan(seconds).epoch(0):
-        longest = max(seconds[m][r] for m, r in batch)
+        longest = max(seconds[m][d % len(seconds[m])] for m, d in batch)
         assert len(batch) <= LIMITS.max_utterances
         assert len(batch) == 1 or longest * len(batch) <= LIMITS.max_seconds
 
 
 def test_manifests_are_drawn_by_weight_and_rows_evenly(seconds):
-    drawn = Counter(pair for epoch in range(8) for batch in plan(seconds).epoch(epoch) for pair in batch)
+    draws = [pair for epoch in range(8) for batch in plan(seconds).epoch(epoch) for pair in batch]
+    assert len({*draws}) == len(draws)  # a row that comes round again is another draw
+    drawn = Counter((manifest, draw % len(seconds[manifest])) for manifest, draw in draws)
     by_manifest = Counter()
     for (manifest, _), count in drawn.items():
         by_manifest[manifest] += count
@@ -100,3 +103,13 @@ def test_a_step_has_its_batches_wherever_it_is_begun(stage, seconds):
     steps = list(islice(curriculum.steps(0), 20))
     assert steps == [batches[i : i + 2] for i in range(0, 40, 2)]
     assert list(islice(curriculum.steps(7), 13)) == steps[7:]
+
+
+def test_lengths_are_those_at_the_speed_of_a_draw(seconds):
+    speeds = Speeds([0.5, 1.0, 2.0], [np.zeros(len(some)) for some in seconds], seed=3)
+    seen = set()
+    for batch in (batch for epoch in range(3) for batch in plan(seconds, speeds=speeds).epoch(epoch)):
+        lasting = [seconds[m][d % len(seconds[m])] / speeds.factor(m, d) for m, d in batch]
+        assert len(batch) == 1 or max(lasting) * len(batch) <= LIMITS.max_seconds
+        seen.add(max(lasting) > 15)
+    assert seen == {True, False}

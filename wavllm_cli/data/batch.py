@@ -90,6 +90,7 @@ class Batch:
     skipped: list[str] = field(default_factory=list)  # a sentence each, with the id
     silent: list[str] = field(default_factory=list)  # ids
     notes: list[str] = field(default_factory=list)  # what is odd about clips that are used, a sentence each
+    places: list[int] = field(default_factory=list)  # of the rows among the clips that were asked for
 
 
 class Collator:
@@ -106,7 +107,7 @@ class Collator:
     def __call__(self, clips: Sequence[Clip]) -> Batch:
         batch = Batch(rows=[], inputs=None)
         audio = []
-        for clip in clips:
+        for place, clip in enumerate(clips):
             try:
                 samples, notes = clip.load()
             except WavLLMError as error:
@@ -116,6 +117,7 @@ class Collator:
                 batch.silent.append(clip.row.id)
             batch.notes += notes
             batch.rows.append(clip.row)
+            batch.places.append(place)
             audio.append(samples)
         if batch.rows:
             batch.inputs = self._inputs(batch, audio)
@@ -130,6 +132,7 @@ class Collator:
             if all(usable):  # the fault is not that of one row
                 raise
         batch.rows = [row for row, good in zip(batch.rows, usable, strict=True) if good]
+        batch.places = [place for place, good in zip(batch.places, usable, strict=True) if good]
         audio = [samples for samples, good in zip(audio, usable, strict=True) if good]
         return self._processed(batch.rows, audio) if batch.rows else None
 

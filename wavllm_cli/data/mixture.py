@@ -9,12 +9,14 @@ from itertools import islice
 
 import numpy as np
 
+from wavllm_cli.data.augment import Speeds
 from wavllm_cli.data.packing import Limits, pack
 from wavllm_cli.recipe import Stage
 
 POOL = 64  # batches whose utterances are sorted by length together: alike within a batch, varied between batches
 
-Pairs = list[tuple[int, int]]  # (manifest, row) of each utterance of a batch
+# (manifest, draw) of each utterance of a batch: of a manifest of n rows draw d is of row d mod n, the (d // n)-th time.
+Pairs = list[tuple[int, int]]
 
 
 class MixturePlan:
@@ -24,9 +26,18 @@ class MixturePlan:
         seconds: for each manifest, the duration of each utterance (0 for text).
         weights: for each manifest, how often it is drawn from; 0 is never.
         limits: of one batch.
+        speeds: at which clips are played, and so how long they are; None: their own.
     """
 
-    def __init__(self, seconds: Sequence[np.ndarray], weights: Sequence[float], limits: Limits, seed: int):
+    def __init__(
+        self,
+        seconds: Sequence[np.ndarray],
+        weights: Sequence[float],
+        limits: Limits,
+        seed: int,
+        speeds: Speeds | None = None,
+    ):
+        self.speeds = speeds
         self.seconds = [np.asarray(s, dtype=np.float64) for s in seconds]
         self.limits, self.seed = limits, seed
         total = sum(len(s) for s, weight in zip(seconds, weights, strict=True) if weight)
@@ -53,15 +64,23 @@ class MixturePlan:
             epoch += 1
 
     def _packed(self, rows: Pairs) -> list[Pairs]:
-        return [[rows[i] for i in batch] for batch in pack([self.seconds[m][r] for m, r in rows], self.limits)]
+        return [[rows[i] for i in batch] for batch in pack([self._lasting(m, d) for m, d in rows], self.limits)]
+
+    def _lasting(self, manifest: int, draw: int) -> float:
+        """Seconds of a draw as it is heard."""
+        seconds = self.seconds[manifest][draw % len(self.seconds[manifest])]
+        return seconds / self.speeds.factor(manifest, draw) if self.speeds else seconds
 
     def _rows(self, manifest: int, epoch: int) -> np.ndarray:
-        """Rows of one manifest in this epoch: the next slice of an endless chain of permutations."""
+        """Draws from one manifest in this epoch: the next slice of an endless chain of permutations of its rows."""
         size, count = len(self.seconds[manifest]), self.drawn[manifest]
         if not count:
             return np.empty(0, dtype=np.int64)
         first, last = epoch * count // size, ((epoch + 1) * count - 1) // size
-        chain = [np.random.default_rng((self.seed, manifest, i, 1)).permutation(size) for i in range(first, last + 1)]
+        chain = [
+            i * size + np.random.default_rng((self.seed, manifest, i, 1)).permutation(size)
+            for i in range(first, last + 1)
+        ]
         start = epoch * count - first * size
         return np.concatenate(chain)[start : start + count]
 
@@ -76,16 +95,17 @@ class Curriculum:
 
     Args:
         seconds: for each of `stage.manifests`, the duration of each utterance.
+        speeds: at which their clips are played; None: their own.
     """
 
-    def __init__(self, stage: Stage, seconds: Sequence[np.ndarray], seed: int):
+    def __init__(self, stage: Stage, seconds: Sequence[np.ndarray], seed: int, speeds: Speeds | None = None):
         self.per_step = stage.batch.accumulate
         self.plans = []
         limits = limits_of(stage)
         for mixture in [*(phase.mixture for phase in stage.curriculum), stage.mixture]:
             weights = {source.manifest: source.weight for source in mixture}
             drawn = [weights.get(manifest, 0.0) for manifest in stage.manifests]
-            self.plans.append(MixturePlan(seconds, drawn, limits, seed))
+            self.plans.append(MixturePlan(seconds, drawn, limits, seed, speeds))
         self.lengths = [phase.steps * self.per_step for phase in stage.curriculum]  # batches
 
     def steps(self, first: int) -> Iterator[list[Pairs]]:

@@ -25,6 +25,10 @@ MAX_WORKERS = 256
 MAX_SAMPLES = 256
 MAX_NEW_TOKENS = 2**17
 MAX_BEAMS = 64
+MAX_FACTORS = 100
+MIN_SPEED, MAX_SPEED = 0.5, 2.0
+MIN_SNR, MAX_SNR = -30, 100  # dB
+MAX_MASKS = 100
 MIN_TEMPERATURE, MAX_TEMPERATURE = 0.01, 100.0  # logits divided by less overflow in float16
 MAX_NAME, MAX_PATH = 100, 4096  # characters
 
@@ -80,6 +84,10 @@ Steps = Annotated[Count, at_most(MAX_STEPS, "months at ten steps a second")]
 Seconds = Annotated[Amount, at_most(MAX_SECONDS, "a day of audio")]
 AcousticWindow = Annotated[Seconds, at_least(20, "of which 5 s on either side are only heard along")]
 Weight = Annotated[Amount, at_most(MAX_WEIGHT, "since weights are relative")]
+Factor = Annotated[Real, Field(ge=MIN_SPEED, le=MAX_SPEED)]
+Decibels = Annotated[Real, Field(ge=MIN_SNR, le=MAX_SNR)]
+Share = Annotated[Real, Field(gt=0, le=1)]
+Masks = Annotated[Whole, Field(ge=0), at_most(MAX_MASKS, "more than leave anything to hear")]
 Text = Annotated[str, Field(min_length=1, max_length=MAX_PATH)]
 
 

@@ -12,11 +12,13 @@ from torch.utils.data import DataLoader, Dataset
 
 from wavllm_cli import console
 from wavllm_cli.data.audio import warn_once
+from wavllm_cli.data.augment import Augmenter
 from wavllm_cli.data.batch import Batch, Clip, Collator, clips_of
-from wavllm_cli.data.mixture import Curriculum, limits_of, share
+from wavllm_cli.data.mixture import Curriculum, Pairs, limits_of, share
 from wavllm_cli.data.packing import pack
 from wavllm_cli.errors import UsageError, WavLLMError
 from wavllm_cli.recipe import Recipe, Stage
+from wavllm_cli.training.augmented import AugmentedClip, blank
 from wavllm_cli.training.room import Room
 
 NAMED = 5  # of the utterances left out for one reason
@@ -81,13 +83,25 @@ def _measure(clip: Clip, max_seconds: float, room: Room) -> tuple[float, str | N
 
 
 class MixtureDataset(Dataset):
-    """Maps a planned batch of (manifest, row) pairs to a collated `Batch`."""
+    """Maps a planned batch of (manifest, draw) pairs to a collated `Batch`.
 
-    def __init__(self, manifests: Sequence[Utterances], collator: Collator):
-        self.manifests, self.collator = manifests, collator
+    Args:
+        augmenter: what changes clips; None for nothing.
+    """
 
-    def __getitems__(self, pairs: list[tuple[int, int]]) -> Batch:
-        return self.collator([self.manifests[m].clips[r] for m, r in pairs])
+    def __init__(self, manifests: Sequence[Utterances], collator: Collator, augmenter: Augmenter | None = None):
+        self.manifests, self.collator, self.augmenter = manifests, collator, augmenter
+
+    def __getitems__(self, pairs: Pairs) -> Batch:
+        batch = self.collator([self._clip(manifest, draw) for manifest, draw in pairs])
+        if self.augmenter:
+            blank(batch.inputs, [pairs[place] for place in batch.places], self.augmenter)
+        return batch
+
+    def _clip(self, manifest: int, draw: int) -> Clip:
+        clips = self.manifests[manifest].clips
+        clip = clips[draw % len(clips)]
+        return AugmentedClip(clip.row, clip.paths, self.augmenter, manifest, draw) if self.augmenter else clip
 
 
 def identity(batch: Batch) -> Batch:

@@ -29,6 +29,7 @@ from wavllm_cli.errors import WavLLMError
 from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration
 from wavllm_cli.model.processing_wavllm import IGNORE, WavLLMProcessor
 from wavllm_cli.recipe import Optimizer, Recipe
+from wavllm_cli.training.augmented import augmenter_of
 from wavllm_cli.training.checkpoint import RunFolder, State
 from wavllm_cli.training.dataset import MixtureDataset, Stream, training_manifests
 from wavllm_cli.training.groups import decay_groups, set_trainable
@@ -152,8 +153,11 @@ class Trainer:
 
     def _stream(self, first: int) -> Stream:
         manifests = training_manifests(self.recipe, self.stage, self.room)
-        plan = Curriculum(self.stage, [m.seconds for m in manifests], self.recipe.seed)
-        dataset = MixtureDataset(manifests, self.collator)
+        clips, seconds = [m.clips for m in manifests], [m.seconds for m in manifests]
+        augmenter = augmenter_of(self.recipe, self.stage, clips, seconds, self.room)
+        speeds = augmenter.speeds if augmenter else None
+        plan = Curriculum(self.stage, seconds, self.recipe.seed, speeds)
+        dataset = MixtureDataset(manifests, self.collator, augmenter)
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
         return Stream(dataset, plan, first, rank, world, self.stage.workers)
 

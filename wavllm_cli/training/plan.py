@@ -17,6 +17,7 @@ from wavllm_cli.model.build import build_config, build_processor, build_tokenize
 from wavllm_cli.model.configuration_wavllm import BACKBONES, WavLLMConfig
 from wavllm_cli.model.trial import blank, require_running
 from wavllm_cli.recipe import PromptAdapter, Recipe
+from wavllm_cli.training.augmented import missing_sounds
 from wavllm_cli.training.groups import count_parameters
 from wavllm_cli.training.inventory import Inventory, take_inventory
 from wavllm_cli.training.machine import memory
@@ -106,6 +107,7 @@ def check(recipe: Recipe, output: Path, only: int | None = None, network: bool =
         problems += error.args
     inventory = take_inventory(recipe, numbers)
     problems += inventory.problems
+    problems += [sentence for number in numbers for sentence in missing_sounds(recipe, recipe.stages[number - 1])]
     problems += [sentence for number in numbers for sentence in _unheard(recipe, number, inventory)]
     stages = [_stage_plan(number, recipe, counts[number - 1], inventory) for number in numbers if counts]
     _compare_memory(stages, problems, problems if only else warnings)
