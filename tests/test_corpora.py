@@ -3,6 +3,7 @@
 import importlib
 import json
 import re
+from weakref import WeakSet
 
 import pytest
 
@@ -178,6 +179,24 @@ def test_an_interrupted_run_leaves_the_old_manifest(toy, out, monkeypatch):
         prepare("toy-corpus", out=out)
     assert [r.id for r in read_manifest(out / "train.jsonl")] == ["old"]
     assert [p.name for p in out.iterdir()] == ["train.jsonl"]
+
+
+def test_rows_are_written_as_they_come(toy, out, monkeypatch):
+    alive = WeakSet()
+    most = 0
+
+    def made(items, *_):
+        nonlocal most
+        for number in range(50):
+            one = row(str(number))
+            alive.add(one)
+            most = max(most, len(alive))
+            yield one
+            del one
+
+    toy(train=[])
+    monkeypatch.setattr("wavllm_cli.console.track", made)
+    assert prepare("toy-corpus", out=out).manifests[0].utterances == 50 and most < 5
 
 
 def test_wrong_use(tmp_path):

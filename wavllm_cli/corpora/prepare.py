@@ -1,9 +1,11 @@
 """What `wavllm prep CORPUS` does: manifests out of a corpus, and a list of what is in none of them."""
 
 import os
+from array import array
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -152,22 +154,27 @@ def prepare(name: str, root: str | Path | None = None, out: str | Path | None = 
 
 
 def _write(draft: Draft, out: Path) -> Written:
-    rows: list[Utterance] = []
+    """Write a manifest while its rows are read or made: they need not fit into memory."""
     skipped: list[Skipped] = []
-    for row in console.track(draft.rows, draft.name, draft.total):
-        if isinstance(row, Skipped):
-            skipped.append(row)
-        else:
-            rows.append(row)
+    seconds = array("d")
+
+    def used() -> Iterator[Utterance]:
+        for row in console.track(draft.rows, draft.name, draft.total):
+            if isinstance(row, Skipped):
+                skipped.append(row)
+            else:
+                seconds.append(row.duration or 0)
+                yield row
+        os.sync()  # new audio reaches the disk before the manifest that names it
+
+    path, rows = out / draft.name, used()
+    for first in rows:  # without one there is no manifest
+        write_manifest(path, chain([first], rows))
     if faults := [one for one in skipped if _is_fault(one)]:
         names = "; ".join(map(str, faults[:NAMED]))
         more = f"; and {len(faults) - NAMED} more" if len(faults) > NAMED else ""
         console.warn(f"{draft.name}: {len(faults)} clips skipped: {names}{more}.")
-    path = out / draft.name
-    if rows:
-        os.sync()  # new audio reaches the disk before the manifest that names it
-        write_manifest(path, rows)
-    return Written(path, draft.split, len(rows), sum(row.duration or 0 for row in rows) / 3600, skipped)
+    return Written(path, draft.split, len(seconds), sum(seconds) / 3600, skipped)
 
 
 def _is_fault(one: Skipped) -> bool:
