@@ -24,8 +24,11 @@ __all__ = [
     "SAMPLE_RATE",
     "SUFFIXES",
     "AudioInfo",
+    "Heard",
+    "NoSuchChannel",
     "audio_info",
     "decode_audio",
+    "hear",
     "is_silent",
     "joined",
     "load",
@@ -63,6 +66,27 @@ def audio_info(path: str | Path) -> AudioInfo:
         frames = audio.measured()
         warn_once(audio.notes)
         return AudioInfo(audio.rate, audio.channels, frames / audio.rate)
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What was read of a file.
+
+    Attributes:
+        samples: (samples,) float32 at 16 kHz.
+        levels: of the samples as they are in the file.
+        file_notes: what a user should know of the file, a sentence each.
+        file_seconds: how long the file is as a whole; None where that shows only when all of it is decoded.
+    """
+
+    samples: np.ndarray
+    levels: Levels
+    file_notes: list[str]
+    file_seconds: float | None
+
+
+class NoSuchChannel(AudioError):
+    """A file has fewer channels than were asked for."""
 
 
 def read_audio(
@@ -104,7 +128,17 @@ def load(
 ) -> tuple[np.ndarray, list[str]]:
     """As `read_audio`, but what a user should know of the clip is returned, a sentence each, instead of said."""
     with opened_path(Path(path), name) as audio:
-        return _read(audio, start, duration, channel)
+        return _with_notes(_read(audio, start, duration, channel), audio.name)
+
+
+def _with_notes(heard: Heard, name: str) -> tuple[np.ndarray, list[str]]:
+    return heard.samples, heard.file_notes + heard.levels.notes(name)
+
+
+def hear(path: str | Path, start: float = 0.0, duration: float | None = None, channel: int | None = None) -> Heard:
+    """As `load`, with all that was found on the way; that a segment runs over the end shows by its samples alone."""
+    with opened_path(Path(path)) as audio:
+        return _read(audio, start, duration, channel, may_end=True)
 
 
 def joined(pieces: Sequence[np.ndarray], gap: float | None, duration: float | None) -> np.ndarray:
@@ -130,7 +164,7 @@ def joined(pieces: Sequence[np.ndarray], gap: float | None, duration: float | No
 def decode_audio(data: bytes, name: str) -> np.ndarray:
     """As `read_audio`, for the bytes of a whole file; messages call it `name`."""
     with opened(BytesIO(data), name) as audio:
-        samples, notes = _read(audio, 0.0, None, None)
+        samples, notes = _with_notes(_read(audio, 0.0, None, None), name)
     warn_once(notes)
     return samples
 
@@ -146,11 +180,11 @@ def warn_once(notes: list[str]) -> None:
             console.warn(note)
 
 
-def _read(audio: AudioFile, start: float, duration: float | None, channel: int | None) -> tuple[np.ndarray, list[str]]:
+def _read(audio: AudioFile, start: float, duration: float | None, channel: int | None, may_end: bool = False) -> Heard:
     name, rate = audio.name, audio.rate
     if channel is not None and channel >= audio.channels:
         has = "1 channel" if audio.channels == 1 else f"{audio.channels} channels"
-        raise AudioError(f"{name} has {has}: there is no channel {channel}, they count from 0.")
+        raise NoSuchChannel(f"{name} has {has}: there is no channel {channel}, they count from 0.")
     first = round(min(start * rate, ENDLESS))
     asked = None if duration is None else round(min(duration * rate, ENDLESS))
     if audio.frames is not None and (audio.frames == 0 or first >= audio.frames):
@@ -163,7 +197,8 @@ def _read(audio: AudioFile, start: float, duration: float | None, channel: int |
     mono, levels = _decoded(audio, first, count, channel)
     if not len(mono):
         raise audio.nothing_from(start)
-    audio.settle(len(mono), promised, first, is_segment=asked is not None)
+    is_segment = asked is not None
+    audio.settle(len(mono), None if is_segment and may_end else promised, first, is_segment)
     scale = levels.scale(name)
     if levels.channel is not None:
         mono, _ = _decoded(audio, first, count, levels.channel)
@@ -174,7 +209,7 @@ def _read(audio: AudioFile, start: float, duration: float | None, channel: int |
         raise AudioError(
             f"{name}: a clip of {levels.samples // audio.channels} samples at {rate:,} Hz is too short to be heard."
         )
-    return mono, audio.notes + levels.notes(name)
+    return Heard(mono, levels, audio.notes, None if audio.frames is None else audio.frames / rate)
 
 
 def _decoded(audio: AudioFile, first: int, count: int | None, channel: int | None) -> tuple[np.ndarray, Levels]:

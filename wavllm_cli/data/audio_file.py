@@ -65,8 +65,6 @@ class AudioFile:
         self.promised: float | None = header.samples
         if self.promised is None and header.ratio is not None and self.frames is not None:
             self.promised = header.ratio * self.frames
-        if self.frames is not None and self.promised == self.frames * self.channels:
-            self.promised = self.frames  # some SPHERE files count the samples of all channels
         if header.gaps:
             places = "1 place, which is" if header.gaps == 1 else f"{header.gaps} places, which are"
             self.notes.append(f"{name} is damaged in {places} left out.")

@@ -88,6 +88,11 @@ class Levels:
         unrelated = float(self.energies.sum()) / len(self.energies) ** 2
         return int(self.energies.argmax()) if self.mean_energy < CANCELLED * unrelated else None
 
+    @property
+    def clipped(self) -> float:
+        """The share of samples at full scale, where it is too great to be chance; else 0."""
+        return self.full / self.samples if self.full > CLIPPED * self.samples else 0.0
+
     def notes(self, name: str) -> list[str]:
         """What a user should know of these samples, a sentence each."""
         notes = []
@@ -98,7 +103,6 @@ class Levels:
             )
         if self.channel is not None:
             notes.append(f"{name}: its channels cancel each other out; channel {self.channel} (from 0) alone is used.")
-        if self.full > CLIPPED * self.samples:
-            share = self.full / self.samples
-            notes.append(f"{name} is clipped: {100 * share:.0f} % of its samples are at full scale.")
+        if self.clipped:
+            notes.append(f"{name} is clipped: {100 * self.clipped:.0f} % of its samples are at full scale.")
         return notes

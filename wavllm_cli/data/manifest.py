@@ -70,7 +70,7 @@ def iter_manifest(path: str | Path, model: Any = Utterance, default_task: Task =
     """
     path = Path(path)
     refuse_foreign(path)
-    yield from _some(checked(_parse(path, model, default_task), str(path)), path)
+    yield from _some(checked(numbered_rows(path, model, default_task), str(path)), path)
 
 
 def _indexed(file: BufferedReader, path: Path, model: type[Row]) -> Rows[Row]:
@@ -160,8 +160,16 @@ def read_lines(path: str | Path, model: type[Row]) -> Iterator[Row]:
         yield row
 
 
-def _parse(path: Path, model: type[Row], default_task: Task) -> Iterator[tuple[int, Row | str]]:
-    """Yield (line, row), or (line, what is wrong with it) from ` (id …)` or `: ` on."""
+@overload
+def numbered_rows(path: Path) -> Iterator[tuple[int, Utterance | str]]: ...
+@overload
+def numbered_rows(path: Path, model: type[Row], default_task: Task = "asr") -> Iterator[tuple[int, Row | str]]: ...
+def numbered_rows(path: Path, model: Any = Utterance, default_task: Task = "asr") -> Iterator[tuple[int, Any]]:
+    """Yield (line, row), or (line, what is wrong with it) from ` (id …)` or `: ` on. Ids are not compared.
+
+    Raises:
+        ManifestError: the file is missing, or is no manifest.
+    """
     require_file(path)
     if path.name.endswith(".parquet"):
         for number, fields in parquet_rows(path):
