@@ -19,6 +19,7 @@ LAYERS = [
     {"chat", "prompts.pools"},
     {"speech"},
     {"corpora", "prompts", "scoring"},
+    {"audit"},
     {"model"},
     {"models"},
     {"systems"},
