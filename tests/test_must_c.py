@@ -11,8 +11,8 @@ from wavllm_cli.data.audio import write_wav
 from wavllm_cli.data.manifest import read_manifest, resolve_audio
 from wavllm_cli.errors import UsageError
 
-V1 = "- {{duration: {1}, offset: {0}, speaker_id: spk.{2}, wav: {3}}}"
-V2 = "- {{duration: {1}, offset: {0}, rW: 9, uW: 0, speaker_id: spk.{2}, wav: {3}}}"
+V1 = "- {{duration: {1}, offset: {0}, speaker_id: {2}, wav: {3}}}"
+V2 = "- {{duration: {1}, offset: {0}, rW: 9, uW: 0, speaker_id: {2}, wav: {3}}}"
 
 
 def split(folder, segments, form=V1, target="de", end="\n"):
@@ -30,7 +30,7 @@ def split(folder, segments, form=V1, target="de", end="\n"):
     return folder
 
 
-ONE = ("1.250000", "3.500000", "7", "ted_7.wav", "Thank you.", "Danke.")
+ONE = ("1.250000", "3.500000", "spk.7", "ted_7.wav", "Thank you.", "Danke.")
 
 
 def read(out, name):
@@ -47,10 +47,10 @@ def test_keys_in_any_order(tmp_path, form, extra):
     data = tmp_path / "MUSTC_v1.0_en-de" / "en-de" / "data"
     spoken, translated = "(Laughter) That’s “it”,\u2028my friend --", '"Das\u2028war\x85s, (Gelächter)'
     texts = [
-        ("0.000000", "2.000000", "3", "ted_3.wav", spoken, translated),
-        ("2.000000", "3.123456", "3", "ted_3.wav", "CA: Yes?", "CA: Ja?"),
+        ("0.000000", "2.000000", "spk.3", "ted_3.wav", spoken, translated),
+        ("2.000000", "3.123456", "spk.3", "ted_3.wav", "CA: Yes?", "CA: Ja?"),
         ONE,
-        ("5.500000", "1.000000", "3", "ted_3.wav", "Again.", "Noch u\u0308ber."),
+        ("5.500000", "1.000000", "spk.3", "ted_3.wav", "Again.", "Noch u\u0308ber."),
     ]  # fmt: skip
     split(data / "tst-COMMON", texts, form, end="\r\n")
     split(data / "train", [ONE], form)
@@ -73,7 +73,7 @@ def test_keys_in_any_order(tmp_path, form, extra):
 
 def test_transcripts_are_as_they_are_spoken(tmp_path):
     texts = ["(Laughter) That’s “it” -- 2 of us.", "(Applause)", "  "]
-    lines = [(f"{n}.0", "1.0", "1", "ted_1.wav", text, "x") for n, text in enumerate(texts)]
+    lines = [(f"{n}.0", "1.0", "spk.1", "ted_1.wav", text, "x") for n, text in enumerate(texts)]
     split(tmp_path / "dev", lines)
     summary = prepare("must-c", tmp_path, tmp_path / "out", task="both")
     assert [(m.path.name, m.utterances) for m in summary.manifests] == [
@@ -88,18 +88,21 @@ def test_transcripts_are_as_they_are_spoken(tmp_path):
 def test_what_cannot_be_used_is_told(tmp_path, capsys):
     lines = [
         ONE,
-        ("1.250000", "2.000000", "7", "ted_7.wav", "Thank", "Danke noch"),
-        ("9.000000", "3.000000", "7", "ted_7.wav", "Over the end.", "Zu lang."),
-        ("10.000000", "1.000000", "7", "ted_7.wav", "Behind it.", "Danach."),
-        ("2.000000", "0.000000", "7", "ted_7.wav", "Nothing.", "Nichts."),
-        ("3.000000", "0.040000", "7", "ted_7.wav", "Hm", "Hm"),
-        ("4.000000", "0.100000", "7", "ted_7.wav", "No", "Nein"),
-        ("5.000000", "1.000000", "7", "ted_7.wav", "Empty", " "),
+        ("1.250000", "2.000000", "spk.7", "ted_7.wav", "Thank", "Danke noch"),
+        ("9.000000", "3.000000", "spk.7", "ted_7.wav", "Over the end.", "Zu lang."),
+        ("10.000000", "1.000000", "spk.7", "ted_7.wav", "Behind it.", "Danach."),
+        ("2.000000", "0.000000", "spk.7", "ted_7.wav", "Nothing.", "Nichts."),
+        ("3.000000", "0.040000", "spk.7", "ted_7.wav", "Hm", "Hm"),
+        ("4.000000", "0.100000", "spk.7", "ted_7.wav", "No", "Nein"),
+        ("5.000000", "1.000000", "spk.7", "ted_7.wav", "Empty", " "),
         ("0.000000", "1.000000", "7", "gone.wav", "Gone", "Weg"),
-        ("?", "1.000000", "7", "ted_7.wav", "Odd", "Seltsam"),
+        ("?", "1.000000", "spk.7", "ted_7.wav", "Odd", "Seltsam"),
+        ("0.5", "1.000000", "[1]", "ted_7.wav", "Odd", "Seltsam"),
+        ("0.6", ".inf", "spk.7", "ted_7.wav", "Odd", "Seltsam"),
         ("6.000000", "1.000000", "7", "'no'", "Quoted", "Zitiert"),
     ]
     folder = split(tmp_path / "train", lines)
+    (folder / "txt" / "train.bak").write_text("not a language\n")
     (folder / "wav" / "bad.wav").write_bytes(b"no audio")
     for suffix, line in (("yaml", V1.format(1, 1, 1, "bad.wav")), ("en", "Bad"), ("de", "\xe4")):
         with (folder / f"txt/train.{suffix}").open("a", encoding="utf-8") as file:
@@ -112,7 +115,9 @@ def test_what_cannot_be_used_is_told(tmp_path, capsys):
     assert skipped(tmp_path / "out") == {
         ("ted_7-0001250", "duplicate"), ("ted_7-0009000", "cut"), ("ted_7-0010000", "outside"),
         ("ted_7-0002000", "outside"), ("ted_7-0003000", "too-short"), ("ted_7-0005000", "no-text"),
-        ("gone-0000000", "no-audio"), (f"{folder}/txt/train.yaml, line 10", "form"), ("bad-0001000", "unreadable"),
+        ("gone-0000000", "no-audio"),
+        *((f"{folder}/txt/train.yaml, line {number}", "form") for number in (10, 11, 12)),
+        ("bad-0001000", "unreadable"),
     }  # fmt: skip
     assert summary.changes == {"cut": 1}
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
@@ -61,7 +62,7 @@ class Language:
     folder: Path
     code: str
 
-    @property
+    @cached_property
     def release(self) -> str:
         """Splits are drawn anew in every release: what a row says of its split holds for this one alone."""
         names = (folder.name for folder in (self.folder, *self.folder.parents))

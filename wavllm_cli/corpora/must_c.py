@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -19,6 +20,7 @@ from wavllm_cli.corpora.targets import transcription, translation
 from wavllm_cli.data.audio import AudioInfo
 from wavllm_cli.data.schema import Utterance
 from wavllm_cli.data.text_file import numbered_lines
+from wavllm_cli.text.languages import known_language
 
 ABOUT = About(
     title="MuST-C: TED talks in English, translated, one ST manifest per split and direction.",
@@ -79,7 +81,7 @@ class _Split:
     def direction(self) -> str:
         return f"{SOURCE}_{self.target}"
 
-    @property
+    @cached_property
     def release(self) -> str:
         found = (RELEASE.match(above.name) for above in self.folder.parents)
         return next((name[0] for name in found if name), "unknown")
@@ -127,7 +129,7 @@ def _text(folder: Path, suffix: str) -> Path:
 def _targets(folder: Path) -> list[str]:
     """The languages beside English in which there are texts."""
     names = [path.name.removeprefix(f"{folder.name}.") for path in listed(folder / "txt")[0]]
-    return [name for name in names if re.fullmatch("[a-z]{2,3}", name) and name != SOURCE]
+    return [name for name in names if name.isalpha() and known_language(name) and name != SOURCE]
 
 
 def _one(copies: list[_Split]) -> _Split:
@@ -178,17 +180,18 @@ def _fields(entry: str) -> Mapping[str, str] | None:
         entries = yaml.load(entry, getattr(yaml, "CBaseLoader", yaml.BaseLoader))
     except yaml.YAMLError:
         return None
-    return entries[0] if isinstance(entries, list) and len(entries) == 1 and isinstance(entries[0], dict) else None
+    if not (isinstance(entries, list) and len(entries) == 1 and isinstance(entries[0], dict)):
+        return None
+    return entries[0] if all(isinstance(value, str) for value in entries[0].values()) else None
 
 
 def _segment(split: _Split, fields: Mapping[str, str], spoken: str, translated: str) -> _Segment | None:
     """A segment, None where a key is missing or is not what it should be."""
     try:
-        start, duration = float(fields["offset"]), float(fields["duration"])
-        wav = fields["wav"]
-    except (KeyError, TypeError, ValueError):
+        wav, start, duration = fields["wav"], float(fields["offset"]), float(fields["duration"])
+    except (KeyError, ValueError):
         return None
-    if not (math.isfinite(start) and math.isfinite(duration) and isinstance(wav, str)):
+    if not (math.isfinite(start) and math.isfinite(duration)):
         return None
     name = f"{Path(wav).stem}-{round(1000 * start):07d}"
     extra = {key: int(value) if value.isdecimal() else value for key, value in fields.items() if key not in KEYS}
