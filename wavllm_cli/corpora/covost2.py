@@ -85,17 +85,17 @@ class _Clip:
 def manifests(root: Path, out: Path, options: Options) -> Iterator[Draft]:
     """One manifest per split, direction and task, such as `test-en_de.jsonl` and `test-en_de-asr.jsonl`."""
     files, unreadable = _files(options.tables or root)
-    spoken, more = languages(root)
+    spoken, also_unreadable = languages(root)
+    lost = list(dict.fromkeys([*unreadable, *also_unreadable]))
     for direction, language in _chosen(root, files, spoken, options.direction):
         corpus = _Corpus(direction, language, options)
         by_split = corpus.clips(files[direction])
         for split in _splits(by_split, options.splits):
             for task in ("st", "asr") if options.task == "both" else (options.task,):
-                lost = [*unreadable, *more]
-                unreadable, more = [], []
                 kind = str(direction) if task == "st" else f"{direction}-{task}"
                 made = corpus.utterances(by_split[split], split, task, out)
                 yield Draft(split, chain(lost, made), len(lost) + len(by_split[split]), kind)
+                lost = []
 
 
 def _files(root: Path) -> tuple[dict[Direction, Files], list[Skipped]]:
