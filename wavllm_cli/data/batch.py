@@ -173,9 +173,9 @@ class Clips(Sequence[Clip]):
         row = self._rows[index if self._chosen is None else self._chosen[index]]
         return Clip(row, self._audio.paths(row))
 
-    def only(self, numbers: Sequence[int]) -> "Clips":
+    def only(self, numbers: np.ndarray) -> "Clips":
         """Those with these numbers, of a manifest all of whose clips these are."""
-        return Clips(self._rows, self._audio, np.array(numbers, dtype=np.int64))
+        return Clips(self._rows, self._audio, numbers)
 
 
 def clips_of(manifest: Path, audio_root: Path | None = None) -> Clips:

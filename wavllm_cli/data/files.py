@@ -261,6 +261,14 @@ def why_unreadable(path: Path) -> str | None:
     return None if os.access(path, os.R_OK) else "may not be read: permission denied"
 
 
+def is_readable(path: str) -> bool:
+    """Whether nothing is wrong with the path of a file, found out for many of them; `why_unreadable` says what is."""
+    try:
+        return stat.S_ISREG(os.stat(path).st_mode) and os.access(path, os.R_OK)
+    except (OSError, ValueError):
+        return False
+
+
 def digest(path: Path) -> str:
     """SHA-256 of a file's content, in hexadecimal."""
     with path.open("rb") as file:

@@ -6,6 +6,7 @@ import os
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 
@@ -39,7 +40,8 @@ def locate(names: Iterable[str], root: Path) -> Located:
     Args:
         names: relative to `root`, or absolute; they are gone through once more where some have moved.
     """
-    missing = dict.fromkeys(name for name in names if not _leads_somewhere(os.path.join(root, name)))
+    leads_somewhere = lru_cache(1024)(_leads_somewhere)  # the segments of a file stand together
+    missing = dict.fromkeys(name for name in names if not leads_somewhere(os.path.join(root, name)))
     hits: dict[str, str] = {}
     dropped = 0
     for count in range(1, max((len(Path(name).parts) for name in missing), default=0)):

@@ -8,7 +8,7 @@ import gzip
 import io
 import os
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from io import BufferedReader
 from pathlib import Path
 from typing import Any, overload
@@ -17,12 +17,12 @@ from pydantic import ValidationError
 
 from wavllm_cli import console, strict_json
 from wavllm_cli.data import tsv
-from wavllm_cli.data.files import replacing, shown
+from wavllm_cli.data.files import is_readable, replacing, shown
 from wavllm_cli.data.foreign import refuse_foreign
 from wavllm_cli.data.locate import Located, locate
 from wavllm_cli.data.rows import Rows
 from wavllm_cli.data.schema import Row, Task, Utterance, problems_in
-from wavllm_cli.data.shards import split_place
+from wavllm_cli.data.shards import split_place, why_unheard
 from wavllm_cli.data.text_file import is_packed, numbered_lines, require_file
 from wavllm_cli.errors import ManifestError, reason, shortened
 
@@ -30,14 +30,16 @@ MANIFEST_SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet", ".tsv")
 MAX_PROBLEMS = 10  # reported at once
 NAMED = 3  # rows with the same problem
 
+Each = Callable[[Any], None] | None
+
 # --- reading ---
 
 
 @overload
-def read_manifest(path: str | Path, *, default_task: Task = "asr") -> Rows[Utterance]: ...
+def read_manifest(path: str | Path, *, default_task: Task = "asr", each: Each = ...) -> Rows[Utterance]: ...
 @overload
-def read_manifest(path: str | Path, model: type[Row], default_task: Task = "asr") -> Rows[Row]: ...
-def read_manifest(path: str | Path, model: Any = Utterance, default_task: Task = "asr") -> Any:
+def read_manifest(path: str | Path, model: type[Row], default_task: Task = "asr", each: Each = ...) -> Rows[Row]: ...
+def read_manifest(path: str | Path, model: Any = Utterance, default_task: Task = "asr", each: Each = None) -> Any:
     """Check a whole manifest; its rows are a sequence that makes an object of each when it is asked for.
 
     Args:
@@ -45,6 +47,7 @@ def read_manifest(path: str | Path, model: Any = Utterance, default_task: Task =
         model: `Hypothesis` for hypotheses.
         default_task: the task of a TSV whose name does not tell it. `asr`, `en2de`, `sv`, `emo`, `SQA`, `gaokao`,
             `SQQA`, `II-task`, `CoT-task` and the like do, anywhere in the name.
+        each: called with every row while it is there, by whoever will need all of them once.
 
     Raises:
         ManifestError: the file is missing or empty, or rows are wrong; one sentence for each of the first problems.
@@ -55,8 +58,8 @@ def read_manifest(path: str | Path, model: Any = Utterance, default_task: Task =
         require_file(path)  # no pipe: a manifest is read more than once
         file = path.open("rb")
         if not is_packed(file):
-            return _indexed(file, path, model)
-    return Rows.spooled(iter_manifest(path, model, default_task), model, str(path))
+            return _indexed(file, path, model, each)
+    return Rows.spooled(_seen(iter_manifest(path, model, default_task), each), model, str(path))
 
 
 @overload
@@ -73,7 +76,7 @@ def iter_manifest(path: str | Path, model: Any = Utterance, default_task: Task =
     yield from _some(checked(numbered_rows(path, model, default_task), str(path)), path)
 
 
-def _indexed(file: BufferedReader, path: Path, model: type[Row]) -> Rows[Row]:
+def _indexed(file: BufferedReader, path: Path, model: type[Row], each: Each) -> Rows[Row]:
     """The rows of JSON Lines, by where their lines begin in the file."""
     starts = array("q")
 
@@ -87,9 +90,17 @@ def _indexed(file: BufferedReader, path: Path, model: type[Row]) -> Rows[Row]:
             end += len(text)
         starts.append(end)
 
-    for _ in _some(checked(((number, _validated_json(text, model)) for number, text in lines()), str(path)), path):
+    rows = checked(((number, _validated_json(text, model)) for number, text in lines()), str(path))
+    for _ in _seen(_some(rows, path), each):
         pass
     return Rows(file, starts, model, str(path))
+
+
+def _seen(rows: Iterable[Row], each: Each) -> Iterator[Row]:
+    for row in rows:
+        if each:
+            each(row)
+        yield row
 
 
 def _some(rows: Iterable[Row], path: Path) -> Iterator[Row]:
@@ -322,30 +333,55 @@ class AudioFiles:
         rows: of a manifest, all of them: what a path may mean depends on the others.
         manifest: the file the rows come from.
         root: where relative paths start, if not at the manifest's folder.
+        files: what each row calls its files, where that is known without the rows.
     """
 
-    def __init__(self, rows: Sequence[Utterance], manifest: str | Path, root: str | Path | None = None):
+    def __init__(
+        self,
+        rows: Iterable[Utterance],
+        manifest: str | Path,
+        root: str | Path | None = None,
+        files: Iterable[Sequence[str]] | None = None,
+    ):
         manifest = Path(manifest)
-        self._located = locate(_Names(rows), manifest.parent if root is None else Path(root))
+        files = files or _Files(rows)
+        self._located = locate(_Names(files), manifest.parent if root is None else Path(root))
         elsewhere = self._located.moved or self._located.ambiguous
         if elsewhere and manifest not in _moved:
             _moved.add(manifest)
-            about = [any(split_place(name)[0] in elsewhere for name in row.files) for row in rows if row.files]
+            about = [any(split_place(name)[0] in elsewhere for name in names) for names in files if names]
             console.warn(f"{shown(manifest)}: {_moved_sentence(self._located, sum(about), len(about))}")
 
     def paths(self, row: Utterance) -> tuple[Path, ...]:
         """A path for each piece of one of the rows, none for text."""
         return tuple(Path(f"{self._located.path(name)}{place}") for name, place in map(split_place, row.files))
 
+    def is_sound(self, file: str) -> bool:
+        """Whether what one of the rows calls a file can be opened; if not, `shards.why_unheard` tells why."""
+        name, place = split_place(file)
+        if name in self._located.moved or place or not name.isascii():
+            return not why_unheard(Path(f"{self._located.path(name)}{place}"))
+        return is_readable(os.path.join(self._located.root, name))
 
-class _Names:
-    """The files that rows name, as often as somebody goes through them."""
 
-    def __init__(self, rows: Sequence[Utterance]):
+class _Files:
+    """What each row calls its files, as often as somebody asks."""
+
+    def __init__(self, rows: Iterable[Utterance]):
         self._rows = rows
 
+    def __iter__(self) -> Iterator[tuple[str, ...]]:
+        return (row.files for row in self._rows)
+
+
+class _Names:
+    """The files on the disk that rows are about, as often as somebody asks."""
+
+    def __init__(self, files: Iterable[Sequence[str]]):
+        self._files = files
+
     def __iter__(self) -> Iterator[str]:
-        return (split_place(name)[0] for row in self._rows for name in row.files)
+        return (split_place(name)[0] for names in self._files for name in names)
 
 
 def audio_paths(

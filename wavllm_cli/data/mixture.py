@@ -46,9 +46,14 @@ class MixturePlan:
 
     def epoch(self, epoch: int) -> list[Pairs]:
         """All batches of one epoch."""
-        rows = [(m, r) for m in range(len(self.seconds)) for r in self._rows(m, epoch)]
+        return [_pairs(batch) for batch in self._epoch(epoch)]
+
+    def _epoch(self, epoch: int) -> list[np.ndarray]:
+        """(n, 2) manifest and row of each utterance of each batch: a tenth of what pairs take."""
+        drawn = [self._rows(m, epoch) for m in range(len(self.seconds))]
+        rows = np.concatenate([np.stack([np.full_like(r, m), r], axis=1) for m, r in enumerate(drawn)])
         generator = np.random.default_rng((self.seed, epoch))
-        rows = [rows[i] for i in generator.permutation(len(rows))]
+        rows = rows[generator.permutation(len(rows))]
         pool = POOL * self.limits.max_utterances
         batches = [batch for start in range(0, len(rows), pool) for batch in self._packed(rows[start : start + pool])]
         generator.shuffle(batches)
@@ -58,13 +63,14 @@ class MixturePlan:
         """The batches from the `position`-th on, through all epochs."""
         epoch = 0
         while True:
-            batches = self.epoch(epoch)
-            yield from batches[position:]
+            batches = self._epoch(epoch)
+            yield from map(_pairs, islice(batches, position, None))
             position = max(0, position - len(batches))
             epoch += 1
 
-    def _packed(self, rows: Pairs) -> list[Pairs]:
-        return [[rows[i] for i in batch] for batch in pack([self._lasting(m, d) for m, d in rows], self.limits)]
+    def _packed(self, rows: np.ndarray) -> list[np.ndarray]:
+        seconds = [self._lasting(m, d) for m, d in rows.tolist()]
+        return [rows[batch] for batch in pack(seconds, self.limits)]
 
     def _lasting(self, manifest: int, draw: int) -> float:
         """Seconds of a draw as it is heard."""
@@ -83,6 +89,10 @@ class MixturePlan:
         ]
         start = epoch * count - first * size
         return np.concatenate(chain)[start : start + count]
+
+
+def _pairs(batch: np.ndarray) -> Pairs:
+    return [(manifest, row) for manifest, row in batch.tolist()]
 
 
 def limits_of(stage: Stage) -> Limits:

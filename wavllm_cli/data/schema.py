@@ -91,7 +91,7 @@ class Utterance(BaseModel):
     @classmethod
     def _with_own_columns(cls, row: Any) -> Any:
         """Keys that are not ours belong to `extra`; one that looks like a misspelling of ours is an error."""
-        if not isinstance(row, dict) or not ("extra" in row or row.keys() - cls.model_fields.keys()):
+        if not isinstance(row, dict) or _ours(cls).issuperset(row):
             return row
         if problem := misspelt_key(row, cls):
             raise ValueError(problem)
@@ -162,8 +162,8 @@ class Utterance(BaseModel):
 
     def json_line(self) -> str:
         """The row as a line of a manifest: empty optional fields are left out, `audio` and `target` never."""
-        empty = {name for name, value in self if value is None and name not in ("audio", "target")}
-        return self.model_dump_json(exclude=empty)
+        empty = {name for name, value in self.__dict__.items() if value is None}
+        return self.model_dump_json(exclude=empty - {"audio", "target"})
 
 
 class Hypothesis(Utterance):
@@ -178,6 +178,12 @@ class Hypothesis(Utterance):
 
 
 Row = TypeVar("Row", bound=Utterance)
+
+
+@cache
+def _ours(model: type[Utterance]) -> frozenset[str]:
+    """The keys of a row that nobody need look at together."""
+    return frozenset(model.model_fields) - {"extra"}
 
 
 def _gathered(row: dict[str, Any], model: type[Utterance]) -> dict[str, Any]:

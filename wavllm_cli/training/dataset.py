@@ -1,7 +1,5 @@
 """A stage's utterances: read from its manifests, checked before the first step, drawn as batches by a plan."""
 
-from array import array
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -13,13 +11,14 @@ from torch.utils.data import DataLoader, Dataset
 from wavllm_cli import console
 from wavllm_cli.data.audio import warn_once
 from wavllm_cli.data.augment import Augmenter
-from wavllm_cli.data.batch import Batch, Clip, Collator, clips_of
+from wavllm_cli.data.batch import Batch, Clip, Collator
 from wavllm_cli.data.mixture import Curriculum, Pairs, limits_of, share
 from wavllm_cli.data.packing import pack
 from wavllm_cli.errors import UsageError, WavLLMError
 from wavllm_cli.recipe import Recipe, Stage
 from wavllm_cli.training.augmented import AugmentedClip, blank
 from wavllm_cli.training.room import Room
+from wavllm_cli.training.survey import Survey, surveyed
 
 NAMED = 5  # of the utterances left out for one reason
 
@@ -43,43 +42,60 @@ def load_utterances(manifest: Path, max_seconds: float, room: Room) -> Utterance
         ManifestError: the manifest cannot be read.
         UsageError: nothing usable is left.
     """
-    clips = clips_of(manifest)
-    usable, seconds = array("q"), array("d")
-    left_out: defaultdict[str, list[str]] = defaultdict(list)
-    for number, clip in enumerate(clips):
-        duration, reason, detail = _measure(clip, max_seconds, room)
-        if reason:
-            left_out[reason].append(f"{clip.row.id}: {detail}" if detail else clip.row.id)
-        else:
-            usable.append(number)
-            seconds.append(duration)
-    for reason, names in left_out.items():
-        console.warn(f"{manifest}: {len(names)} utterances left out, {reason} (first: {'; '.join(names[:NAMED])}).")
-    if not usable:
+    found = surveyed(manifest)
+    left_out = {reason: rows.tolist() for reason, rows in found.unusable(max_seconds).items()}
+    details: dict[int, str] = {}
+    seconds = found.seconds.copy()
+    for number in _in_doubt(found, found.usable(left_out), room):
+        try:
+            seconds[number] = _measured(found.clips[number], max_seconds, room)
+        except _LeftOut as why:
+            left_out.setdefault(why.reason, []).append(number)
+            details[number] = why.detail
+    for reason, rows in left_out.items():
+        ids = {number: found.clips[number].row.id for number in sorted(rows)[:NAMED]}
+        names = [f"{id}: {details[number]}" if details.get(number) else id for number, id in ids.items()]
+        console.warn(f"{manifest}: {len(rows)} utterances left out, {reason} (first: {'; '.join(names)}).")
+    usable = found.usable(left_out)
+    if not usable.size:
         raise UsageError(f"{manifest} has no usable utterance left to train on.")
-    return Utterances(clips.only(usable), np.array(seconds))
+    return Utterances(found.clips.only(usable), seconds[usable])
 
 
-def _measure(clip: Clip, max_seconds: float, room: Room) -> tuple[float, str | None, str]:
-    """Duration, or the reason why this row cannot be used and more about it.
+def _in_doubt(found: Survey, rows: np.ndarray, room: Room) -> Iterator[int]:
+    """Rows whose manifest does not tell how long they are, or that there is room for them."""
+    unknown = rows[np.isnan(found.seconds[rows])]
+    if room.holds(np.nanmax(found.seconds[rows], initial=0.0), found.most_tokens[rows].max(initial=0)):
+        yield from unknown.tolist()
+        return
+    for number, seconds, tokens in zip(rows.tolist(), found.seconds[rows], found.most_tokens[rows], strict=True):
+        if np.isnan(seconds) or not room.holds(seconds, tokens):
+            yield number
 
-    A file is opened only where the manifest lacks its duration.
+
+class _LeftOut(Exception):
+    def __init__(self, reason: str, detail: str = ""):
+        super().__init__(reason)
+        self.reason, self.detail = reason, detail
+
+
+def _measured(clip: Clip, max_seconds: float, room: Room) -> float:
+    """Duration; a file is opened only where the manifest lacks it.
+
+    Raises:
+        _LeftOut: the row cannot be used.
     """
-    if clip.row.target is None:
-        return 0.0, "no target", ""
-    if lack := clip.lack():
-        return 0.0, lack, ""
     try:
         seconds = clip.seconds()
     except WavLLMError as error:
-        return 0.0, "audio unreadable", str(error).rstrip(".")
+        raise _LeftOut("audio unreadable", str(error).rstrip(".")) from error
     if seconds > max_seconds:
-        return 0.0, f"longer than {max_seconds:g} s", ""
+        raise _LeftOut(f"longer than {max_seconds:g} s")
     if clip.paths and seconds <= 0:
-        return 0.0, "no audio after its start", ""
+        raise _LeftOut("no audio after its start")
     if problem := room.problem(clip.row, seconds):
-        return 0.0, "too long for the language model", problem
-    return seconds, None, ""
+        raise _LeftOut("too long for the language model", problem)
+    return seconds
 
 
 class MixtureDataset(Dataset):

@@ -4,10 +4,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from wavllm_cli.data.batch import Clip, clips_of
+import numpy as np
+
 from wavllm_cli.data.files import why_unreadable
 from wavllm_cli.errors import WavLLMError, shortened
 from wavllm_cli.recipe import Recipe, Stage
+from wavllm_cli.training.survey import Survey, survey
 
 
 @dataclass(frozen=True)
@@ -105,42 +107,27 @@ def _exists(path: Path) -> bool:
 def _take(recipe: Recipe, path: Path, numbers: Sequence[int], inventory: Inventory) -> None:
     """Add what one manifest holds for each of the stages that use it."""
     try:
-        clips = clips_of(path)
+        found = survey(path)
     except WavLLMError as error:
         inventory.problems.extend(error.args)
         return
-    lacks = [clip.lack() for clip in clips]
     for number in numbers:
-        stock = _stock(clips, lacks, recipe.stages[number - 1].max_audio_seconds)
+        stock = _stock(found, recipe.stages[number - 1].max_audio_seconds)
         inventory.stocks[number, path] = stock
         if not stock.utterances:
             reasons = ", ".join(f"{count} {reason}" for reason, (count, _) in stock.left_out.items())
             inventory.problems.append(f"{path} has no utterance that stage {number} can use: {reasons}.")
 
 
-def _stock(clips: Iterable[Clip], lacks: Iterable[str | None], longest: float) -> Stock:
-    left_out: dict[str, tuple[int, str]] = {}
-    groups: set[str] = set()
-    utterances = unmeasured = text = 0
-    seconds = 0.0
-    for clip, lack in zip(clips, lacks, strict=True):
-        if reason := _reason(clip, lack, longest):
-            count, first = left_out.get(reason, (0, clip.row.id))
-            left_out[reason] = (count + 1, first)
-            continue
-        utterances += 1
-        groups |= {clip.row.group} if clip.row.group else set()
-        if not clip.paths:
-            text += 1
-        elif (known := clip.row.known_duration) is None:
-            unmeasured += 1
-        else:
-            seconds += known
-    return Stock(utterances, seconds / 3600, unmeasured, text, frozenset(groups), left_out)
-
-
-def _reason(clip: Clip, lack: str | None, longest: float) -> str | None:
-    """Why a row cannot be used, as far as its manifest tells."""
-    if clip.row.target is None:
-        return "no target"
-    return lack or (f"longer than {longest:g} s" if (clip.row.known_duration or 0) > longest else None)
+def _stock(found: Survey, longest: float) -> Stock:
+    unusable = found.unusable(longest)
+    used = found.usable(unusable)
+    seconds = found.seconds[used]
+    return Stock(
+        utterances=len(used),
+        hours=float(np.nansum(seconds)) / 3600,
+        unmeasured=int(np.isnan(seconds).sum()),
+        text=int(found.is_text[used].sum()),
+        groups=found.groups(used),
+        left_out={reason: (len(rows), found.clips[rows[0]].row.id) for reason, rows in unusable.items()},
+    )

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from wavllm_cli import console
 from wavllm_cli.data.files import digest, owned, replacing, require_folder
-from wavllm_cli.data.manifest import read_manifest
 from wavllm_cli.errors import UsageError, WavLLMError
 from wavllm_cli.prompts import shipped_texts
 from wavllm_cli.recipe import Recipe
@@ -19,6 +18,7 @@ from wavllm_cli.training.comparison import compare, in_one_sentence
 from wavllm_cli.training.inventory import manifests_of, missing_manifests
 from wavllm_cli.training.record import Record, Start, describe, describe_start
 from wavllm_cli.training.state import step_of
+from wavllm_cli.training.survey import surveyed
 
 
 @dataclass(frozen=True)
@@ -223,7 +223,7 @@ def _digests(folder: Path) -> dict[str, str]:
 def _texts(recipe: Recipe) -> Iterator[str]:
     """What a tokenizer is trained on: the texts of stage 1, and the shipped wordings that stage 2 will meet."""
     for manifest in recipe.stages[0].manifests:
-        for row in read_manifest(recipe.manifest(manifest)):
+        for row in surveyed(recipe.manifest(manifest)).rows:
             yield from (row.prompt, row.target or "")
     yield from shipped_texts()
 

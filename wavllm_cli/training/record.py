@@ -15,7 +15,6 @@ run.json
 What decides is content. A manifest is its rows, wherever it lies and whatever it is packed in.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -25,11 +24,11 @@ from pydantic import BaseModel, ConfigDict
 
 from wavllm_cli import __version__
 from wavllm_cli.data.files import digest
-from wavllm_cli.data.manifest import read_manifest
 from wavllm_cli.data.origin import Origin, identity, locate, stored_origin
 from wavllm_cli.errors import UsageError
 from wavllm_cli.recipe import Backbone, Recipe, Stage
 from wavllm_cli.training.inventory import manifests_of
+from wavllm_cli.training.survey import surveyed
 
 RECORD, CONFIG = "run.json", "config.json"
 PARTS = ("semantic_encoder", "acoustic_encoder", "language_model")
@@ -138,11 +137,8 @@ def _rows(path: Path, read: Mapping[str, Rows]) -> Rows | None:
     file = digest(path)
     if file in read:
         return read[file]
-    total = hashlib.sha256()
-    rows = read_manifest(path)
-    for row in rows:
-        total.update(row.json_line().encode() + b"\n")
-    return Rows(rows=len(rows), sha256=total.hexdigest(), file=file)
+    found = surveyed(path)
+    return Rows(rows=len(found), sha256=found.sha256, file=file)
 
 
 def describe_start(source: str, chosen: bool, adopted: bool = False) -> Start:

@@ -5,9 +5,7 @@ from wavllm_cli.data.schema import Utterance
 from wavllm_cli.model.configuration_wavllm import WavLLMConfig
 from wavllm_cli.model.limits import position_problem, positions
 from wavllm_cli.model.processing_wavllm import IGNORE, WavLLMProcessor
-
-# UTF-8 text grows by a factor of 11 at most when it is normalised (NFKC), and a token is at least one byte.
-MOST_TOKENS_PER_BYTE = 11
+from wavllm_cli.training.survey import most_tokens
 
 
 class Room:
@@ -27,13 +25,15 @@ class Room:
         Args:
             seconds: of its audio, 0 for text.
         """
-        samples = round(seconds * SAMPLE_RATE)
-        if self._limit is None or self._most(row, samples) <= self._limit:
+        written = most_tokens(row.prompt) + most_tokens(row.target or "")
+        if self.holds(seconds, written):
             return None
+        samples = round(seconds * SAMPLE_RATE)
         ids, labels = self._processor.encode(row.prompt, bool(samples), row.target)
         answer = sum(label != IGNORE for label in labels)
         return position_problem(self._config, samples, len(ids) - answer - bool(samples), answer)
 
-    def _most(self, row: Utterance, samples: int) -> int:
-        written = len(row.prompt.encode()) + len((row.target or "").encode())
-        return self._processor.audio_tokens(samples) + self._template + MOST_TOKENS_PER_BYTE * written
+    def holds(self, seconds: float, written: int) -> bool:
+        """Whether there is room for an utterance whatever its texts are, if they are not more than so many tokens."""
+        speech = self._processor.audio_tokens(round(seconds * SAMPLE_RATE))
+        return self._limit is None or speech + self._template + written <= self._limit
