@@ -6,16 +6,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from wavllm_cli.corpora import DUPLICATE, TRANSCRIBE, UNREADABLE, Draft, LeftOut, Skipped
+from wavllm_cli.corpora import UNREADABLE, Draft, LeftOut, Skipped
+from wavllm_cli.corpora.conversations import Recording, Said, named, utterance, window_rows
 from wavllm_cli.corpora.folders import audio_name
-from wavllm_cli.corpora.lengths import measure, measured, segment
-from wavllm_cli.corpora.marks import spoken_words
+from wavllm_cli.corpora.lengths import measure, measured
 from wavllm_cli.corpora.splits import DEV, TEST, TRAIN, Shares, held_out
-from wavllm_cli.corpora.windows import KIND, TOO_LONG, windows
+from wavllm_cli.corpora.windows import KIND
 from wavllm_cli.data import sphere
 from wavllm_cli.data.audio import AudioInfo
 from wavllm_cli.data.files import shown
-from wavllm_cli.data.pieces import Turn
 from wavllm_cli.data.schema import Utterance
 from wavllm_cli.errors import AudioError
 
@@ -24,7 +23,6 @@ CONVERTED = "audio"  # folder in OUT
 
 HELD_OUT = "held-out-speaker"  # a side of a call that goes with no other side of its speaker
 UNCERTAIN = "uncertain"  # the transcriber was not sure of the words
-NO_WORDS = "no-words"  # silence, noise, laughter
 ONE_CHANNEL = "one-channel"  # the sides of a call are mixed
 
 
@@ -146,99 +144,40 @@ def _utterances(
         if isinstance(info, Skipped):
             yield Skipped(call.name, info.reason, info.detail)
             continue
+        sides = [_recording(call, f"{call.name}-{side}", info, split, plan) for side in SIDES]
         names: set[str] = set()
         for line in call.lines():
             if isinstance(line, Skipped):
                 yield line
+                continue
+            name, speaker = named(sides[line.side], line.start, line.end), call.speakers[line.side]
+            if heard_in.get(speaker, split) != split:
+                yield LeftOut(name, HELD_OUT, f"its speaker is heard in {heard_in[speaker]}")
+            elif line.is_uncertain and line.words:
+                yield LeftOut(name, UNCERTAIN, "the transcriber was not sure of it")
             else:
-                yield from _row(call, line, info, names, heard_in, split, plan)
-
-
-def _row(
-    call: Call,
-    line: Line,
-    info: AudioInfo,
-    names: set[str],
-    heard_in: Mapping[str, str],
-    split: str,
-    plan: Plan,
-) -> Iterator[Utterance | Skipped]:
-    """A line's utterance, with what had to be changed of it; or why there is none."""
-    name = f"{call.name}-{SIDES[line.side]}-{_hundredths(line.start)}-{_hundredths(line.end)}"
-    speaker, words = call.speakers[line.side], spoken_words(line.words)
-    if heard_in.get(speaker, split) != split:
-        yield LeftOut(name, HELD_OUT, f"its speaker is heard in {heard_in[speaker]}")
-    elif not words:
-        yield LeftOut(name, NO_WORDS, "no words")
-    elif line.is_uncertain:
-        yield LeftOut(name, UNCERTAIN, "the transcriber was not sure of it")
-    elif name in names:
-        yield LeftOut(name, DUPLICATE, "is there twice")
-    elif isinstance(found := segment(name, line.start, line.end, info.duration), Skipped):
-        yield found
-    else:
-        names.add(name)
-        yield from [found.adjusted] if found.adjusted else []
-        yield Utterance(
-            id=f"{plan.corpus}-{name}",
-            audio=audio_name(readable(call.audio, plan.out), plan.out),
-            channel=line.side,
-            start=found.start,
-            duration=found.duration,
-            task="asr",
-            prompt=TRANSCRIBE,
-            target=words,
-            transcript=words,
-            language="en",
-            speaker=speaker,
-            group=call.name,
-            corpus=plan.corpus,
-            split=split,
-            extra=call.facts[line.side] or None,
-        )
+                yield from utterance(sides[line.side], _said(call, line), names)
 
 
 def _windows(
     calls: Sequence[Call], heard_in: Mapping[str, str], split: str, plan: Plan
 ) -> Iterator[Utterance | Skipped]:
-    """Windows over both sides, of the calls whose speakers are both of the split; what is said is the turns'."""
+    """Windows over both sides, of the calls whose speakers are both of the split; uncertain words too are heard."""
     for call, info in _heard(calls, plan):
         if isinstance(info, Skipped):
             continue  # told with the utterances
         if any(heard_in.get(speaker, split) != split for speaker in call.speakers):
             yield LeftOut(call.name, HELD_OUT, "windows would have a speaker of another split")
             continue
-        for window in windows(_turns(call, info), plan.longest or 0):
-            name = f"{call.name}-{_hundredths(window.start)}-{_hundredths(window.end)}"
-            length = round(window.end - window.start, 3)
-            if length > (plan.longest or 0):
-                yield LeftOut(name, TOO_LONG, f"{length:g} s without a pause")
-                continue
-            yield Utterance(
-                id=f"{plan.corpus}-{name}",
-                audio=audio_name(readable(call.audio, plan.out), plan.out),
-                start=window.start,
-                duration=length,
-                task="asr",
-                prompt=TRANSCRIBE,
-                language="en",
-                group=call.name,
-                turns=window.inner_turns,
-                corpus=plan.corpus,
-                split=split,
-            )
+        said = (_said(call, line) for line in call.lines() if isinstance(line, Line))
+        yield from window_rows(_recording(call, call.name, info, split, plan), said, plan.longest or 0)
 
 
-def _turns(call: Call, info: AudioInfo) -> Iterator[Turn]:
-    """What is said in a call, uncertain words too: it is heard."""
-    for line in call.lines():
-        if isinstance(line, Skipped) or not line.words:
-            continue
-        found = segment(call.name, line.start, line.end, info.duration)
-        if not isinstance(found, Skipped):
-            speaker, text = call.speakers[line.side], line.words
-            yield Turn(start=found.start, duration=found.duration, speaker=speaker, channel=line.side, text=text)
+def _recording(call: Call, name: str, info: AudioInfo, split: str, plan: Plan) -> Recording:
+    audio = audio_name(readable(call.audio, plan.out), plan.out)
+    return Recording(plan.corpus, split, call.name, name, audio, info.duration)
 
 
-def _hundredths(seconds: float) -> str:
-    return f"{round(100 * seconds):07d}"
+def _said(call: Call, line: Line) -> Said:
+    speaker, facts = call.speakers[line.side], call.facts[line.side]
+    return Said(line.start, line.end, line.words, line.words, speaker, line.side, facts)

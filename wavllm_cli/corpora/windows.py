@@ -9,7 +9,6 @@ from wavllm_cli.errors import UsageError
 
 KIND = "windows"  # of the manifests: train-windows.jsonl
 SHORTEST = 5  # seconds
-TOO_LONG = "too-long"  # why speech without a pause is in no window
 
 Windows = Annotated[
     int | None,
