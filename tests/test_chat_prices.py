@@ -1,6 +1,6 @@
 import pytest
 
-from wavllm_cli.chat.prices import SHIPPED, Price, expected_usage, find_price
+from wavllm_cli.chat.prices import SHIPPED, Price, SpeechPrice, expected_usage, find_price
 from wavllm_cli.chat.request import Answer, Reply, Request, size
 from wavllm_cli.errors import UsageError
 
@@ -64,6 +64,7 @@ def test_the_users_table_comes_first(tmp_path):
         ("gpt-4o: {input: .inf, output: 2}", r"gpt-4o\.input: Input should be a finite"),
         ("gpt-4o: {input: 1, output: 2, batch: 1.5}", r"gpt-4o\.batch: Input should be less"),
         ("gpt-4o: 3", "gpt-4o: Input should be"),
+        ("tts-1: {characters: -1}", r"tts-1\.characters: Input should be greater"),
         ("", "the file: Input should be a valid dictionary"),
         ("a: {input: 1, output: 2}\nb: {input: 1\nc: 3", "cannot be read: .*line 3"),
     ],
@@ -77,3 +78,10 @@ def test_a_wrong_table_is_one_sentence(tmp_path, text, where):
 def test_a_table_that_is_not_there(tmp_path):
     with pytest.raises(UsageError, match=r"none\.yaml cannot be read: .*No such file"):
         find_price("gpt-4o", tmp_path / "none.yaml")
+
+
+def test_speech_is_paid_by_the_character(tmp_path):
+    price = find_price("tts-1", None, SpeechPrice)
+    assert price.at_most({"input": "ü" * 1000}) == pytest.approx(0.015)
+    assert find_price("tts-1", None) is find_price("gpt-4o", None, SpeechPrice) is None
+    assert find_price("gpt-4o", table(tmp_path, "gpt-4o: {characters: 2}"), SpeechPrice).characters == 2

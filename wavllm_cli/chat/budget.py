@@ -4,12 +4,13 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import jiter
 from pydantic import BaseModel, Field, ValidationError
 
-from wavllm_cli.chat.prices import Price
-from wavllm_cli.chat.request import Body, Reply
+from wavllm_cli.chat.prices import Price, SpeechPrice
+from wavllm_cli.chat.request import Body
 from wavllm_cli.data.schema import problems_in
 from wavllm_cli.errors import UsageError, WavLLMError
 
@@ -32,7 +33,7 @@ class Budget:
         ledger: the file of charges.
     """
 
-    def __init__(self, limit: float | None, price: Price | None, ledger: Path):
+    def __init__(self, limit: float | None, price: Price | SpeechPrice | None, ledger: Path):
         self.limit = math.inf if limit is None else limit
         self.price = price
         self.ledger = ledger
@@ -51,7 +52,7 @@ class Budget:
             taken[key] = body
         return taken
 
-    def cost(self, reply: Reply) -> float:
+    def cost(self, reply: Any) -> float:
         """US dollars."""
         return self.price.of_reply(reply) if self.price else 0.0
 

@@ -27,8 +27,10 @@ class Dialect:
     limit: str
 
     def put(self, body: "Body") -> "Body":
-        """A request in this dialect; one that asks for no form of answer never does."""
+        """A request in this dialect; one that asks for no form of answer never does, and speech has no dialects."""
         spoken = dict(body)
+        if "messages" not in spoken:
+            return spoken
         if "max_completion_tokens" in spoken:
             spoken[self.limit] = spoken.pop("max_completion_tokens")
         if "response_format" in spoken and self.form == JSON:

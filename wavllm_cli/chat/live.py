@@ -8,17 +8,16 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import jiter
 
 from wavllm_cli import console
 from wavllm_cli.chat.budget import Budget
-from wavllm_cli.chat.cache import Cache
 from wavllm_cli.chat.dialects import DIALECTS, REFUSED, Dialect, ways
 from wavllm_cli.chat.request import Body, Reply, read_completion
 from wavllm_cli.chat.settings import (
@@ -74,11 +73,46 @@ class _Trouble(Exception):
         self.kind, self.lost, self.pause, self.refused = kind, lost, pause, refused
 
 
-def fetch(bodies: Mapping[str, Body], settings: Settings, cache: Cache, budget: Budget, tally: Tally) -> dict[str, str]:
+@dataclass(frozen=True)
+class Endpoint:
+    """A place of a server where one kind of request goes.
+
+    Attributes:
+        gives: what it answers with.
+        ask: send a request there and read the answer. Raises ValueError where it is none.
+    """
+
+    gives: str
+    ask: "Callable[[AsyncOpenAI, Body], Awaitable[Any]]"
+
+
+class Replies(Protocol):
+    """Where replies are kept."""
+
+    def put(self, key: str, body: Body, reply: Any) -> None: ...
+
+
+async def _complete(client: "AsyncOpenAI", body: Body) -> Reply:
+    response = await client.chat.completions.with_raw_response.create(**body)
+    return read_completion(jiter.from_json(response.http_response.content), body)
+
+
+CHAT = Endpoint("a chat completion", _complete)
+
+
+def fetch(
+    bodies: Mapping[str, Body],
+    settings: Settings,
+    cache: Replies,
+    budget: Budget,
+    tally: Tally,
+    endpoint: Endpoint = CHAT,
+) -> dict[str, str]:
     """Ask until the cache has a reply to every request, or there is a reason why not.
 
     Args:
         bodies: requests by their key.
+        endpoint: where they go.
 
     Returns:
         The reasons by key.
@@ -88,7 +122,7 @@ def fetch(bodies: Mapping[str, Body], settings: Settings, cache: Cache, budget: 
         KeyboardInterrupt: Ctrl-C. The answers that were under way, and are paid, have been waited for.
     """
     try:
-        return asyncio.run(_Run(settings, cache, budget, tally).fetch(bodies))
+        return asyncio.run(_Run(settings, cache, budget, tally, endpoint).fetch(bodies))
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None
 
@@ -96,9 +130,10 @@ def fetch(bodies: Mapping[str, Body], settings: Settings, cache: Cache, budget: 
 @dataclass
 class _Run:
     settings: Settings
-    cache: Cache
+    cache: Replies
     budget: Budget
     tally: Tally
+    endpoint: Endpoint
     error: BaseException | None = None  # why nothing more is asked
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     closed_until: float = 0.0  # monotonic seconds: requests share the server's limit, so they pause together
@@ -165,7 +200,7 @@ class _Run:
                 return None
         return NOT_AFFORDED
 
-    async def _ask(self, client: "AsyncOpenAI", body: Body) -> Reply:
+    async def _ask(self, client: "AsyncOpenAI", body: Body) -> Any:
         """One attempt, in the dialect of the server's answers; before the first of them, in each until one is taken."""
         refusal: _Trouble | None = None  # of the richest one, which says best what is wrong
         for dialect in [self.dialect] if self.dialect else ways(body):
@@ -186,15 +221,14 @@ class _Run:
             if dialect != DIALECTS[0]:
                 console.info(f"{self.settings.address} refuses our requests; asked with {dialect} it answers.")
 
-    async def _send(self, client: "AsyncOpenAI", body: Body) -> Reply:
+    async def _send(self, client: "AsyncOpenAI", body: Body) -> Any:
         """One request; every way it can fail becomes a _Trouble."""
         import openai
 
         self.tally.sent += 1
         try:
             async with asyncio.timeout(self.settings.timeout):
-                response = await client.chat.completions.with_raw_response.create(**body)
-            return read_completion(jiter.from_json(response.http_response.content), body)
+                return await self.endpoint.ask(client, body)
         except openai.APIStatusError as error:
             raise self._refused(error) from None
         except TimeoutError:
@@ -204,7 +238,7 @@ class _Run:
                 raise _Trouble("unconnected", "no connection") from error
             raise _Trouble("failed", "the connection was cut", lost=True) from None
         except (ValueError, openai.APIError):
-            raise _Trouble("failed", "the server's answer is not a chat completion", lost=True) from None
+            raise _Trouble("failed", f"the server's answer is not {self.endpoint.gives}", lost=True) from None
 
     def _refused(self, error: "APIStatusError") -> _Trouble:
         """What an HTTP status says about this request, or about all of them."""

@@ -87,7 +87,7 @@ def infer(
     for text in asked:
         require_utf8(text)
     decoding = Decoding(max_new_tokens, temperature, num_beams, seed, logprobs)
-    server = server_of(system or "", model, base_url, concurrency, timeout, max_usd, prices)
+    server = server_of(system == "remote", "--system remote", model, base_url, concurrency, timeout, max_usd, prices)
     options = Options(model, device, dtype, decoding, trust_remote_code, server, output)
     live = sys.stdout is not None and sys.stdout.isatty()
     work = command.Work(channel, output, audio_root, batch_size, live, json, yes)
@@ -122,7 +122,8 @@ def chat(
     from wavllm_cli.systems.decoding import Decoding
 
     decoding = Decoding(max_new_tokens, temperature, seed=seed)
-    server = server_of(system or "", model, base_url, Settings.concurrency, timeout, None, None)
+    is_remote = system == "remote"
+    server = server_of(is_remote, "--system remote", model, base_url, Settings.concurrency, timeout, None, None)
     options = Options(model, device, dtype, decoding, trust_remote_code, server)
     live = all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout))
     if converse(opener(system, options, yes), source, channel, live).failures:

@@ -65,7 +65,8 @@ def settings(
 
 
 def server_of(
-    system: str,
+    wanted: bool,
+    choice: str,
     model: str | None,
     base_url: str | None,
     concurrency: int,
@@ -73,15 +74,19 @@ def server_of(
     max_usd: float | None,
     prices: Path | None,
 ) -> Settings | None:
-    """The server that a system is behind; None for one on this machine.
+    """The server that something is behind; None for what is on this machine.
+
+    Args:
+        wanted: whether there is one.
+        choice: the option that would make it so, as a user writes it.
 
     Raises:
-        UsageError: options of a server for a system that has none.
+        UsageError: options of a server for what has none.
     """
-    if system == "remote":
+    if wanted:
         return Settings(model or "", base_url, concurrency, timeout, max_usd, prices)
     if any((base_url, max_usd, prices)):
-        raise UsageError("--base-url, --max-usd and --prices are for a server: they belong with --system remote.")
+        raise UsageError(f"--base-url, --max-usd and --prices are for a server: they belong with {choice}.")
     return None
 
 

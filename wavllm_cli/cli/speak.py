@@ -6,10 +6,13 @@ from typing import Annotated
 
 import typer
 
+from wavllm_cli.chat.settings import Settings
 from wavllm_cli.cli.app import Json, Seed, show
+from wavllm_cli.cli.chat import BaseUrl, Concurrency, MaxUsd, Prices, Timeout, server_of
 from wavllm_cli.cli.prep import prep
 from wavllm_cli.speech.registry import ENGINES
 
+SERVED = "tts-1"  # which is paid by the character: what a text costs is known before it is spoken
 EngineName = Annotated[str, typer.Option(metavar="NAME", help=f"Who speaks: {', '.join(ENGINES)}.")]
 
 
@@ -34,14 +37,25 @@ def speak(
         int | None, typer.Option(min=1, max=256, help="Processes that speak. [default: one for each core]")
     ] = None,
     seed: Seed = 0,
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="Of a server, as it calls it. [default: tts-1]")
+    ] = None,
+    base_url: BaseUrl = None,
+    concurrency: Concurrency = Settings.concurrency,
+    timeout: Timeout = Settings.timeout,
+    max_usd: MaxUsd = None,
+    prices: Prices = None,
     json: Json = False,
 ) -> None:
     """Have rows spoken by many voices, each about as often as any other; clips that are there are not made again."""
     from wavllm_cli.speech import command
     from wavllm_cli.speech.engine import Options
 
+    behind = engine == "openai"
+    named = model or (SERVED if behind else None)
+    server = server_of(behind, "--engine openai", named, base_url, concurrency, timeout, max_usd, prices)
     names = tuple(name.strip() for name in voices.split(",") if name.strip())
-    options = Options(voices=names, speed=speed, output=out)
+    options = Options(model, names, speed, server=server, output=out)
     work = command.Work(out, audio, language, workers or len(os.sched_getaffinity(0)), seed)
     result = command.speak(manifest, engine, options, work)
     show(result, json)
