@@ -119,7 +119,7 @@ def test_a_fold_tests_on_one_session_and_validates_on_dialogues_of_the_others(ro
     for name, seed in (("a", 0), ("b", 0)):
         prepare("iemocap", root, tmp_path / name, fold=1, seed=seed)
         assert {path.name for path in (tmp_path / name).glob("s*.jsonl")} == {"skipped.jsonl"}
-    train, dev, test = (read_manifest(tmp_path / f"a/{split}.jsonl") for split in ("train", "dev", "test"))
+    train, dev, test = (list(read_manifest(tmp_path / f"a/{split}.jsonl")) for split in ("train", "dev", "test"))
     assert {row.speaker[:5] for row in test} == {"Ses01"} and {row.speaker[:5] for row in train + dev} == {"Ses05"}
     assert Counter(row.split for row in train + dev + test) == {"train": 3, "dev": 1, "test": 5}
     assert not {row.group for row in train} & {row.group for row in dev}

@@ -1,4 +1,7 @@
-"""Alpaca: instructions with a written input and an answer, as text rows. It has no splits: ours are drawn by seed."""
+"""Alpaca: instructions with a written input and an answer, as text rows, some of them also to be spoken.
+
+It has no splits: ours are drawn by seed.
+"""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -10,19 +13,21 @@ from unicodedata import normalize
 
 from wavllm_cli import strict_json
 from wavllm_cli.corpora import DUPLICATE, FORM, NO_TEXT, About, Draft, LeftOut, Seed, Skipped
+from wavllm_cli.corpora.folders import walk
 from wavllm_cli.data.files import shown
+from wavllm_cli.data.manifest import parquet_rows
 from wavllm_cli.data.schema import Utterance
 from wavllm_cli.data.text_file import content
-from wavllm_cli.errors import UsageError
+from wavllm_cli.errors import UsageError, listed
 
 ABOUT = About(
     title="Alpaca: 52,002 written instructions and answers, text alone.",
     licence="CC BY-NC 4.0; the answers are text-davinci-003's",
     size="52,002 rows (cleaned copy: 51,760), no splits: dev and test are drawn by seed",
-    tasks=("sft",),
+    tasks=("sft", "sqqa"),
     source="https://github.com/tatsu-lab/stanford_alpaca (cleaned: https://github.com/gururise/AlpacaDataCleaned)",
-    layout="alpaca_data.json or alpaca_data_cleaned.json: an array of {instruction, input, output}",
-    root="The JSON file, or its folder.",
+    layout="alpaca_data.json or alpaca_data_cleaned.json, an array of {instruction, input, output}, or that as Parquet",
+    root="The file, or a folder that has it at any depth.",
     example="wavllm prep alpaca alpaca_data.json --out data/alpaca",
     out="data/alpaca",
 )
@@ -32,10 +37,16 @@ ABOUT = About(
 class Options:
     dev: Annotated[int, "Instructions held out for validation."] = 500
     test: Annotated[int, "Instructions held out for the test."] = 500
+    spoken: Annotated[int, "Instructions of each split, at most, that are also to be spoken: for `prep speak`."] = 0
     seed: Seed = 0
 
 
 KEYS = ("instruction", "input", "output")
+MOST_WORDS = 30  # of an instruction that is to be spoken
+LETTERS = 0.8  # at least, of its characters
+ADDRESS = re.compile(r"https?:|www\.|\.com\b", re.IGNORECASE)
+WRITTEN = re.compile(r"[{}\[\]<>|\\_=`#*^~@\t\n]")  # as code, tables and lists have it
+FILE = re.compile(r"alpaca_data\w*\.json$|train-.*\.parquet$")
 NO_INPUT = re.compile(r"<?no ?input>?\.?", re.IGNORECASE)  # written out where a row has none
 
 
@@ -54,6 +65,8 @@ def manifests(root: Path, out: Path, options: Options) -> Iterator[Draft]:
         splits[split].append(row.model_copy(update={"split": split}) if isinstance(row, Utterance) else row)
     for split, some in splits.items():
         yield Draft(split, some, len(some))
+        if options.spoken:
+            yield Draft(split, _spoken(some, options.spoken), kind="sqqa")
 
 
 def _read(root: Path) -> list[Any]:
@@ -63,11 +76,13 @@ def _read(root: Path) -> list[Any]:
         UsageError: there is no such file, or it holds something else.
     """
     if root.is_dir():
-        files = sorted(path for path in root.iterdir() if re.fullmatch(r"alpaca_data\w*\.json", path.name))
-        if len(files) != 1:
-            there = f"{len(files)} files alpaca_data….json: name one" if files else "no alpaca_data.json"
-            raise UsageError(f"{shown(root)} has {there}.")
-        root = files[0]
+        found = [path for path in walk(root, (".json", ".parquet")) if isinstance(path, Path) and FILE.match(path.name)]
+        if len(found) != 1:
+            files = f": name one of {listed(list(map(shown, found)), 3)}" if found else ", alpaca_data.json or Parquet"
+            raise UsageError(f"{shown(root)} has {len(found) or 'no'} files of Alpaca{files}.")
+        root = found[0]
+    if root.suffix == ".parquet":
+        return [fields for _, fields in parquet_rows(root)]
     try:
         rows = strict_json.loads(content(root))
     except ValueError as error:
@@ -99,3 +114,33 @@ def _distinct(rows: Iterable[Asked]) -> Iterator[Asked]:
             yield instruction, LeftOut(row.id, DUPLICATE, f"asks the same as {ids[row.prompt]}")
         else:
             yield instruction, row
+
+
+def _spoken(rows: Iterable[Utterance | Skipped], most: int) -> Iterator[Utterance | Skipped]:
+    """The rows whose instruction, with its input, can be heard and understood, as questions that wait for a voice."""
+    used = 0
+    for row in rows:
+        if used == most:
+            return
+        if isinstance(row, Skipped):
+            continue
+        text = row.prompt.replace("\n\n", " ", 1)
+        if why := _only_written(text):
+            yield LeftOut(row.id, "only-written", why)
+            continue
+        used += 1
+        said = {"speech_text": text, "transcript": text, "language": "en"}
+        yield row.model_copy(update={"id": f"{row.id}-spoken", "task": "sqqa", "prompt": "", **said})
+
+
+def _only_written(text: str) -> str | None:
+    """Why nobody would say this."""
+    if len(text.split()) > MOST_WORDS:
+        return f"more than {MOST_WORDS} words"
+    if ADDRESS.search(text):
+        return "an address"
+    if WRITTEN.search(text):
+        return "code, a table or a list"
+    characters = "".join(text.split())
+    letters = sum(character.isascii() and character.isalpha() for character in characters)
+    return "few letters" if letters < LETTERS * len(characters) else None

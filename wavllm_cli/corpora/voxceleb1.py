@@ -58,7 +58,7 @@ def manifests(root: Path, out: Path, options: Options) -> Iterator[Draft]:
     joined = Joined(tree, out, options.gap)
     drafts = chain(_pairs(joined, speakers, options), (_tested(joined, trials) for trials in lists))
     for draft, skipped in zip(drafts, chain([tree.skipped], repeat([])), strict=False):
-        yield replace(draft, rows=chain(skipped, draft.rows), total=draft.total + len(skipped))
+        yield replace(draft, rows=chain(skipped, draft.rows), total=(draft.total or 0) + len(skipped))
 
 
 def _lists(tree: Tree, options: Options) -> list[Trials]:
