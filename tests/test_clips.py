@@ -2,7 +2,7 @@
 
 from random import Random
 
-from wavllm_cli.data.clips import by_clip, clip_key, clip_order, transcripts
+from wavllm_cli.data.clips import by_clip, clip_key, clip_order, dialogue, transcripts
 from wavllm_cli.data.schema import Hypothesis, Utterance
 from wavllm_cli.prompts import questions, summaries
 from wavllm_cli.prompts.metadata_questions import from_metadata
@@ -88,3 +88,10 @@ def test_what_any_row_tells_of_a_clip_a_composed_row_keeps():
     assert made.extra == {"n": 1} and asked.extra is None  # a column of the other row's own
     waiting = row("w", audio=None, task="sft", speech_text="spoken one day")
     assert steps_by_clip([waiting]) == ([], [])
+
+
+def test_a_dialogue_says_who_speaks_in_the_order_in_which_they_are_heard():
+    assert dialogue(row("a", turns=TURNS)) == "Speaker 1: hello there\nSpeaker 2: who is this"
+    again = {"start": 5, "duration": 1, "speaker": "A", "text": "me"}
+    assert dialogue(row("a", turns=[*TURNS, again, {**again, "text": " "}])).endswith("\nSpeaker 1: me")
+    assert dialogue(row("a", turns=TURNS[:1])) is dialogue(row("a")) is None

@@ -369,3 +369,30 @@ def test_the_examples_keep_the_rules_they_illustrate():
     for d in drafts:
         assert questions._problem(questions._question("q", clip(0), d), d, basic(transcript)) is None
     assert (len(VERDICT_EXAMPLE.choices), len(VERDICT_EXAMPLE.free)) == (3, 1)
+
+
+def test_the_model_is_told_who_says_what_and_what_nobody_hears_is_rejected(connect):
+    """A window of a meeting: turns, and no transcript of its own."""
+
+    def answer(body):
+        asked = material_of(body)
+        if "multiple_choice" in asked:
+            return {"choices": [], "free": [True] * len(asked["free"])}
+        evidence = asked["transcript"].splitlines()[1].removeprefix("Speaker 2: ")
+        good = {"evidence": evidence, "question": "What does the second voice offer?", "answer": "tea"}
+        return {"multiple_choice": [], "free": [good, {**good, "question": "What does Speaker 2 offer?"}]}
+
+    server, new_chat = connect(answer)
+    turns = [
+        {"start": 4, "duration": 2, "speaker": "MEE006", "text": "There is tea"},
+        {"start": 0, "duration": 3, "speaker": "FEE005", "text": "Is anything left to drink?"},
+    ]
+    window = Utterance(id="w", audio="m.wav", task="asr", prompt="p", turns=turns)
+    chat = new_chat()
+    (row,) = write([window], chat, per_clip=0, free=2, seed=0)
+    assert row.prompt == "What does the second voice offer?"
+    assert row.transcript == "Is anything left to drink? There is tea"
+    told = "Speaker 1: Is anything left to drink?\nSpeaker 2: There is tea"
+    assert [material_of(body)["transcript"] for body in server.requests] == [told, told]
+    assert questions.NAMES in server.requests[0]["messages"][0]["content"]
+    assert reasons(chat) == {("questions", questions.UNHEARD_NAME): 1}

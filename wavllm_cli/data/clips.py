@@ -55,6 +55,25 @@ def transcripts(rows: Iterable[Utterance]) -> dict[Hashable, str]:
 
 
 def said_in_turns(row: Utterance) -> str:
-    """The texts of a row's turns by their time; who says them the turns alone tell."""
+    """The texts of a row's turns by their time; who says them `dialogue` tells."""
+    return " ".join(text for _, text in _turns(row))
+
+
+def dialogue(row: Utterance) -> str | None:
+    """Who says what, a line a turn: `Speaker 1: Shall we start?`, numbered as they are first heard.
+
+    None where the row has no turns, or those of one speaker alone.
+    """
+    turns = _turns(row)
+    numbers: dict[str, int] = {}
+    for speaker, _ in turns:
+        numbers.setdefault(speaker, len(numbers) + 1)
+    if len(numbers) < 2:
+        return None
+    return "\n".join(f"Speaker {numbers[speaker]}: {text}" for speaker, text in turns)
+
+
+def _turns(row: Utterance) -> list[tuple[str, str]]:
+    """Speakers and texts by their time."""
     turns = sorted(row.turns or (), key=lambda turn: turn.start)
-    return " ".join(turn.text.strip() for turn in turns if turn.text.strip())
+    return [(turn.speaker, turn.text.strip()) for turn in turns if turn.text.strip()]

@@ -6,7 +6,7 @@ from hashlib import blake2b
 
 from wavllm_cli.chat.request import Answer, Request
 from wavllm_cli.chat.session import Chat
-from wavllm_cli.data.clips import by_clip, facts, transcripts
+from wavllm_cli.data.clips import by_clip, dialogue, facts, transcripts
 from wavllm_cli.data.schema import Utterance
 from wavllm_cli.errors import UsageError
 from wavllm_cli.prompts.metadata_questions import from_metadata
@@ -42,6 +42,9 @@ You take a listening test. You get the transcript of a recording and questions a
 - "free": for each free question, in order, true if the transcript answers the question and the proposed answer says the
   same, otherwise false."""
 UNTOLD = "It cannot be told from the recording"
+NAMES = """
+The transcript says who speaks: "Speaker 1" is whoever is heard first. Those who listen hear voices and know none of \
+these names, so do not use them."""  # where there are several
 
 NO_EVIDENCE = "the evidence is not in the transcript"
 TOO_LONG = f"a question of over {MAX_QUESTION} or an answer of over {MAX_ANSWER} characters"
@@ -52,7 +55,9 @@ NOT_DISTINCT = f"not {CHOICES} different choices, or an empty answer"
 GIVEN_AWAY = "the question holds its answer"
 UNREADABLE = "holds what separates lettered choices"
 UNANSWERABLE = "not answerable from the recording"
+UNHEARD_NAME = "names a speaker as the transcript does, which nobody hears"
 
+_NUMBERED = re.compile(r"\bspeaker \d+\b")
 _TEXT = re.compile(r"\b(?:transcript|transcription|text|passage|paragraph|excerpt)s?\b")
 
 
@@ -157,8 +162,8 @@ def _written(clips: Sequence[Utterance], chat: Chat, per_clip: int, free: int) -
     requests = [
         Request(
             id=clip.id,
-            instructions=INSTRUCTIONS.format(per_clip=per_clip, free=free),
-            material={"transcript": clip.transcript},
+            instructions=INSTRUCTIONS.format(per_clip=per_clip, free=free) + (NAMES if dialogue(clip) else ""),
+            material={"transcript": _told(clip)},
             example=example,
             max_tokens=100 + 250 * per_clip + 150 * free,
         )
@@ -172,9 +177,14 @@ def _written(clips: Sequence[Utterance], chat: Chat, per_clip: int, free: int) -
     return written
 
 
+def _told(clip: Utterance) -> str | None:
+    """What is said in a clip, with who says it where several do."""
+    return dialogue(clip) or clip.transcript
+
+
 def _checked(clip: Utterance, drafts: Sequence[FreeQuestion], chat: Chat, by_rules: bool) -> list[Question]:
     passed: dict[str, Question] = {}
-    said = basic(clip.transcript or "")
+    said = basic(_told(clip) or "")
     for number, draft in enumerate(drafts, 1):
         question = _question(f"{clip.id}-q{number}", clip, draft)
         words = basic(question.text)
@@ -194,7 +204,7 @@ def _question(new_id: str, clip: Utterance, draft: FreeQuestion) -> Question:
 
 
 def _problem(question: Question, draft: FreeQuestion, said: str) -> str | None:
-    """Which rule a question breaks; `said` is the transcript after `basic`."""
+    """Which rule a question breaks; `said` is what the model was told, after `basic`."""
     words, answers = basic(question.text), [basic(text) for text in (question.answer, *question.wrong)]
     evidence = basic(draft.evidence)
     if not evidence or evidence not in said:
@@ -205,6 +215,8 @@ def _problem(question: Question, draft: FreeQuestion, said: str) -> str | None:
         return NO_WORDS
     if any(word not in said.split() for word in _TEXT.findall(words)):
         return ABOUT_TEXT
+    if dialogue(question.clip) and any(map(_NUMBERED.search, (words, *answers))):
+        return UNHEARD_NAME
     if len(set(answers) - {""}) < (CHOICES if isinstance(draft, MultipleChoice) else 1):
         return NOT_DISTINCT
     if all(word in (words if UNSPACED.search(word) else words.split()) for word in answers[0].split()):
@@ -245,7 +257,7 @@ def _verification(questions: Sequence[Question]) -> Request[Verdict]:
         id=questions[0].clip.id,
         instructions=VERIFY_INSTRUCTIONS,
         material={
-            "transcript": questions[0].clip.transcript,
+            "transcript": _told(questions[0].clip),
             "multiple_choice": [
                 {"question": q.text, "choices": lettered([*_in_fixed_order(q), UNTOLD])} for q in multiple_choice
             ],
