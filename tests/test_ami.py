@@ -207,9 +207,9 @@ def test_annotations_as_they_come(shipped, tmp_path):
     shutil.copytree(shipped / "ami_public_manual_1.6.2", root / "ami_public_manual_1.6.2")
     prepare("ami", root, tmp_path / "both")  # the folder is what has been unpacked
     shutil.copytree(shipped / "ami_public_manual_1.6.2", root / "ami_public_manual_1.6.1")
-    with pytest.raises(
-        UsageError, match=r"holds annotations in 2 places: .*1\.6\.1, .*1\.6\.2\. Name one by --annotations"
-    ):
+    prepare("ami", root, tmp_path / "twice")  # the same under two names
+    (root / "ami_public_manual_1.6.1/segments/ES2002a.A.segments.xml").unlink()
+    with pytest.raises(UsageError, match=r"differ: those in .*1\.6\.1, .*1\.6\.2\. Name one of them by"):
         prepare("ami", root, tmp_path / "out")
     prepare("ami", root, tmp_path / "named", annotations=root / "ami_public_manual_1.6.1")
     (root / "broken.zip").write_bytes(b"PK")
@@ -222,12 +222,16 @@ def test_what_is_not_there_is_told(shipped, tmp_path):
     shutil.copytree(shipped, root)
     shutil.rmtree(root / "amicorpus/ES2004a")
     (root / "amicorpus/IS1007d/audio/IS1007d.Headset-5.wav").unlink()
-    (root / "ami_public_manual_1.6.2/words/ES2002a.A.words.xml").unlink()
+    for kind in ("words", "segments"):
+        moved = root / "ami_public_manual_1.6.2" / kind
+        (moved / f"ES2002a.A.{kind}.xml").rename(moved / f"ES2002a.Z.{kind}.xml")
+    (root / "ami_public_manual_1.6.2/words/IS1007d.B.words.xml").unlink()
     (root / "ami_public_manual_1.6.2/words/ES2002a.B.words.xml").write_bytes(b"<nite:root")
     summary = prepare("ami", root, tmp_path / "out")
     told = dict(skipped(tmp_path / "out"))
     assert told["ES2004a"] == told["IS1007d.Headset-5 (A)"] == "no-audio"
-    assert told["ami_public_manual_1.6.2/words/ES2002a.A.words.xml"] == "form"
+    assert told["ES2002a.Z"] == "no-headset"
+    assert told["ami_public_manual_1.6.2/words/IS1007d.B.words.xml"] == "form"
     assert told["ami_public_manual_1.6.2/words/ES2002a.B.words.xml"] == "form"
     assert not any("ES2004a" in str(one) for one in summary.faults)  # who has a part of AMI has no fault
 

@@ -82,7 +82,7 @@ def manifests(root: Path, out: Path, options: Options) -> Iterator[Draft]:
     """Utterances and windows of the partition's train, dev and test."""
     require_length(options.windows)
     require_folder(root)
-    annotations = Annotations(options.annotations or _annotations(root))
+    annotations = Annotations(options.annotations) if options.annotations else _annotations(root)
     corpus = _Corpus(annotations, annotations.participants(), Copies(), out, options)
     skipped = list(_find_recordings(root, corpus))
     meetings: dict[str, list[str]] = {TRAIN: [], DEV: [], TEST: []}
@@ -113,24 +113,24 @@ def _partitions() -> dict[str, dict[str, list[str]]]:
 # --- what is there ---
 
 
-def _annotations(root: Path) -> Path:
-    """The one folder with annotations below ROOT, else the one zip.
+def _annotations(root: Path) -> Annotations:
+    """Those in a folder below ROOT, else those in a zip.
 
     Raises:
-        UsageError: there is none, or several.
+        UsageError: there are none, or several that differ.
     """
     folders, _ = holding(root, is_annotated)
     zips = [path for path in walk(root, (".zip",)) if isinstance(path, Path) and path.name.startswith("ami_public")]
-    found = folders or zips
+    found = [Annotations(place) for place in folders or zips]
     if not found:
         raise UsageError(
             f"{shown(root)} holds no AMI annotations: there is no {MEETINGS} in it, nor ami_public_manual_….zip. Get "
             "them from https://groups.inf.ed.ac.uk/ami/download/ or name them by --annotations."
         )
-    if len(found) > 1:
-        several = ", ".join(map(shown, found))
+    if len(found) > 1 and len({one.digest() for one in found}) > 1:
+        several = ", ".join(shown(one.place) for one in found)
         raise UsageError(
-            f"{shown(root)} holds annotations in {len(found)} places: {several}. Name one by --annotations."
+            f"{shown(root)} holds annotations that differ: those in {several}. Name one of them by --annotations."
         )
     return found[0]
 
@@ -166,6 +166,9 @@ def _speakers(corpus: _Corpus, meeting: str) -> Iterator[_Speaker | Skipped]:
             yield _Speaker(meeting, who, microphone, path)
         else:
             yield Skipped(f"{name} ({who.agent})", NO_AUDIO, "no such recording")
+    known = {who.agent for who in corpus.participants.get(meeting, [])}
+    for agent in sorted(corpus.annotations.agents(meeting) - known):
+        yield Skipped(f"{meeting}.{agent}", NO_HEADSET, "speaks, but is not among the participants")
     if meeting not in corpus.participants:
         yield LeftOut(meeting, NO_TEXT, "the annotations know of no such meeting")
 

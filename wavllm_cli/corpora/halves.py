@@ -109,8 +109,8 @@ def _require_both(root: Path, layout: Layout, halves: Halves) -> None:
         not_found(root, layout.corpus, layout.text_example, has_parts, halves.unreadable)
     for what, half in ((layout.audio_example, halves.audio), (layout.text_example, halves.texts)):
         if not half.files:
-            above = next(filter(has_parts, root.resolve().parents), None)
-            example = f", such as {shown(above)}" if above else ""
+            above = [*filter(has_parts, root.resolve().parents)]
+            example = f", such as {shown(above[-1])}" if above else ""  # the highest: others hold one part
             raise UsageError(
                 f"{shown(root)} holds one half of {layout.corpus}: there is no {what} in it. Name a folder that holds "
                 f"both speech and transcripts{example}; links to other folders are followed."

@@ -5,6 +5,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from unicodedata import normalize
 from xml.etree import ElementTree
@@ -88,6 +89,18 @@ class Annotations:
             meeting.get("observation", ""): [_participant(speaker) for speaker in meeting.iter("speaker")]
             for meeting in meetings.iter("meeting")
         }
+
+    def agents(self, meeting: str) -> set[str]:
+        """Those of whom there are segments, whether the list of participants knows them or not."""
+        names = (re.fullmatch(rf"segments/{re.escape(meeting)}\.(\w+)\.segments\.xml", name) for name in self._readers)
+        return {match[1] for match in names if match}
+
+    def digest(self) -> bytes:
+        """The same for the same files, wherever they lie."""
+        whole = sha256()
+        for name, read in sorted(self._readers.items()):
+            whole.update(name.encode() + sha256(read()).digest())
+        return whole.digest()
 
     def segments(self, meeting: str, agent: str) -> Iterator[Segment | Skipped]:
         """What a participant says, in the order of the file; nothing where there is no such file."""
