@@ -113,7 +113,7 @@ def test_every_problem_of_the_data_is_said_once(check, data):
     mixture = "mixture=[{manifest: bad.jsonl, weight: 1}, {manifest: gone.jsonl, weight: 1}]"
     found = check(f"stages.0.{mixture}", f"stages.1.{mixture}", "stages.0.validation.manifest=gone.jsonl")
     assert [problem.split(": ")[0].split("/")[-1] for problem in found.problems] == [
-        "gone.jsonl, which does not exist", "bad.jsonl, line 1 (id a)", "bad.jsonl, line 2 (id b)",
+        "gone.jsonl, which does not exist", "bad.jsonl, lines 1 (id a), 2 (id b)",
     ]  # fmt: skip
     assert [stage.hours for stage in found.stages] == [None, None]
     assert found.stages[0].cells()["hours"] == "unknown"

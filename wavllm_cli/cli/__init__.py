@@ -11,7 +11,21 @@ from typing import NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from wavllm_cli.cli import app, ask, audit, bench, convert, experiment, models, prep, process, prompts, score, speak  # noqa: F401  (each adds its commands to the app)
+from wavllm_cli.cli import (  # noqa: F401  (each adds its commands to the app)
+    app,
+    ask,
+    audit,
+    bench,
+    convert,
+    experiment,
+    models,
+    prep,
+    process,
+    prompts,
+    score,
+    shards,
+    speak,
+)
 from wavllm_cli.errors import WavLLMError, explained
 
 GC_THRESHOLD = 20_000  # Python's 700 would walk hundreds of thousands of rows again and again, and find nothing

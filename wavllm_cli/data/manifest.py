@@ -423,9 +423,13 @@ def beside(row: Row, paths: Sequence[Path], target: Path) -> Row:
     """A row whose pieces of audio lie at `paths`, as it must stand in the manifest `target`."""
     if all(target.parent / piece.audio == path for piece, path in zip(row.pieces, paths, strict=True)):
         return row
-    names = [relative_audio(path, target) for path in paths]
-    if isinstance(row.audio, str):
-        return row.model_copy(update={"audio": names[0]})
+    return with_audio(row, [relative_audio(path, target) for path in paths])
+
+
+def with_audio(row: Row, names: Sequence[str]) -> Row:
+    """A row whose pieces of audio are called otherwise."""
+    if row.audio is None or isinstance(row.audio, str):
+        return row.model_copy(update={"audio": names[0]}) if row.audio else row
     moved = [piece.model_copy(update={"audio": name}) for piece, name in zip(row.pieces, names, strict=True)]
     return row.model_copy(update={"audio": tuple(moved)})
 

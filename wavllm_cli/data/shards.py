@@ -2,6 +2,7 @@
 
 import re
 import tarfile
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -65,6 +66,14 @@ def read_member(path: Path, member: Member) -> bytes:
             return file.read(member.size)
     except OSError as error:
         raise AudioError(f"{name} cannot be read: {error.strerror}.") from error
+
+
+def member_name(member: Member) -> str:
+    """What a member is called in its archive, "" where no header stands before it; reading it then tells so."""
+    with suppress(OSError, tarfile.HeaderError), member.shard.open("rb") as file:
+        file.seek(max(0, member.offset - tarfile.BLOCKSIZE))
+        return tarfile.TarInfo.frombuf(file.read(tarfile.BLOCKSIZE), "utf-8", "surrogateescape").name
+    return ""
 
 
 def _heads(header: bytes, size: int) -> bool:
