@@ -7,12 +7,14 @@ from typing import Annotated
 import typer
 
 from wavllm_cli.chat.settings import Settings
-from wavllm_cli.cli.app import Json, Seed, show
+from wavllm_cli.cli.app import Json, Seed, Trust, show
 from wavllm_cli.cli.chat import BaseUrl, Concurrency, MaxUsd, Prices, Timeout, server_of
 from wavllm_cli.cli.prep import prep
+from wavllm_cli.errors import UsageError
 from wavllm_cli.speech.registry import ENGINES
 
 SERVED = "tts-1"  # which is paid by the character: what a text costs is known before it is spoken
+DeviceName = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 … [default: a GPU if there is one]")]
 EngineName = Annotated[str, typer.Option(metavar="NAME", help=f"Who speaks: {', '.join(ENGINES)}.")]
 
 
@@ -38,24 +40,28 @@ def speak(
     ] = None,
     seed: Seed = 0,
     model: Annotated[
-        str | None, typer.Option("--model", "-m", help="Of a server, as it calls it. [default: tts-1]")
+        str | None, typer.Option("--model", "-m", help="Of hf a folder or hub id; of openai a name. [default: tts-1]")
     ] = None,
     base_url: BaseUrl = None,
     concurrency: Concurrency = Settings.concurrency,
     timeout: Timeout = Settings.timeout,
     max_usd: MaxUsd = None,
     prices: Prices = None,
+    device: DeviceName = None,
+    trust_remote_code: Trust = False,
     json: Json = False,
 ) -> None:
     """Have rows spoken by many voices, each about as often as any other; clips that are there are not made again."""
     from wavllm_cli.speech import command
     from wavllm_cli.speech.engine import Options
 
+    if engine != "hf" and (device or trust_remote_code):
+        raise UsageError("--device and --trust-remote-code are for models: they belong with --engine hf.")
     behind = engine == "openai"
     named = model or (SERVED if behind else None)
     server = server_of(behind, "--engine openai", named, base_url, concurrency, timeout, max_usd, prices)
     names = tuple(name.strip() for name in voices.split(",") if name.strip())
-    options = Options(model, names, speed, server=server, output=out)
+    options = Options(named, names, speed, device, trust_remote_code, server, out)
     work = command.Work(out, audio, language, workers or len(os.sched_getaffinity(0)), seed)
     result = command.speak(manifest, engine, options, work)
     show(result, json)

@@ -38,7 +38,7 @@ FOLLOWED = re.compile("audio_tokenizer_name_or_path")
 KERNEL_KEYS = re.compile(r"_?(attn|experts)_implementation(_internal)?")
 OWN_PROCESSOR = "wavllm_processor.WavLLMProcessor"  # which every folder of ours names, and nothing of ours imports
 OWN_PROCESSOR_FILE = f"{OWN_PROCESSOR.partition('.')[0]}.py"
-TRUST = "read it, and give --trust-remote-code (infer, train, check, export) if you trust its author"
+TRUST = "read it, and give --trust-remote-code (infer, train, check, export, prep speak) if you trust its author"
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 ENGINES = {
     "espeak": "wavllm_cli.speech.espeak.Espeak",
+    "hf": "wavllm_cli.speech.huggingface.HuggingFace",
     "openai": "wavllm_cli.speech.server.Server",
     "piper": "wavllm_cli.speech.piper.Piper",
 }
