@@ -22,7 +22,7 @@ from wavllm_cli.text.normalize import get_normalizer
 if TYPE_CHECKING:
     import jinja2
 
-TEMPLATE = Path(__file__).with_name("page.html.jinja")
+HERE = Path(__file__).parent
 SHOWN_IDS = 200  # of the rows that failed in one way; scores.json has them all
 
 
@@ -34,7 +34,8 @@ def page(results: Results, folder: Path, judge_prompt: str | None = None) -> str
         folder: where the page will lie; recordings are linked from there.
         judge_prompt: what a model was told that judged answers, if one did.
     """
-    return _template().render(
+    return render(
+        HERE / "page.html.jinja",
         results=results,
         systems=", ".join(s.system for s in results.scores),
         tables=[table.compact() for table in results.tables],
@@ -43,9 +44,6 @@ def page(results: Results, folder: Path, judge_prompt: str | None = None) -> str
         method=method(results),
         signatures=signatures(results),
         judge_prompt=judge_prompt,
-        version=wavllm_cli.__version__,
-        shown_ids=SHOWN_IDS,
-        kind=lambda cell: type(cell).__name__,
         amount=amount,
         task_name=task_name,
         metric_name=metric_name,
@@ -59,11 +57,23 @@ def page(results: Results, folder: Path, judge_prompt: str | None = None) -> str
     )
 
 
+def render(template: Path, **context: object) -> str:
+    """A page made of a template, which may use `style.css` and `parts.html.jinja` that lie here.
+
+    Args:
+        context: what the template's names mean; those of `parts.html.jinja` are there already.
+    """
+    return _environment(template.parent).get_template(template.name).render(
+        shown_ids=SHOWN_IDS, kind=lambda cell: type(cell).__name__, version=wavllm_cli.__version__, **context
+    )
+
+
 @cache
-def _template() -> "jinja2.Template":
+def _environment(folder: Path) -> "jinja2.Environment":
     import jinja2
 
     environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader([folder, HERE]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -71,7 +81,7 @@ def _template() -> "jinja2.Template":
         finalize=lambda value: visible(value) if type(value) is str else value,  # markup has been through it
     )
     environment.filters["capitalise"] = lambda text: text[:1].upper() + text[1:]
-    return environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    return environment
 
 
 def is_plain(values: Sequence[float]) -> bool:

@@ -104,10 +104,15 @@ def histogram(values: Sequence[float], unit: str) -> list[Bar]:
         counts[BINS if value > 1 else min(BINS - 1, max(0, int(value * BINS + 1e-9)))] += 1
     if not counts[BINS]:
         counts.pop()
-    tallest, width = max(1, *counts), 100 / len(counts)
     sign = " %" if unit == "fraction" else ""
     edges = [f"{100 * i // BINS} to {100 * (i + 1) // BINS}{sign}" for i in range(BINS)] + [f"over 100{sign}"]
+    return bars(counts, edges)
+
+
+def bars(counts: Sequence[int], names: Sequence[str]) -> list[Bar]:
+    """A bar for each count of rows, side by side, the tallest as high as the plot; titles name and count."""
+    tallest, width = max(1, *counts), 100 / len(counts)
     return [
-        Bar(round(i * width, 2), round(width, 2), round(100 * count / tallest, 2), f"{edges[i]}: {count} rows")
-        for i, count in enumerate(counts)
+        Bar(round(i * width, 2), round(width, 2), round(100 * count / tallest, 2), f"{name}: {count} rows")
+        for i, (count, name) in enumerate(zip(counts, names, strict=False))
     ]
