@@ -48,3 +48,17 @@ def check(
         raise report.failure
     if report.found.findings:
         raise typer.Exit(1)
+
+
+@prep.command(epilog="Example: wavllm prep stats data/*.jsonl --html stats.html")
+def stats(
+    manifests: Manifests,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a page with all tables and histograms.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Count rows and hours by task, corpus, split, language and speaker; show how long clips and texts are."""
+    from wavllm_cli.audit import stats as command
+
+    show(command.run(manifests, html), json)

@@ -18,6 +18,8 @@ def words(text: str) -> tuple[str, ...]:
 
 def count_words(text: str) -> int:
     """Words as a reader counts them, "mother-in-law" for one; in scripts without spaces, two characters are one."""
+    if text.isascii():
+        return len(_WORD.findall(text))
     unspaced = sum(map(len, UNSPACED.findall(text)))
     return len(_WORD.findall(UNSPACED.sub(" ", text))) + (unspaced + 1) // 2
 

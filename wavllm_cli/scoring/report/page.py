@@ -63,8 +63,10 @@ def render(template: Path, **context: object) -> str:
     Args:
         context: what the template's names mean; those of `parts.html.jinja` are there already.
     """
-    return _environment(template.parent).get_template(template.name).render(
-        shown_ids=SHOWN_IDS, kind=lambda cell: type(cell).__name__, version=wavllm_cli.__version__, **context
+    return (
+        _environment(template.parent)
+        .get_template(template.name)
+        .render(shown_ids=SHOWN_IDS, kind=lambda cell: type(cell).__name__, version=wavllm_cli.__version__, **context)
     )
 
 
