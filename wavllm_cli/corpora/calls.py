@@ -110,7 +110,7 @@ def readable(path: Path, out: Path) -> Path:
     return copy if sphere.is_compressed(path) and (copy.exists() or sphere.converter()) else path
 
 
-def _measure(out: Path, path: Path) -> AudioInfo | Skipped:
+def measure_readable(out: Path, path: Path) -> AudioInfo | Skipped:
     """As `measure`; what is compressed is converted first, where that can be done and has not been done before."""
     copy = readable(path, out)
     if copy != path and not copy.exists():
@@ -123,7 +123,7 @@ def _measure(out: Path, path: Path) -> AudioInfo | Skipped:
 
 def _heard(calls: Sequence[Call], plan: Plan) -> Iterator[tuple[Call, AudioInfo | Skipped]]:
     """Each call with what its file holds, or why it cannot be used."""
-    for call, info in measured(((call.audio, call) for call in calls), partial(_measure, plan.out)):
+    for call, info in measured(((call.audio, call) for call in calls), partial(measure_readable, plan.out)):
         if isinstance(info, AudioInfo) and info.channels < len(SIDES):
             yield (
                 call,
