@@ -103,7 +103,7 @@ def test_not_alpaca(root, tmp_path):
     (tmp_path / "cut.json").write_text("[{")
     (tmp_path / "lfs.json").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 9\n")
     for name, says in (
-        ("empty", r"has no files of Alpaca, alpaca_data\.json"),
+        ("empty", r"has no alpaca_data\.json at any depth"),
         ("object.json", "must be an array"),
         ("cut.json", "not Alpaca's JSON"),
         ("lfs.json", "Git LFS pointer"),

@@ -4,7 +4,7 @@ from unicodedata import normalize
 import pytest
 
 from wavllm_cli.corpora import UNREADABLE, Skipped
-from wavllm_cli.corpora.folders import holding, named, not_found, one_of_copies, require_folder, walk
+from wavllm_cli.corpora.folders import audio_name, holding, named, not_found, one_of_copies, require_folder, walk
 from wavllm_cli.errors import UsageError, WavLLMError
 
 
@@ -70,3 +70,11 @@ def test_names_are_found_however_they_are_composed(tmp_path, form):
     for asked in ("NFC", "NFD"):
         assert named(tmp_path, normalize(asked, name)).is_file()
     assert not named(tmp_path, "Chloë.wav").exists()
+
+
+def test_rows_name_audio_from_their_manifest_on(tmp_path):
+    odd = tmp_path / os.fsdecode(b"caf\xe9")
+    assert audio_name(tmp_path / "out/a.wav", tmp_path / "out") == audio_name(odd / "a.wav", odd) == "a.wav"
+    assert audio_name(tmp_path / "a.wav", tmp_path / "out") == str(tmp_path / "a.wav")
+    with pytest.raises(UsageError, match=r"caf\\xe9/a\.wav is not UTF-8, which a manifest is: rename it"):
+        audio_name(odd / "a.wav", tmp_path / "out")

@@ -126,6 +126,8 @@ def test_roots_that_are_not_gigaword(root, tmp_path):
     ):
         with pytest.raises(UsageError, match=says):
             prepare("gigaword", given, tmp_path / "out")
+    prepare("gigaword", tmp_path, tmp_path / "train")  # whose manifests have names as tables have them
+    prepare("gigaword", tmp_path, tmp_path / "train")
     prepare("gigaword", root / "Giga", tmp_path / "out")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["Giga.jsonl"]
 

@@ -174,8 +174,11 @@ def test_a_second_copy_is_used_once(root, tmp_path):
 
 def test_roots_that_lack_something(root, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
+    (tmp_path / "packed").mkdir()
+    (tmp_path / "packed/vox1_dev_wav_partaa").write_bytes(b"PK")
     for given, says in (
-        (tmp_path / "empty", r"is not VoxCeleb1: there is no wav/id10001/VIDEO/00001\.wav"),
+        (tmp_path / "empty", r"is not VoxCeleb1: there is no wav/id10001/VIDEO/00001\.wav, at any depth, in it"),
+        (tmp_path / "packed", r"in parts: join them by `cat vox1_dev_wav_parta\? > dev\.zip`"),
         (root / "veri_test2.txt", "is a file"),
         (tmp_path / "gone", "There is no folder"),
         (root / "dev/wav", rf"but one in {root}: name that folder"),

@@ -78,8 +78,8 @@ def _read(root: Path) -> list[Any]:
     if root.is_dir():
         found = [path for path in walk(root, (".json", ".parquet")) if isinstance(path, Path) and FILE.match(path.name)]
         if len(found) != 1:
-            files = f": name one of {listed(list(map(shown, found)), 3)}" if found else ", alpaca_data.json or Parquet"
-            raise UsageError(f"{shown(root)} has {len(found) or 'no'} files of Alpaca{files}.")
+            several = f"{len(found)} files of Alpaca: name one of {listed(list(map(shown, found)), 3)}"
+            raise UsageError(f"{shown(root)} has {several if found else 'no alpaca_data.json at any depth'}.")
         root = found[0]
     if root.suffix == ".parquet":
         return [fields for _, fields in parquet_rows(root)]

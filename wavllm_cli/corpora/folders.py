@@ -163,6 +163,13 @@ def _walk(folder: Path, suffixes: tuple[str, ...] | None, above: set[str]) -> It
 
 
 def audio_name(path: Path, out: Path) -> str:
-    """What a row of a manifest in the folder `out` calls a file: relative where it lies below it, else absolute."""
+    """What a row of a manifest in the folder `out` calls a file: relative where it lies below it, else absolute.
+
+    Raises:
+        UsageError: a manifest, which is UTF-8, cannot say that.
+    """
     path, out = path.absolute(), out.resolve()
-    return str(path.relative_to(out) if path.is_relative_to(out) else path)
+    name = str(path.relative_to(out) if path.is_relative_to(out) else path)
+    if not is_text(name):
+        raise UsageError(f"The path {shown(name)} is not UTF-8, which a manifest is: rename it.")
+    return name

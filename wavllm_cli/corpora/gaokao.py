@@ -13,12 +13,14 @@ from wavllm_cli.data.files import shown
 from wavllm_cli.data.schema import Utterance
 from wavllm_cli.errors import UsageError, listed
 
+TABLE_FROM = "https://github.com/microsoft/SpeechT5"
+AUDIO_FROM = "https://huggingface.co/v-sjhu/WavLLM"
 ABOUT = About(
     title="Gaokao listening questions: 2,000 short English conversations, each with a question and three choices.",
     licence="none is stated; the questions are those of Chinese examinations",
     size="2,000 questions, a test set alone",
     tasks=("sqa",),
-    source="table: https://github.com/microsoft/SpeechT5 (WavLLM); audio: https://huggingface.co/v-sjhu/WavLLM",
+    source=f"table: {TABLE_FROM} (WavLLM); audio: {AUDIO_FROM}",
     layout="gaokao.tsv and, anywhere beside or below it, the recordings short_conv_N.wav",
     root="Folder with the table and the recordings, or the table.",
     example="wavllm prep gaokao /data/gaokao --out data/gaokao",
@@ -48,7 +50,7 @@ def manifests(root: Path, out: Path, options: Options) -> Iterator[Draft]:
     if not recordings:
         raise UsageError(
             f"{shown(table)} is there, but no recording (short_conv_1.wav …) beside or below it: get them from "
-            "https://huggingface.co/v-sjhu/WavLLM."
+            f"{AUDIO_FROM}"
         )
     yield Draft("test", _rows(listed_rows, recordings, out), len(listed_rows))
 
@@ -66,7 +68,7 @@ def _table(root: Path) -> Path:
     if len(found) > 1:
         raise UsageError(f"{shown(root)} has {len(found)} tables: name one of {listed(list(map(shown, found)), 3)}.")
     if not found:
-        raise UsageError(f"{shown(root)} has no gaokao.tsv, at no depth: get it from {ABOUT.source}.")
+        raise UsageError(f"{shown(root)} has no gaokao.tsv at any depth: get it from {TABLE_FROM}")
     return found[0]
 
 

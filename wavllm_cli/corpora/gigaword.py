@@ -92,7 +92,7 @@ def _sources(root: Path) -> dict[str, Source]:
             continue
         if pair := _parallel(path):
             found.setdefault(pair[0], []).append(Source(pair[1]))
-        elif match := TABLE.fullmatch(path.name.removesuffix(".gz")):
+        elif (match := TABLE.fullmatch(path.name.removesuffix(".gz"))) and _is_table(path):
             tables.setdefault((path.parent, match[1]), []).append(path)
     for (_, split), paths in tables.items():
         found.setdefault(split, []).append(Source(tuple(paths), are_tables=True))
@@ -121,6 +121,11 @@ def _only(split: str, sources: Sequence[Source]) -> Source:
     filtered = [source for source in sources if ".filter." in source.paths[0].name] or sources
     one_of_copies([source.paths[0] for source in filtered], f"The split {split}")
     return filtered[0]
+
+
+def _is_table(path: Path) -> bool:
+    """Whether the first row is a pair: manifests have such names too."""
+    return isinstance(next(_table(path), None), tuple)
 
 
 def _table(path: Path) -> Iterator[Texts | Skipped]:

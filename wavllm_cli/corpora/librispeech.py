@@ -22,10 +22,10 @@ from wavllm_cli.corpora import (
 from wavllm_cli.corpora.folders import audio_name, holding, listed, not_found
 from wavllm_cli.corpora.lengths import measured
 from wavllm_cli.data.audio import AudioInfo
-from wavllm_cli.data.files import is_text, shown
+from wavllm_cli.data.files import shown
 from wavllm_cli.data.schema import Utterance
 from wavllm_cli.data.text_file import content, require_file
-from wavllm_cli.errors import WavLLMError
+from wavllm_cli.errors import UsageError, WavLLMError
 
 ABOUT = About(
     title="LibriSpeech: read English books, one ASR manifest per split.",
@@ -138,9 +138,10 @@ def _rows(
 
 
 def _row(split: str, out: Path, path: Path, transcript: str, info: AudioInfo) -> Utterance | Skipped:
-    audio = audio_name(path, out)
-    if not is_text(audio):
-        return Skipped(shown(path.stem), ENCODING, "its path is not UTF-8, which a manifest is: rename it")
+    try:
+        audio = audio_name(path, out)
+    except UsageError as error:
+        return Skipped(shown(path.stem), ENCODING, str(error).rstrip("."))
     return Utterance(
         id=path.stem,
         audio=audio,

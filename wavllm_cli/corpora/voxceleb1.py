@@ -148,7 +148,7 @@ class Joined:
             id=f"voxceleb1-{name}",
             audio=pieces,
             gap=self.gap or None,
-            duration=sum(self.seconds[one.path] for one in both) + self.gap,
+            duration=round(sum(self.seconds[one.path] for one in both) + self.gap, 6),
             task="sv",
             prompt="Is there only one speaker in the audio clip?",
             target="yes" if same else "no",

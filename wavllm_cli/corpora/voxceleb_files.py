@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from unicodedata import normalize
 
-from wavllm_cli.corpora import DUPLICATE, FORM, LeftOut, Skipped
-from wavllm_cli.corpora.folders import one_of_copies, require_folder, walk
+from wavllm_cli.corpora import DUPLICATE, FORM, UNREADABLE, LeftOut, Skipped
+from wavllm_cli.corpora.folders import listed, not_found, one_of_copies, require_folder, walk
 from wavllm_cli.corpora.pairs import Spoken
 from wavllm_cli.corpora.tables import place, rows, texts
 from wavllm_cli.data.files import shown
@@ -21,6 +21,7 @@ LISTS = {  # the owner's names of each list, the cleaned one first
 META = "vox1_meta.csv"
 COLUMNS = ("VoxCeleb1 ID", "VGGFace1 ID", "Gender", "Nationality", "Set")
 SOURCE = "https://www.robots.ox.ac.uk/~vgg/data/voxceleb/vox1.html"
+PARTS = "vox1_dev_wav_part"
 SET_FOLDER = re.compile(r"(?:vox1_)?(dev|test)(?:_wav)?")
 
 Key = tuple[str, str, str]  # speaker, video, number of the utterance
@@ -117,7 +118,12 @@ def read_tree(root: Path) -> Tree:
         if key := tree.key(path):
             _add(tree, key, path)
     if not tree.utterances:
-        raise UsageError(f"{shown(root)} is not VoxCeleb1: there is no wav/id10001/VIDEO/00001.wav at any depth in it.")
+        unreadable = [one for one in tree.skipped if one.reason == UNREADABLE]
+        if any(path.name.startswith(PARTS) for path in listed(root)[0]):
+            raise UsageError(
+                f"{shown(root)} has VoxCeleb1 in parts: join them by `cat {PARTS}a? > dev.zip`, and unpack it."
+            )
+        not_found(root, "VoxCeleb1", "wav/id10001/VIDEO/00001.wav, at any depth,", lambda _: False, unreadable)
     return tree
 
 
