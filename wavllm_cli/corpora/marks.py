@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 
 import yaml
@@ -19,7 +19,10 @@ def without_marks(text: str, corpus: str) -> str:
 
 def spoken_words(text: str) -> str:
     """What a recogniser is to write: lower case, no punctuation, apostrophes kept: nothing is quoted in speech."""
-    return " ".join(filter(None, map(as_spoken, text.split())))
+    return " ".join(filter(None, map(_spoken, text.split())))
+
+
+_spoken = lru_cache(1 << 16)(as_spoken)  # a few words make up most of what people say
 
 
 @cache
