@@ -233,3 +233,14 @@ def test_nobody_is_heard_in_two_splits(tmp_path):
     windows: list[Utterance] = list(rows(out, "-windows").values())
     heard = {(turn.speaker, row.split) for row in windows for turn in row.turns or ()}
     assert all(in_split[speaker] == {split} for speaker, split in heard)
+
+
+def test_what_was_unpacked_twice_or_on_a_mac_is_there_once(root, tmp_path, sph2pipe):
+    prepare("fisher", root, tmp_path / "out")
+    expected = (tmp_path / "out" / "train.jsonl").read_bytes()
+    shutil.copytree(root / "LDC2005T19/data", root / "LDC2005T19/fe_03_p2_tran/data")
+    (root / "LDC2005T19/data/trans/058/._fe_03_05851.txt").write_bytes(b"\0\5\26\7")
+    prepare("fisher", root, tmp_path / "out")
+    assert (tmp_path / "out" / "train.jsonl").read_bytes() == expected
+    copy = str(root / "LDC2005T19/fe_03_p2_tran/data/trans/058/fe_03_05851.txt")
+    assert [item for item, reason in skipped(tmp_path / "out") if reason == "duplicate" and "/" in item] == [copy]
