@@ -13,6 +13,7 @@ from wavllm_cli.data.manifest import read_manifest, write_manifest
 from wavllm_cli.errors import UsageError, WavLLMError
 from wavllm_cli.training.checkpoint import RunFolder
 from wavllm_cli.training.opening import Request, open_stage
+from wavllm_cli.training.record import describe
 
 
 @pytest.fixture(autouse=True)
@@ -63,6 +64,7 @@ MATTERS = [
     ("model.lora.rank=64", "model.lora.rank was 8, is 64"),
     ("model.adapters.width=64", "model.adapters.width was 128, is 64"),
     ("model.language_model.tokenizer.vocab_size=500", "vocab_size was 600, is 500"),
+    ("stages.0.augmentation.speed={factors: [1.1]}", "stages.0.augmentation was None, is "),
     ("stages.0.batch.accumulate=2", "stages.0.batch.accumulate was 1, is 2"),
     ("stages.0.precision=bf16", "stages.0.precision was 'fp32', is 'bf16'"),
     ("stages.0.mixture.0.manifest=text.jsonl", "mixture.0.manifest was 'train.jsonl', is 'text.jsonl'"),
@@ -152,6 +154,24 @@ def test_the_rows_of_a_manifest_decide_not_its_place(run, half, data):
     write_manifest(data / "train.jsonl.gz", read_manifest(data / "train.jsonl"))
     packed = "stages.0.mixture.0.manifest=train.jsonl.gz"
     assert not opened(shrunken(data, "stages.0.steps=12", packed), half).finished
+
+
+def test_the_noise_of_a_run_stays(half, data):
+    """Noise may be found elsewhere, but must be the same."""
+    added = "stages.0.augmentation.noise={source: noise, snr: [0, 10]}"
+    noise = data / "noise"
+    noise.mkdir()
+    shutil.copy(data / "0.wav", noise)
+    moved = shrunken(data, "stages.0.steps=12", added.replace(": noise", ": elsewhere"))
+    recipe = shrunken(data, "stages.0.steps=12", added)
+    known = describe(recipe, 1, None)
+    change_record(half, recipe=known.recipe.model_dump(mode="json"), sounds=known.sounds)
+    assert not opened(recipe, half).finished and known.sounds.keys() == {"noise"}
+    noise.rename(data / "elsewhere")
+    assert not opened(moved, half).finished
+    shutil.copy(data / "1.wav", data / "elsewhere")
+    with pytest.raises(UsageError, match=r"files in stages\.0\.augmentation\.noise\.source are not those"):
+        opened(moved, half)
 
 
 def test_the_lock_of_a_process_that_was_killed_at_the_end_is_removed(beep_recipe, run):

@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pytest
 import soundfile
@@ -74,3 +76,12 @@ def test_nothing_to_mix_in(tmp_path, folder):
             Sounds(folder / source)
     with pytest.raises(ManifestError):
         Sounds(folder / "gone.jsonl")
+
+
+def test_content_is_files_wherever_they_lie(folder, tmp_path_factory):
+    before = Sounds(folder).content
+    moved = tmp_path_factory.mktemp("moved") / "sounds"
+    shutil.copytree(folder, moved)
+    assert Sounds(moved).content == before
+    soundfile.write(moved / "more.wav", np.ones(100), 8_000)
+    assert Sounds(moved).content != before

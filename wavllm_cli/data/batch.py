@@ -14,7 +14,7 @@ from wavllm_cli.data.schema import Utterance
 from wavllm_cli.data.shards import why_unheard
 from wavllm_cli.errors import AudioError, WavLLMError, reason
 
-AWAITS_SPEECH = 'its "speech_text" is not spoken yet: a voice must speak it, and "audio" name the recording.'
+AWAITS_SPEECH = 'its "speech_text" is not spoken yet: `wavllm prep speak` gives it a voice.'
 
 
 @dataclass(frozen=True)

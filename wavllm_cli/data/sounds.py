@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,6 +43,12 @@ class Sounds:
     def __len__(self) -> int:
         return len(self._sounds)
 
+    @property
+    def content(self) -> str:
+        """SHA-256 of the parts that it has of which files, by their names and sizes, wherever they lie."""
+        lines = [f"{sound.path.name} {_size(sound.path)} {sound[1:]}\n" for sound in self._sounds]
+        return sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+
     def draw(self, rng: np.random.Generator) -> np.ndarray:
         """(samples,) of a whole one, float32 at 16 kHz.
 
@@ -66,6 +73,10 @@ class Sounds:
 
     def _pick(self, rng: np.random.Generator) -> Sound:
         return self._sounds[rng.integers(len(self._sounds))]
+
+
+def _size(path: Path) -> int | None:
+    return path.stat().st_size if path.is_file() else None  # a place in an archive says itself how much it holds
 
 
 def _below(folder: Path) -> Iterator[Sound]:

@@ -84,8 +84,8 @@ MEANINGS: dict[type[Section], dict[str, Meaning]] = {
     Phase: {"steps": FIXED, "mixture": FIXED},
     Augmentation: {"speed": FIXED, "reverb": FIXED, "noise": FIXED, "spec_augment": FIXED},
     Speed: {"factors": FIXED},
-    Reverb: {"source": FIXED, "probability": FIXED},
-    Noise: {"source": FIXED, "snr": FIXED, "probability": FIXED},
+    Reverb: {"source": CONTENT, "probability": FIXED},
+    Noise: {"source": CONTENT, "snr": FIXED, "probability": FIXED},
     SpecAugment: {
         "time_masks": FIXED,
         "time_width": FIXED,

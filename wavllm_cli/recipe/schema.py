@@ -307,6 +307,12 @@ class Augmentation(Section):
     spec_augment: SpecAugment | None = None
     """Gaps in time and frequency."""
 
+    @property
+    def sources(self) -> dict[str, str]:
+        """Where what is mixed in comes from, by the key of its section."""
+        parts = {"reverb": self.reverb, "noise": self.noise}
+        return {key: part.source for key, part in parts.items() if part}
+
     @model_validator(mode="after")
     def _something(self) -> "Augmentation":
         if not any((self.speed, self.reverb, self.noise, self.spec_augment)):

@@ -76,12 +76,10 @@ def _least_factors(
 
 def missing_sounds(recipe: Recipe, stage: Stage) -> list[str]:
     """What is wrong with the noise and the rooms that a stage wants, a sentence each."""
-    section = stage.augmentation
     problems: list[str] = []
-    for part in (section.noise, section.reverb) if section else ():
+    for source in stage.augmentation.sources.values() if stage.augmentation else ():
         try:
-            if part:
-                Sounds(recipe.manifest(part.source))
+            Sounds(recipe.manifest(source))
         except WavLLMError as error:
             problems += error.args
     return problems

@@ -36,6 +36,7 @@ def compare(then: Record, now: Record) -> Comparison:
         elif change.meaning is Meaning.NOTED:
             found.noted.append(str(change))
     _compare_manifests(then, now, found)
+    found.refused.extend(_sound_problems(then, now))
     if problem := _start_problem(then, now.start):
         found.refused.append(problem)
     if then.start is None and now.start is None:
@@ -92,6 +93,13 @@ def _rows_problem(key: str, was: str, is_: str, old: Rows | None, new: Rows | No
     if was == is_:
         return f"{was} has changed since the run began ({counts})"
     return f"{key} was {was!r}, is {is_!r}, which is another manifest ({counts})"
+
+
+def _sound_problems(then: Record, now: Record) -> Iterator[str]:
+    for key, old in then.sounds.items():
+        if now.sounds.get(key, old) != old:
+            where = f"stages.{then.stage - 1}.augmentation.{key}.source"
+            yield f"the files in {where} are not those that the run began with"
 
 
 # --- the weights it began from ---

@@ -4,6 +4,7 @@ run.json
     stage       counted from 1
     recipe      as resolved (recipe.yaml shows the same to people, and is not read)
     manifests   for each that the stage reads: number of rows, SHA-256 of the rows and of the file
+    sounds      what augmentation mixes in, by the key of its section: SHA-256 of the names and sizes of its files
     start       the checkpoint that the stage began from: its place, SHA-256 of its files, what it refers to;
                 `adopted` if the model is one that no recipe made, so that the recipe's `model` was taken from it
     backbones   what the recipe's pretrained parts are known by: a folder's SHA-256, or hub id and revision
@@ -17,6 +18,7 @@ What decides is content. A manifest is its rows, wherever it lies and whatever i
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
@@ -25,7 +27,8 @@ from pydantic import BaseModel, ConfigDict
 from wavllm_cli import __version__
 from wavllm_cli.data.files import digest
 from wavllm_cli.data.origin import Origin, identity, locate, stored_origin
-from wavllm_cli.errors import UsageError
+from wavllm_cli.data.sounds import Sounds
+from wavllm_cli.errors import UsageError, WavLLMError
 from wavllm_cli.recipe import Backbone, Recipe, Stage
 from wavllm_cli.training.inventory import manifests_of
 from wavllm_cli.training.survey import surveyed
@@ -93,6 +96,7 @@ class Record(Content):
     stage: int
     recipe: Recipe
     manifests: dict[str, Rows | None]  # None: it has been deleted since
+    sounds: dict[str, str] = {}  # without those that have been deleted since
     start: Start | None
     backbones: dict[str, str]
     versions: dict[str, str]
@@ -122,6 +126,7 @@ def describe(recipe: Recipe, stage_number: int, start: Start | None, known: "Rec
         stage=stage_number,
         recipe=recipe,
         manifests={name: _rows(recipe.manifest(name), read) for name in manifests_of(stage)},
+        sounds=_sounds(recipe, stage),
         start=start,
         backbones={} if start else _recipe_backbones(recipe),
         versions={"wavllm": __version__, **{name: version(name) for name in ("torch", "transformers")}},
@@ -139,6 +144,14 @@ def _rows(path: Path, read: Mapping[str, Rows]) -> Rows | None:
         return read[file]
     found = surveyed(path)
     return Rows(rows=len(found), sha256=found.sha256, file=file)
+
+
+def _sounds(recipe: Recipe, stage: Stage) -> dict[str, str]:
+    known: dict[str, str] = {}
+    for key, source in stage.augmentation.sources.items() if stage.augmentation else ():
+        with suppress(WavLLMError):  # `check` has said so
+            known[key] = Sounds(recipe.manifest(source)).content
+    return known
 
 
 def describe_start(source: str, chosen: bool, adopted: bool = False) -> Start:
