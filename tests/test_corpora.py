@@ -86,6 +86,14 @@ def test_a_module_with_an_about_is_a_corpus_and_its_options_a_command(toy, out, 
     assert code == 2 and "--style" in err
 
 
+def test_help_begins_with_the_users_own_data(wavllm):
+    code, shown, _ = wavllm("prep", "--help")
+    places = [
+        shown.index(text) for text in ("Your own data", " folder ", " table ", "Corpora", " alpaca ", "Manifests")
+    ]
+    assert code == 0 and places == sorted(places)
+
+
 def test_the_list_says_what_to_know_of_every_corpus(wavllm):
     code, shown, _ = wavllm("prep", "--list")
     assert code == 0

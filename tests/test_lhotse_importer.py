@@ -89,12 +89,18 @@ def test_cuts_count_from_their_own_start(ran, tmp_path):
         cut | {"supervisions": inside},
         cut | {"id": "again", "start": 0.5, "supervisions": [supervision("s1", "call", 0.0, 1.0, channel=1)]},
         cut | {"id": "empty", "supervisions": []},
-        {"id": "mixed", "type": "MixedCut", "tracks": []},
+        {"id": "mixed", "type": "MixedCut", "tracks": [{"type": "MonoCut", "cut": cut}] * 2},
+        {"id": "padded", "type": "MixedCut", "tracks": [
+            {"type": "PaddingCut", "cut": {"id": "silence", "type": "PaddingCut"}},
+            {"type": "MonoCut", "offset": 2.0, "cut": cut | {"recording": recording("m", "wav/mono.wav"),
+                                                             "supervisions": [supervision("s3", "m")]}},
+        ]},
     ])  # fmt: skip
     rows, skipped = prepared(folder / "cuts.jsonl.gz", tmp_path / "out")
     assert {name: (row.start, row.duration, row.channel) for name, row in rows.items()} == {
         "s1": (0.5, 1.0, 1),
         "s2": (1.5, 1.0, 1),
+        "s3": (1.0, 1.0, None),
     }
     assert {item: reason for item, (reason, _) in skipped.items()} == {
         "s1": "duplicate", "empty": "no-text", "mixed": "mixed",

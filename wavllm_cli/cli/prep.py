@@ -11,9 +11,12 @@ import typer
 
 from wavllm_cli.cli.app import DATA, Json, app, show
 from wavllm_cli.corpora import About, registry
+from wavllm_cli.corpora.importers import Own
 from wavllm_cli.corpora.registry import Corpus
 from wavllm_cli.help import App, Group
 from wavllm_cli.tasks.registry import spelled_out
+
+PANELS = OWN, CORPORA, MANIFESTS = "Your own data", "Corpora", "Manifests"
 
 
 class Corpora(Group):
@@ -27,10 +30,16 @@ class Corpora(Group):
     def get_command(self, ctx: Any, name: str) -> Any:
         if name in self.commands and self.commands[name] is None:
             self.commands[name] = _command(name, registry.find(name))
-        return super().get_command(ctx, name)
+        command: Any = super().get_command(ctx, name)
+        if command is not None and not command.rich_help_panel:
+            command.rich_help_panel = MANIFESTS
+        return command
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return sorted(self.commands, key=lambda name: PANELS.index(self.get_command(ctx, name).rich_help_panel))
 
 
-prep = App(cls=Corpora, help="Turn a corpus, as its owner ships it, into manifests.")
+prep = App(cls=Corpora, help="Turn your own data, or a corpus as its owner ships it, into manifests.")
 app.add_typer(prep, name="prep", rich_help_panel=DATA)
 
 
@@ -62,7 +71,11 @@ def _command(name: str, corpus: Corpus) -> Any:
     about = corpus.ABOUT
     alone = App(add_completion=False)
     alone.command(
-        name, help=f"{about.title}\n\n{_facts(about)}", short_help=about.title, epilog=f"Example: {about.example}"
+        name,
+        help=f"{about.title}\n\n{_facts(about)}",
+        short_help=about.title,
+        epilog=f"Example: {about.example}",
+        rich_help_panel=OWN if issubclass(corpus.Options, Own) else CORPORA,
     )(_callback(name, corpus))
     return typer.main.get_command(alone)
 

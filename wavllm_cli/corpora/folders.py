@@ -168,8 +168,13 @@ def audio_name(path: Path, out: Path) -> str:
     Raises:
         UsageError: a manifest, which is UTF-8, cannot say that.
     """
-    path, out = path.absolute(), out.resolve()
-    name = str(path.relative_to(out) if path.is_relative_to(out) else path)
+    return audio_below(path, out.resolve())
+
+
+def audio_below(path: Path, resolved: Path) -> str:
+    """As `audio_name`, for one of many files: `out` is resolved once."""
+    path = path.absolute()
+    name = str(path.relative_to(resolved) if path.is_relative_to(resolved) else path)
     if not is_text(name):
         raise UsageError(f"The path {shown(name)} is not UTF-8, which a manifest is: rename it.")
     return name

@@ -176,6 +176,7 @@ class _Rows:
     def __init__(self, root: Path, out: Path, options: Options):
         self.root, self.options = root, options
         self.told: tuple[Mapped, ...] = ()  # what shows by its form alone
+        self._heard: set[str] = set()
         self._store = Store(out)
 
     def of(self, split: str, dataset: Any) -> Iterator[tuple[str, dict[str, Any] | Skipped]]:
@@ -209,18 +210,20 @@ class _Rows:
                 raise UsageError(f"{shown(self.root)} has audio in {' and '.join(forms)}: say --map COLUMN=audio.")
             self.told = tuple(Mapped(name, Meaning("audio")) for name in forms)
             known = meanings(tuple(features), (*self.options.map, *self.told))
-        if others := [name for name in kinds if known[name].field != "audio"]:
-            console.warn(f"{shown(self.root)}: what {', '.join(others)} hold are files, and have no place in a row.")
+        self._heard = {name for name, meaning in known.items() if meaning.field == "audio"}
+        if others := kinds.keys() - self._heard:
+            console.warn(
+                f"{shown(self.root)}: what {', '.join(sorted(others))} hold are files, and have no place in a row."
+            )
 
     def _row(
         self, split: str, number: int, row: dict[str, Any], labels: Mapping[str, list[str]]
     ) -> tuple[str, dict[str, Any] | Skipped]:
         where = f"{split}, row {number}"
-        by_column = meanings(tuple(row), (*self.options.map, *self.told))
         plain: dict[str, Any] = {"split": split}
         for name, value in row.items():
             if stored := _files(value):
-                if by_column[name].field != "audio":
+                if name not in self._heard:
                     continue
                 try:
                     plain[name] = [self._put(f"{split}-{number:06d}", one) for one in stored]

@@ -90,7 +90,7 @@ def _file(path: Path) -> _File:
         elif kind is None:
             one.skipped.append(Skipped(where, FORM, "is no recording, supervision or cut"))
         else:
-            one.objects.setdefault(kind, []).append(value)
+            one.objects.setdefault(kind, []).append(_unpadded(value) if kind == CUTS else value)
     return one
 
 
@@ -120,6 +120,15 @@ def _kind(value: dict[str, Any]) -> str | None:
     if "sources" in value and "id" in value:
         return RECORDINGS
     return SUPERVISIONS if {"id", "recording_id", "start", "duration"} <= value.keys() else None
+
+
+def _unpadded(cut: dict[str, Any]) -> dict[str, Any]:
+    """The only cut of a mixture that is not silence; a mixture of several as it is."""
+    tracks = cut.get("tracks")
+    if cut.get("type") != "MixedCut" or not isinstance(tracks, list) or cut.get("transforms"):
+        return cut
+    heard = [track.get("cut", track) for track in tracks if track.get("type") != "PaddingCut"]
+    return heard[0] if len(heard) == 1 else cut
 
 
 def _split(path: Path) -> str:
@@ -231,11 +240,11 @@ def _of_cut(cut: dict[str, Any], audio: _Audio, known: dict[str, Any]) -> Iterat
     """The supervisions of a cut; their starts count from its own."""
     name, kind = str(cut.get("id")), cut.get("type", "MonoCut")
     if kind not in ("MonoCut", "MultiCut"):
-        yield Skipped(name, MIXED, f"is a {kind}: mixed, padded or without audio")
+        yield Skipped(name, MIXED, f"is a {kind}, whose audio is no stretch of one recording")
         return
     supervisions = cut.get("supervisions") or []
     if not supervisions:
-        yield Skipped(name, NO_TEXT, "has no supervision")
+        yield LeftOut(name, NO_TEXT, "has no supervision")
     for supervision in supervisions:
         yield _record(supervision, cut.get("recording"), cut.get("start", 0.0), audio, known)
 

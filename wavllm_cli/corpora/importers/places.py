@@ -28,6 +28,7 @@ def found(names: Iterable[str], root: Path, below: Path | None = None) -> dict[s
         root: the folder.
         below: where what is missing is looked for by its last part; None: in `root`.
     """
+    root = root.absolute()
     as_written = {name: cleaned(name) for name in dict.fromkeys(names)}
     located = locate(as_written.values(), root)
     paths = {name: located.path(clean) for name, clean in as_written.items()}

@@ -10,7 +10,7 @@ from unicodedata import normalize
 
 from wavllm_cli import console
 from wavllm_cli.corpora import DUPLICATE, ENCODING, FORM, NO_TEXT, OUTSIDE, Adjusted, Draft, LeftOut, Skipped
-from wavllm_cli.corpora.folders import audio_name
+from wavllm_cli.corpora.folders import audio_below
 from wavllm_cli.corpora.importers import Own, Record
 from wavllm_cli.corpora.importers.columns import names
 from wavllm_cli.corpora.importers.partition import partition
@@ -60,7 +60,7 @@ class _Maker:
     """Makes utterances."""
 
     def __init__(self, corpus: str, out: Path, options: Own, task: str | None):
-        self.corpus, self.out, self.options, self.task = corpus, out, options, task
+        self.corpus, self.out, self.options, self.task = corpus, out.resolve(), options, task
         self._ids = _Ids()
 
     def rows(self, records: Iterable[Record | Skipped]) -> Iterator[Found]:
@@ -105,7 +105,7 @@ class _Maker:
             return self._pieces(record, good)
         ((path,), (info,)) = record.audio, good
         channel = _channel(record, info)
-        clip = {"audio": audio_name(path, self.out), "channel": channel}
+        clip = {"audio": audio_below(path, self.out), "channel": channel}
         if record.start is None and record.end is None:
             return clip | {"duration": info.duration}, _about_length(record, info)
         end = info.duration if record.end is None else record.end
@@ -118,7 +118,7 @@ class _Maker:
         if record.start is not None or record.end is not None or "channel" in record.fields:
             raise _Unusable(record, FORM, "has several recordings, and a time or channel that may be of any of them")
         pieces = [
-            {"audio": audio_name(path, self.out), "duration": info.duration}
+            {"audio": audio_below(path, self.out), "duration": info.duration}
             for path, info in zip(record.audio, infos, strict=True)
         ]
         total = sum(info.duration for info in infos) + GAP * (len(infos) - 1)
@@ -265,19 +265,20 @@ class _Ids:
     """No id twice in a split: a row that says the same as one before it is left out, others are numbered."""
 
     def __init__(self) -> None:
-        self._rows: dict[tuple[str | None, str], int] = {}
+        self._said: dict[tuple[str | None, str], int] = {}
         self._numbers: Counter[tuple[str | None, str]] = Counter()
 
     def apart(self, row: Utterance, told: bool) -> Iterator[Found]:
         """The row under an id of its own; where the id that it is told to have is taken, that is said."""
         key = (row.split, row.id)
-        if self._rows.get(key) == hash(row.json_line()):
+        said = hash((row.audio, row.channel, row.start, row.duration, row.task, row.target))
+        if self._said.get(key) == said:
             yield LeftOut(row.id, DUPLICATE, "is there twice")
             return
-        while (row.split, row.id) in self._rows:
+        while (row.split, row.id) in self._said:
             self._numbers[key] += 1
             row = row.model_copy(update={"id": f"{key[1]}-{self._numbers[key] + 1}"})
         if told and row.id != key[1]:
             yield Adjusted(key[1], RENAMED, f"the id is taken: this row is called {row.id}")
-        self._rows[row.split, row.id] = hash(row.json_line())
+        self._said[row.split, row.id] = said
         yield row

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from wavllm_cli import console, strict_json
 from wavllm_cli.corpora import FORM, NO_AUDIO, About, Draft, LeftOut, Skipped
 from wavllm_cli.corpora.importers import Own, Record
-from wavllm_cli.corpora.importers.columns import EXTRA, Mapped, fields_of, meanings, require_told
+from wavllm_cli.corpora.importers.columns import EXTRA, Mapped, Meaning, fields_of, meanings, require_told
 from wavllm_cli.corpora.importers.conversations import exchange
 from wavllm_cli.corpora.importers.delimited import Quotes
 from wavllm_cli.corpora.importers.delimited import rows as delimited
@@ -107,6 +107,7 @@ class Reader:
 
     def __init__(self, root: Path, options: Options):
         self.root, self.told = root, options.map
+        self._known: dict[tuple[str, ...], dict[str, Meaning]] = {}  # by the columns of a row
 
     def records(self, rows: list[tuple[str, dict[str, Any] | Skipped]], name: str) -> Iterator[Record | Skipped]:
         """
@@ -144,8 +145,11 @@ class Reader:
         console.info(f"columns: {used}" + (f"; kept in extra: {listed(others, 30)}" if others else ""))
 
     def _fields(self, where: str, row: Mapping[str, Any]) -> tuple[str, dict[str, Any], dict[str, Any], int] | Skipped:
+        columns = tuple(row)
+        if columns not in self._known:
+            self._known[columns] = meanings(columns, self.told)
         try:
-            fields, extra = fields_of(row, meanings(tuple(row), self.told))
+            fields, extra = fields_of(row, self._known[columns])
             fields, more = exchange(fields)
         except ValueError as error:
             return Skipped(where, FORM, str(error))
