@@ -86,6 +86,33 @@ def test_the_clip_is_heard_and_the_instruction_read(system, items, noise):
     assert len({tuple(answer.logprobs) for answer in answers}) == len(others)
 
 
+def test_what_was_said_before_is_known(system, items):
+    assert system.converses
+    later = replace(items[0], history=(("hello", "in"), ("or", "so")))
+    first, second = asking.ask(system, [items[0], replace(later, id="later")])
+    assert first.logprobs != second.logprobs
+    ids = system.prompts.inputs([later])["input_ids"][0]
+    written = system.prompts.processor.tokenizer.decode(ids)
+    places = [written.index(text) for text in (system.prompts.placeholder, "in", "or", "so")]
+    assert places == sorted(places) or system.prompts.family.text_first
+
+
+def test_a_clip_is_encoded_once_for_many_questions(folder_of, items):
+    encoded = []
+    system = AudioChat.open(Options(str(folder_of("qwen2_audio")), device="cpu", decoding=SIX))
+    first_layer = system.model.get_encoder("audio").layers[0]
+    first_layer.register_forward_hook(lambda *_: encoded.append(1))
+    answers = [asking.ask(system, [replace(items[0], prompt=prompt)])[0] for prompt in ("hello", "what", "hello")]
+    assert len(encoded) == 1 and answers[0] == answers[2] != answers[1]
+
+
+def test_a_template_that_forgets_is_told_nothing_of_before(system_of):
+    prompts = system_of("audio_flamingo_3").prompts
+    forgets = AudioPrompts("forgets", "audioflamingo3", prompts.processor)
+    forgets.template = "{% set m = messages[-1] %}{% for p in m.content %}{{ p.text }}{% endfor %}"
+    assert prompts.takes_history and not forgets.takes_history
+
+
 def test_the_answer_streams(system, items):
     for item in items[:2]:
         (whole,) = asking.ask(system, [item])

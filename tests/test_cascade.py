@@ -71,6 +71,15 @@ def test_who_wants_a_transcript_never_meets_the_language_model(models, tiny_llm,
     assert caught.value.exit_code == 2
 
 
+def test_a_conversation_is_about_one_transcript(cascade, noise, monkeypatch):
+    clip, heard = noise(1.2), []
+    recognised = cascade.recogniser._recognised
+    monkeypatch.setattr(cascade.recogniser, "_recognised", lambda clips: [heard.extend(clips), recognised(clips)][1])
+    (first,) = asking.ask(cascade, [Item("a", "Who speaks?", clip)])
+    (second,) = asking.ask(cascade, [Item("b", "Why?", clip, history=(("Who speaks?", first.text),))])
+    assert len(heard) == 1 and first.steps == second.steps and isinstance(second, Answer)
+
+
 @pytest.mark.parametrize("name", ["whisper", "+llm", "whisper+", "a+b+c"])
 def test_two_models_are_named(name):
     with pytest.raises(UsageError, match=r"written WHISPER\+LLM"):

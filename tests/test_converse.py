@@ -80,6 +80,16 @@ def test_what_goes_wrong_ends_nothing(talk, capsys):
     assert histories(system)[-1] == () and "/new " in err
 
 
+def test_what_has_no_room_is_forgotten_from_the_beginning_on(talk, capsys):
+    system = Talking()
+    system.problem = lambda item: "it is too long" if len(item.history) > 1 else None
+    _, conversation = talk("a", "b", "c", system=system)
+    assert histories(system) == [(), (("a", "a of 800"),), (("b", "b of 800"),)] and len(conversation.said) == 2
+    assert "its first 1 of 2 turns are forgotten" in capsys.readouterr().err
+    system.problem = lambda item: "it is too long"
+    assert talk("a", system=system)[1].failures == 1
+
+
 def test_a_system_without_a_memory_is_asked_each_question_by_itself(talk, capsys):
     system = Talking()
     system.converses = False

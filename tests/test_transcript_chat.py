@@ -14,7 +14,7 @@ from wavllm_cli.systems.chat_llm import Chat, ChatLLM
 from wavllm_cli.systems.decoding import Decoding
 from wavllm_cli.systems.pretrained import Pretrained
 from wavllm_cli.systems.recogniser import Said, Transcript
-from wavllm_cli.systems.transcript_chat import question
+from wavllm_cli.systems.transcript_chat import WHOLE, question
 
 REFUSES_SYSTEM = "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no system') }}{% endif %}"
 REFUSES_SYSTEM += "{{ m.content }}{% endfor %}"
@@ -71,6 +71,16 @@ def test_a_question_is_answered_alone_as_it_is_beside_others(tiny_llm, options):
 def test_a_template_without_a_system_gets_one_message(tiny_llm):
     llm = opened(tiny_llm(REFUSES_SYSTEM))
     assert llm.tokenizer.decode(llm.tokens(Chat("a", "hello", "be brief"))) == "be brief\n\nhello"
+
+
+def test_earlier_turns_stand_before_the_question(llm, tiny_llm, noise):
+    item = Item("a", "Why?", noise(0.1), history=(("Who?", "Ann."), ("When?", "Now.")))
+    chat = question(item, "Ann is late.")
+    written = llm.tokenizer.decode(llm.tokens(chat))
+    order = [written.index(text) for text in (WHOLE, "Ann is late.", "Who?", "Ann.</s>", "When?", "Now.", "Why?")]
+    assert order == sorted(order) and written.count("Ann is late.") == 1
+    old = opened(tiny_llm(REFUSES_SYSTEM))
+    assert old.tokenizer.decode(old.tokens(chat)).startswith(f"{WHOLE}\n\nTranscript: ")
 
 
 def test_a_model_without_a_template_is_refused(tiny_llm):

@@ -42,6 +42,15 @@ def answer(system, samples):
     return ask_it
 
 
+def test_a_clip_is_encoded_once_for_many_questions(system, samples, decoding):
+    encoded = []
+    decoding(logprobs=True)
+    hook = system.model.semantic_encoder.register_forward_hook(lambda *_: encoded.append(1))
+    answers = [ask(system, [Item("", prompt, samples * 0.5)])[0] for prompt in ("hello", "what", "hello")]
+    hook.remove()
+    assert len(encoded) == 1 and answers[0] == answers[2] != answers[1]
+
+
 @pytest.mark.parametrize("options", [{}, {"num_beams": 3}, {"temperature": 0.7, "seed": 5}], ids=str)
 def test_logprobs_are_those_of_the_bare_network(system, decoding, answer, samples, options):
     """A forward pass over prompt and answer gives the same, whatever way the answer was found."""

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from wavllm_cli.chat.settings import Settings
+from wavllm_cli.cli import process
 from wavllm_cli.cli.app import ANSWERS, Dtype, Json, Seed, Trust, app, require_utf8, show
 from wavllm_cli.cli.chat import BaseUrl, Concurrency, MaxUsd, Prices, Timeout, server_of
 
@@ -77,6 +78,7 @@ def infer(
     json: Json = False,
 ) -> None:
     """Answer instructions about recordings, or every row of a manifest."""
+    process.sleep_while_waiting()
     from wavllm_cli.inference import command
     from wavllm_cli.inference.sources import divided, instructions_in
     from wavllm_cli.systems.base import Options
@@ -116,6 +118,7 @@ def chat(
     yes: Yes = False,
 ) -> None:
     """Talk about a recording: questions from the terminal or from stdin, one a line; /help lists the commands."""
+    process.sleep_while_waiting()
     from wavllm_cli.inference.converse import converse
     from wavllm_cli.inference.default import opener
     from wavllm_cli.systems.base import Options

@@ -26,6 +26,15 @@ def prepare_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def sleep_while_waiting() -> None:
+    """Let threads that compute together sleep while they wait for each other, unless the user has said otherwise.
+
+    By default they turn in circles. The steps of a decoder are so short that they wait for most of the time: where
+    others compute too, that takes several times as long. OpenMP reads this once, when torch is imported.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
 def flush_streams() -> bool:
     """Write what is left; False where standard output does not take it. Python itself would complain at its exit."""
     complete = True

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from wavllm_cli.data.text_file import STANDARD_INPUT
 from wavllm_cli.errors import UsageError, WavLLMError, shortened
 from wavllm_cli.inference.inquiry import Shown, answered
 from wavllm_cli.inference.sources import Recording, recordings_of
+from wavllm_cli.systems import asking
 from wavllm_cli.systems.base import Answer, Item, System, SystemFailed
 
 HELP = """\
@@ -31,7 +32,7 @@ class Conversation:
         shown: how answers go to stdout.
         samples: (samples,) float32 at 16 kHz of the recording; None without one.
         name: what messages call it.
-        said: question and answer of each turn.
+        said: question and answer of each turn that is remembered.
         failures: lines that came to nothing.
     """
 
@@ -62,12 +63,22 @@ class Conversation:
             WavLLMError: there is no answer.
         """
         task = "sft" if self.samples is None else "sqa"
-        history = tuple(self.said) if self.system.converses else ()
-        item = Item(f"turn {len(self.said) + 1}", question, self.samples, task=task, history=history)
+        item = self._with_room(Item(f"turn {len(self.said) + 1}", question, self.samples, task=task))
         outcome = answered(self.system, item, self.name, self.shown)
         if not isinstance(outcome, Answer):
             raise WavLLMError(f"{self.name}: {outcome.sentence}")
         self.said.append((question, outcome.text))
+
+    def _with_room(self, item: Item) -> Item:
+        """A question with what was said before it, as far back as the system has room for."""
+        if not self.system.converses or asking.refusal(self.system, item):
+            return item
+        known = len(self.said)
+        while self.said and asking.refusal(self.system, replace(item, history=tuple(self.said))):
+            del self.said[0]
+        if forgotten := known - len(self.said):
+            console.warn(f"The conversation has become too long: its first {forgotten} of {known} turns are forgotten.")
+        return replace(item, history=tuple(self.said))
 
     def command(self, line: str) -> None:
         """Do what a line that begins with a slash says.

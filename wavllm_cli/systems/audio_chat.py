@@ -25,6 +25,7 @@ from wavllm_cli.systems.fingerprint import Fingerprint, model_digest
 from wavllm_cli.systems.generation import generated
 from wavllm_cli.systems.on_torch import GeneratingSystem
 from wavllm_cli.systems.pretrained import Pretrained
+from wavllm_cli.systems.remembering import remembering
 from wavllm_cli.systems.streaming import streamed
 
 NAMES = {"qwen2-audio": "Qwen/Qwen2-Audio-7B-Instruct", "qwen-audio-chat": "Qwen/Qwen-Audio-Chat"}
@@ -87,6 +88,9 @@ class AudioChat(GeneratingSystem):
         """The network on its device, which knows what ends an answer."""
         tokenizer = self.prompts.processor.tokenizer
         model = self.source.model(self.kind, self.dtype, self.device)
+        encoder = model.get_encoder("audio")
+        if encoder is not model:  # else it is called something else, and encodes a clip for every question about it
+            encoder.forward = remembering(encoder.forward)
         settings = model.generation_config
         settings.eos_token_id = tokenizer.eos_token_id if settings.eos_token_id is None else settings.eos_token_id
         settings.pad_token_id = tokenizer.pad_token_id if settings.pad_token_id is None else settings.pad_token_id
@@ -101,6 +105,10 @@ class AudioChat(GeneratingSystem):
     @property
     def longest_clip(self) -> float:  # type: ignore[override]
         return self.prompts.longest
+
+    @property
+    def converses(self) -> bool:  # type: ignore[override]
+        return self.prompts.takes_history
 
     def problem(self, item: Item) -> str | None:
         return self.prompts.problem(item) or self._without_room(self.prompts.tokens(item))

@@ -5,9 +5,11 @@ processor can be asked is found out from it; the few things that it does not tel
 """
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -103,7 +105,7 @@ class AudioPrompts:
     def inputs(self, items: Sequence[Item]) -> Any:
         """The inputs of the model for items that either all have clips or all have none, padded on the left."""
         if self.family.takes_wavs:
-            messages = [[{"role": "user", "content": self._parts(item)}] for item in items]
+            messages = [self._messages(item) for item in items]
             return self.processor.apply_chat_template(messages, tokenize=True, return_dict=True, return_tensors="pt")
         texts = [self.text(item) for item in items]
         clips = [self._clip(item.samples) for item in items if item.samples is not None and item.length]
@@ -116,10 +118,7 @@ class AudioPrompts:
 
     def text(self, item: Item) -> str:
         """The whole prompt, with one placeholder for the clip if there is one."""
-        parts = self._parts(item)
-        return self._written(
-            parts if self.takes_parts else "".join(part.get("text", self.placeholder) for part in parts)
-        )
+        return self._written(self._messages(item))
 
     def separately(self, items: Sequence[Item]) -> list[list[int]]:
         """The places of items that go together: with clips or without, and where padding is heard of one length."""
@@ -130,7 +129,7 @@ class AudioPrompts:
 
     def problem(self, item: Item) -> str | None:
         """Why the processor cannot take an item, to end a sentence about it."""
-        if self.placeholder in item.prompt:
+        if any(self.placeholder in text for text in (item.prompt, *chain.from_iterable(item.history))):
             return f"its instruction has {self.placeholder!r} in it, which stands for the clip"
         seconds = item.length / SAMPLE_RATE
         if seconds > self.longest:
@@ -170,23 +169,44 @@ class AudioPrompts:
         """
         for content in ([{"type": "audio"}, {"type": "text", "text": TRIAL}], f"{self.placeholder}{TRIAL}"):
             try:
-                written = self._written(content)
+                written = self._written([{"role": "user", "content": content}])
             except (TemplateError, TypeError):
                 continue
             if self.placeholder in written and TRIAL in written:
                 return isinstance(content, list)
         raise UsageError(f"The chat template of {self.name} has no place for a clip.")
 
-    def _parts(self, item: Item) -> list[dict[str, str]]:
-        """The content of the user's message."""
-        clip: list[dict[str, str]] = [{"type": "audio"}] if item.length else []
-        if clip and self.family.takes_wavs and item.samples is not None:
-            clip[0]["base64"] = audio_part(self._clip(item.samples))["input_audio"]["data"]
-        text = [{"type": "text", "text": item.prompt}] if item.prompt else []
-        return [*text, *clip] if self.family.text_first else [*clip, *text]
+    @cached_property
+    def takes_history(self) -> bool:
+        """Whether what was said before is written down too: the clip, and then every turn."""
+        turns = (("First?", "One."), ("Second?", "Two."))
+        item = Item("", TRIAL, np.zeros(SHORTEST, np.float32), history=turns)
+        try:
+            written = self.processor.tokenizer.decode(self.inputs([item])["input_ids"][0])
+        except (TemplateError, TypeError, ValueError):
+            return False
+        in_order = [*chain.from_iterable(turns), TRIAL]
+        return re.findall("|".join(map(re.escape, in_order)), written) == in_order
 
-    def _written(self, content: str | list[dict[str, str]]) -> str:
-        messages = [{"role": "user", "content": content}]
+    def _messages(self, item: Item) -> list[dict[str, Any]]:
+        """The whole conversation; the clip stands in the user's first message."""
+        messages: list[dict[str, Any]] = []
+        for asked, answer in (*item.history, (item.prompt, None)):
+            messages.append({"role": "user", "content": self._content(asked, None if messages else item)})
+            if answer is not None:
+                messages.append({"role": "assistant", "content": self._content(answer)})
+        return messages
+
+    def _content(self, text: str, item: Item | None = None) -> Any:
+        """A message with the clip of an item, if it has one and is given: its parts, or all in one text."""
+        clip: list[dict[str, str]] = [{"type": "audio"}] if item and item.length else []
+        if clip and self.family.takes_wavs and item and item.samples is not None:
+            clip[0]["base64"] = audio_part(self._clip(item.samples))["input_audio"]["data"]
+        words = [{"type": "text", "text": text}] if text else []
+        parts = [*words, *clip] if self.family.text_first else [*clip, *words]
+        return parts if self.takes_parts else "".join(part.get("text", self.placeholder) for part in parts)
+
+    def _written(self, messages: list[dict[str, Any]]) -> str:
         options = {"chat_template": self.template} if isinstance(self.template, str) else {}
         return self.processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False, **options)
 

@@ -36,6 +36,8 @@ class Cascade(TorchSystem):
         UsageError: these are no two models, one of them is none, or there is no such device.
     """
 
+    converses = True
+
     def __init__(self, name: str, options: Options):
         super().__init__(name, options)
         whisper, plus, llm = name.partition("+")

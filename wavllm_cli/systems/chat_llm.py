@@ -30,12 +30,14 @@ class Chat:
     Attributes:
         id: unique; a sampled answer is drawn by it.
         user: what the user says.
+        before: what the user has said and was answered, turn by turn.
         system: what goes before; joined with it where the model's template knows no such role.
     """
 
     id: str
     user: str
     system: str = ""
+    before: tuple[tuple[str, str], ...] = ()
 
 
 class ChatLLM:
@@ -78,12 +80,17 @@ class ChatLLM:
         Raises:
             WavLLMError: the template cannot write it.
         """
-        both = [{"role": "system", "content": chat.system}, {"role": "user", "content": chat.user}]
-        one = [{"role": "user", "content": f"{chat.system}\n\n{chat.user}"}]
+        turns = []
+        for said, answer in chat.before:
+            turns += [{"role": "user", "content": said}, {"role": "assistant", "content": answer}]
+        turns.append({"role": "user", "content": chat.user})
+        if not chat.system:
+            return self._written(turns)
         try:
-            return self._written(both if chat.system else both[1:])
+            return self._written([{"role": "system", "content": chat.system}, *turns])
         except TemplateError:  # some know no system
-            return self._written(one)
+            first = {"role": "user", "content": f"{chat.system}\n\n{turns[0]['content']}"}
+            return self._written([first, *turns[1:]])
 
     def room(self, chat: Chat) -> int | None:
         """Positions that are left beside a question and its answer, below 0 where they do not suffice; None: no end."""

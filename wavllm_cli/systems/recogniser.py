@@ -25,6 +25,7 @@ from wavllm_cli.errors import UsageError, WavLLMError
 from wavllm_cli.model.extractors import require_extractors
 from wavllm_cli.systems.base import Item
 from wavllm_cli.systems.pretrained import Pretrained
+from wavllm_cli.systems.remembering import remembering
 from wavllm_cli.systems.steps import row_seed
 from wavllm_cli.text.join import joined
 
@@ -285,13 +286,10 @@ class _Whisper(WhisperForConditionalGeneration):
 
 def _remembering(encode: Callable[..., Any]) -> Callable[..., BaseModelOutput]:
     """An encoder that, given the same features as in the call before, has its output at hand."""
-    last: tuple[Tensor, Tensor] | None = None
+    heard = remembering(lambda input_features: encode(input_features)[0])
 
     @wraps(encode)
     def encoded(input_features: Tensor, *args: Any, **kwargs: Any) -> BaseModelOutput:
-        nonlocal last
-        if last is None or last[0].shape != input_features.shape or not torch.equal(last[0], input_features):
-            last = (input_features, encode(input_features, *args, **kwargs)[0])
-        return BaseModelOutput(last_hidden_state=last[1])
+        return BaseModelOutput(last_hidden_state=heard(input_features))
 
     return encoded

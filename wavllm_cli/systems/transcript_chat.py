@@ -74,15 +74,16 @@ class TranscriptChat:
             )
         chats = []
         for number, part in enumerate(parts, 1):
-            told = _user(item, "".join(piece.text for piece in part).strip())
-            chats.append(Chat(f"{item.id} {number}", told, PART.format(number=number, parts=len(parts))))
+            told = PART.format(number=number, parts=len(parts))
+            chat = question(item, "".join(piece.text for piece in part).strip(), told)
+            chats.append(replace(chat, id=f"{item.id} {number}"))
         answers = zip(parts, self.llm.answers(chats), strict=True)
         outcomes = [Part(part[0].start, part[-1].end, answer) for part, answer in answers]
         return put_together(outcomes, "part", partial(reduced, self.system, item))
 
     def _parts(self, item: Item, pieces: Sequence[Said]) -> list[list[Said]]:
         """Consecutive pieces, as many as have room together; none at all where one has no room alone."""
-        room = self.llm.room(Chat(item.id, _user(item, ""), PART)) or 0
+        room = self.llm.room(question(item, "", PART)) or 0
         parts: list[list[Said]] = [[]]
         left = room
         for piece in pieces:
@@ -101,17 +102,18 @@ class TranscriptChat:
         return room is None or room >= 0
 
 
-def question(item: Item, transcript: str) -> Chat:
-    """What the LLM is asked about a clip in which this is said, or about none."""
-    if not item.length:
-        return Chat(item.id, item.prompt)
-    if not item.prompt:
-        return Chat(item.id, transcript)
-    return Chat(item.id, _user(item, transcript), "" if item.task == SPOKEN else WHOLE)
+def question(item: Item, transcript: str, told: str = WHOLE) -> Chat:
+    """What the LLM is asked about a clip in which this is said, or about none; the transcript is in its first turn.
 
-
-def _user(item: Item, transcript: str) -> str:
-    return f"Transcript: {_quoted(transcript)}\n\nInstruction: {item.prompt}"
+    Args:
+        told: what it is told about its role.
+    """
+    asked = [prompt for prompt, _ in item.history] + [item.prompt]
+    if item.length:
+        asked[0] = f"Transcript: {_quoted(transcript)}\n\nInstruction: {asked[0]}" if asked[0] else transcript
+    has_data = item.length and item.prompt and item.task != SPOKEN
+    before = tuple(zip(asked[:-1], (answer for _, answer in item.history), strict=True))
+    return Chat(item.id, asked[-1], told if has_data else "", before)
 
 
 def _quoted(text: str) -> str:

@@ -28,6 +28,7 @@ from wavllm_cli.systems.decoding import Decoding, require_room
 from wavllm_cli.systems.fingerprint import Fingerprint, model_digest
 from wavllm_cli.systems.generation import generated
 from wavllm_cli.systems.on_torch import GeneratingSystem
+from wavllm_cli.systems.remembering import remembering
 from wavllm_cli.systems.streaming import streamed
 
 
@@ -86,6 +87,8 @@ class WavLLM(GeneratingSystem):
         self.config = model.config
         new = self.decoding.max_new_tokens or new_tokens(self.name) or 1
         require_room(new, limits.positions(model.config), "the language model")
+        encode = remembering(model.get_audio_features)  # the next question may be about the same clip
+        model.get_audio_features = encode  # type: ignore[method-assign]
         try:
             return model.to(self.device)
         except RuntimeError as error:
