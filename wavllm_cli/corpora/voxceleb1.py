@@ -1,6 +1,6 @@
 """VoxCeleb1: pairs of utterances, of one speaker or of two, joined while they are read. No audio is written."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain, repeat
 from pathlib import Path
@@ -124,22 +124,21 @@ class Joined:
     tree: Tree
     out: Path
     gap: float
-    seconds: dict[Path, float] = field(default_factory=dict)
+    pieces: dict[Path, Piece] = field(default_factory=dict)
     unheard: dict[Path, Skipped] = field(default_factory=dict)
 
     def measure(self, utterances: Iterable[Spoken], what: str) -> None:
         """Find out how long they are, and which cannot be heard; each file is opened once."""
-        paths = sorted({one.path for one in utterances} - self.seconds.keys() - self.unheard.keys())
+        paths = sorted({one.path for one in utterances} - self.pieces.keys() - self.unheard.keys())
         for path, info in console.track(measured((path, path) for path in paths), what, len(paths)):
             if isinstance(info, Skipped):
                 self.unheard[path] = info
             else:
-                self.seconds[path] = info.duration
+                name = audio_name(path, self.out)
+                self.pieces[path] = Piece(audio=name, duration=info.duration, level=LEVEL)
 
     def row(self, name: str, split: str, both: Pair, same: bool) -> Utterance:
-        pieces = tuple(
-            Piece(audio=audio_name(one.path, self.out), duration=self.seconds[one.path], level=LEVEL) for one in both
-        )
+        pieces = tuple(self.pieces[one.path] for one in both)
         people = [self.tree.people.get(one.speaker, {}) for one in both]
         facts: dict[str, Any] = {
             name.lower(): [person.get(name) for person in people] for name in ("Gender", "Nationality")
@@ -148,7 +147,7 @@ class Joined:
             id=f"voxceleb1-{name}",
             audio=pieces,
             gap=self.gap or None,
-            duration=round(sum(self.seconds[one.path] for one in both) + self.gap, 6),
+            duration=round(sum(piece.duration or 0 for piece in pieces) + self.gap, 6),
             task="sv",
             prompt="Is there only one speaker in the audio clip?",
             target="yes" if same else "no",
@@ -182,7 +181,7 @@ def _paired(joined: Joined, split: str, speakers: set[str], count: int | None, s
     mine = [one for one in joined.tree.utterances.values() if one.speaker in speakers]
     joined.measure(mine, f"{split}: lengths")
     skipped = [joined.unheard[one.path] for one in mine if one.path in joined.unheard]
-    usable = [one for one in mine if one.path in joined.seconds]
+    usable = [one for one in mine if one.path in joined.pieces]
     if joined.tree.people:
         foreign = sorted({one.speaker for one in usable if one.gender is None})
         skipped += [LeftOut(speaker, "no-gender", f"is not in {META}") for speaker in foreign]
@@ -201,23 +200,25 @@ def _paired(joined: Joined, split: str, speakers: set[str], count: int | None, s
 
 
 def _tested(joined: Joined, trials: Trials) -> Draft:
-    heard = (joined.tree.find(text) for line in trials.lines if not isinstance(line, Skipped) for text in line[1:])
-    joined.measure(filter(None, heard), f"{trials.name}: lengths")
+    texts = {text for line in trials.lines if not isinstance(line, Skipped) for text in line[1:]}
+    heard = {text: one for text in texts if (one := joined.tree.find(text))}
+    joined.measure(heard.values(), f"{trials.name}: lengths")
     split = TEST if trials.name == "O" else f"{TEST}-{trials.name}"
-    return Draft(split, _tried(joined, trials), len(trials.lines))
+    return Draft(split, _tried(joined, trials, heard), len(trials.lines))
 
 
-def _tried(joined: Joined, trials: Trials) -> Iterator[Utterance | Skipped]:
+def _tried(joined: Joined, trials: Trials, heard: Mapping[str, Spoken]) -> Iterator[Utterance | Skipped]:
     """The trials in the order of the list; those that cannot be heard are skipped."""
     for number, line in enumerate(trials.lines, 1):
         if isinstance(line, Skipped):
             yield line
             continue
         same, *names = line
-        first, second = map(joined.tree.find, names)
-        if not first or not second:
-            yield Skipped(" ".join(names), NO_AUDIO, f"no {names[1] if first else names[0]}")
-        elif problem := joined.unheard.get(first.path) or joined.unheard.get(second.path):
+        if lacking := [name for name in names if name not in heard]:
+            yield Skipped(" ".join(names), NO_AUDIO, f"no {lacking[0]}")
+            continue
+        first, second = (heard[name] for name in names)
+        if problem := joined.unheard.get(first.path) or joined.unheard.get(second.path):
             yield Skipped(" ".join(names), problem.reason, problem.detail)
         else:
             yield joined.row(f"{trials.name}-{number:06d}", TEST, (first, second), same)
