@@ -199,6 +199,31 @@ def test_questions_with_choices(table):
     assert (row.task, row.choices, row.target) == ("sqa", ["one", "two"], "B")
 
 
+def test_two_questions_about_a_clip_and_no_answer(table):
+    content = "audio,question,answer,text\nclips/a.wav,Loud?,yes,x\nclips/a.wav,Clear?,yes,x\nclips/a.wav,Long?,,x\n"
+    rows, skipped = table(content, task="sqa")
+    assert not skipped and {name: (row.prompt, row.target) for name, row in rows.items()} == {
+        "clips/a": ("Loud?", "yes"),
+        "clips/a-2": ("Clear?", "yes"),
+        "clips/a-3": ("Long?", None),
+    }
+    assert {row.transcript for row in rows.values()} == {"x"}
+
+
+def test_cells_that_lack_something(table):
+    rows, skipped = table("audio,text,channel\n,x,\nclips/a.wav,,\nclips/c.wav,y,left\nclips/c.wav,z,1.0\n")
+    assert [row.channel for row in rows.values()] == [1]
+    assert [one.reason for one in skipped] == ["no-audio", "no-text", "form"]
+
+
+def test_manifests_of_an_earlier_command_are_pointed_out(table, capsys):
+    content = "audio,text\n" + "".join(f"clips/{name}.wav,{name}\n" for name in "abc")
+    table(content, split=Shares(34, 33, 33))
+    assert "earlier" not in capsys.readouterr().err
+    table(content)
+    assert "holds dev.jsonl, test.jsonl of an earlier command too" in capsys.readouterr().err
+
+
 def test_a_prompt_of_the_users_own(table):
     rows, _ = table("audio,text\nclips/a.wav,x\n", prompt="Write it down.")
     assert [row.prompt for row in rows.values()] == ["Write it down."]

@@ -47,10 +47,8 @@ def _drawn(rows: Sequence[Utterance], shares: Shares, seed: int) -> dict[str, st
     wanted = sum(share > 0 for share in (shares.train, shares.dev, shares.test))
     groups, apart = _together(rows, _speaker_group_file), "no speaker, group or file is in two"
     if len(set(groups.values())) < wanted and any(row.speaker or row.group for row in rows):
-        groups, apart = (
-            _together(rows, _file),
-            "no file is in two, but speakers or groups are: there are too few of them",
-        )
+        groups = _together(rows, _file)
+        apart = "no file is in two, but speakers or groups are: there are too few of them"
     split_of = drawn(Counter(groups.values()), shares, seed)
     if rows and wanted > 1:
         console.info(f"splits: {shares} % of the rows, drawn by seed {seed}; {apart}")

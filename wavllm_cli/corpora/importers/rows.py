@@ -9,17 +9,18 @@ from typing import Any
 from unicodedata import normalize
 
 from wavllm_cli import console
-from wavllm_cli.corpora import DUPLICATE, ENCODING, FORM, NO_TEXT, OUTSIDE, Adjusted, Draft, LeftOut, Skipped
+from wavllm_cli.corpora import DUPLICATE, ENCODING, FORM, NO_AUDIO, NO_TEXT, OUTSIDE, Adjusted, Draft, LeftOut, Skipped
 from wavllm_cli.corpora.folders import audio_below
 from wavllm_cli.corpora.importers import Own, Record
 from wavllm_cli.corpora.importers.columns import names
 from wavllm_cli.corpora.importers.partition import partition
 from wavllm_cli.corpora.lengths import measured, segment
 from wavllm_cli.data.audio import AudioInfo
-from wavllm_cli.data.files import is_text
+from wavllm_cli.data.files import is_text, shown
 from wavllm_cli.data.manifest import validated
 from wavllm_cli.data.schema import ROUNDED, Utterance
-from wavllm_cli.errors import UsageError
+from wavllm_cli.data.skipped import SKIPPED
+from wavllm_cli.errors import UsageError, listed
 from wavllm_cli.prompts.pools import language_name, load_pool, pick, split_pool
 from wavllm_cli.tasks.registry import SINGLE, UNPROMPTED, nearest_task, task_called
 from wavllm_cli.text.languages import language_tag
@@ -28,6 +29,7 @@ RENAMED = "renamed"  # an id that another row has
 LENGTH = "length"  # a file that is longer or shorter than is said
 JOINED = "joined"  # several recordings, heard one after the other
 GAP = 0.5  # seconds between them
+SIDES = ("A", "B")  # of a call
 
 # Whose words are the right answer of a task, where no `target` is given.
 TARGETS = {"asr": "text", "st": "translation", "er": "emotion", "summ": "summary"}
@@ -52,8 +54,16 @@ def drafts(records: Iterable[Record | Skipped], corpus: str, out: Path, options:
     """
     task = task_called(options.task, SINGLE) if options.task else None
     maker = _Maker(corpus, out, options, task)
-    rows = list(maker.rows(records))
-    yield from partition(rows, options)
+    written = list(partition(list(maker.rows(records)), options))
+    _warn_of_others(out, {draft.name for draft in written})
+    yield from written
+
+
+def _warn_of_others(out: Path, names: set[str]) -> None:
+    """Manifests of an earlier command may hold the same rows in other splits."""
+    others = sorted(path.name for path in out.glob("*.jsonl") if path.name not in {*names, SKIPPED})
+    if others:
+        console.warn(f"{shown(out)} holds {listed(others, 5)} of an earlier command too, perhaps with the same rows.")
 
 
 class _Maker:
@@ -133,12 +143,13 @@ class _Maker:
         task = self._task(record, given)
         target, transcript, extra = _answer(task, given)
         own_prompt = given.pop("prompt", None)
+        if SINGLE[task].needs_audio and not record.audio and "speech_text" not in given:
+            raise _Unusable(record, NO_AUDIO, "names no recording")
         if target is None and own_prompt is None:
             raise _Unusable(record, NO_TEXT, f"no {TARGETS.get(task, 'target')}")
         given.pop("channel", None)
-        row = {
-            key: str(value) if key in TEXTS and not isinstance(value, list) else value for key, value in given.items()
-        } | {
+        given |= {key: str(given[key]) for key in TEXTS if isinstance(given.get(key), int | float)}
+        row = given | {
             "id": str(given.get("id") or _name(record)),
             "task": task,
             "target": target,
@@ -155,9 +166,9 @@ class _Maker:
             return _task_named(str(told))
         if self.task:
             return self.task
-        if not record.audio:
-            return "sft"
-        return "sqa" if "target" in given and "prompt" in given else "asr"
+        if "target" in given and "prompt" in given:
+            return "sqa" if record.audio else "sft"
+        return "asr"
 
     def _prompt(self, record: Record, row: dict[str, Any], own: Any) -> str:
         if prompt := own or self.options.prompt:
@@ -190,8 +201,13 @@ def _channel(record: Record, info: AudioInfo) -> int | None:
     if told is None:
         return None
     text = str(told).strip()
-    channel = "AB".find(text.upper()) if text.isalpha() and len(text) == 1 else int(float(text))
-    if not 0 <= channel < info.channels:
+    if text.upper() in SIDES:
+        channel = SIDES.index(text.upper())
+    elif text.removesuffix(".0").isdecimal():
+        channel = int(text.removesuffix(".0"))
+    else:
+        raise _Unusable(record, FORM, f"its channel {text!r} is not a number from 0, A or B")
+    if channel >= info.channels:
         there = "1 channel" if info.channels == 1 else f"{info.channels} channels, from 0"
         raise _Unusable(record, OUTSIDE, f"there is no channel {text}: the file has {there}")
     return channel
@@ -221,8 +237,6 @@ def _answer(task: str, given: dict[str, Any]) -> tuple[str | None, str | None, d
     own = text if task == "asr" else words.pop(TARGETS.get(task, ""), None)
     if own is None:
         own, target = target, None
-    if own is None and task not in TARGETS:
-        own = text
     if target is not None and target != own:
         words["target"] = target
     transcript = given.pop("transcript", None) or text or (own if task == "asr" else None)
@@ -271,7 +285,7 @@ class _Ids:
     def apart(self, row: Utterance, told: bool) -> Iterator[Found]:
         """The row under an id of its own; where the id that it is told to have is taken, that is said."""
         key = (row.split, row.id)
-        said = hash((row.audio, row.channel, row.start, row.duration, row.task, row.target))
+        said = hash((row.audio, row.channel, row.start, row.duration, row.task, row.prompt, row.target))
         if self._said.get(key) == said:
             yield LeftOut(row.id, DUPLICATE, "is there twice")
             return
