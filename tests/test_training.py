@@ -77,6 +77,46 @@ def test_every_step_is_logged_and_validated(finished):
     assert len(samples) == 4
 
 
+def test_the_log_tells_the_loss_of_each_task_and_what_becomes_of_the_scale(finished):
+    for number in (1, 2):
+        text = (finished / f"stage{number}" / "log.jsonl").read_text()
+        steps = [line for line in map(json.loads, text.splitlines()) if "loss" in line]
+        assert {task for line in steps for task in line["loss_by_task"]} <= {"asr", "sqa", "sft", "ii", "cot"}
+        assert all(min(line["loss_by_task"].values()) > 0 for line in steps)
+        assert all(("scale_dead" in line) == (number == 2) for line in steps)
+    assert steps[0]["scale_dead"] == steps[0]["scale_clipped"] == 0.0
+
+
+def test_the_losses_of_tasks_come_to_the_loss():
+    import torch
+
+    from wavllm_cli.training.by_task import CODES, Prepared, means, weights_of
+
+    tasks = torch.tensor([CODES.index(code) for code in ("asr", "er", "asr")])
+    batch = Prepared(None, tasks == 0, tasks, torch.tensor([10.0, 1.0, 30.0]))
+    tokens = batch.summed(batch.tokens)
+    assert means(batch.summed(torch.tensor([20.0, 5.0, 20.0])), tokens) == {"asr": 1.0, "er": 5.0}
+    weights = weights_of({"er": 4.0}, torch.device("cpu"))
+    assert (tokens * weights).sum() == 44 and weights[tasks].tolist() == [1, 4, 1]
+
+
+def test_a_group_has_its_own_rate(finished):
+    from wavllm_cli.model.load import load_model
+    from wavllm_cli.recipe import Optimizer
+    from wavllm_cli.training.groups import optimizer_groups, set_trainable
+
+    model, _ = load_model(str(finished / "stage2"))
+    trained = set_trainable(model, ["adapters", "prompt_adapter"])
+    options = {"learning_rate": 1e-3, "warmup_steps": 1, "schedule": "linear", "weight_decay": 0.1}
+    (matrices, vectors) = optimizer_groups(model, Optimizer(**options))
+    assert matrices["peak"] == vectors["peak"] == 1e-3 and vectors["weight_decay"] == 0
+    groups = optimizer_groups(model, Optimizer(**options, group_rates={"prompt_adapter": 1e-4}))
+    assert [group["peak"] for group in groups] == [1e-3, 1e-3, 1e-4, 1e-4]
+    own = {id(parameter) for parameter in model.prompt_adapter.parameters()}
+    assert {id(parameter) for group in groups[2:] for parameter in group["params"]} == own
+    assert sum(len(group["params"]) for group in groups) == len(trained)
+
+
 def test_the_model_learns_the_beeps(recipe, tmp_path):
     loaded = recipe("stages.0.steps=60", "stages.0.validation.every=60", "stages.0.optimizer.learning_rate=3e-3")
     summary = stages.train(loaded, 1, tmp_path / "run")
@@ -297,13 +337,13 @@ def poisoned(monkeypatch):
     def make(first: int, count: int, gradients_only: bool = False) -> None:
         seen = []
 
-        def backward(self, inputs, transcribes, tokens, number):
+        def backward(self, batch, counted, number):
             seen.append(number)
-            part = original(self, inputs, transcribes, tokens, number)
+            part = original(self, batch, counted, number)
             if not first <= len(seen) - 1 < first + count:
                 return part
             self.trained[0].grad[0] = torch.nan
-            return part if gradients_only else part * torch.nan
+            return part if gradients_only else part._replace(loss=part.loss * torch.nan)
 
         monkeypatch.setattr(Trainer, "_backward", backward)
 
@@ -412,8 +452,9 @@ def test_the_ctc_loss_counts_transcriptions_alone_and_never_divides_a_row(finish
         inputs = collate(clips).inputs
         tokens = (inputs["labels"] != -100).sum()
         transcribes = torch.tensor([True, False, True, False])
-        plain = Objective(model, 0.0)(inputs, transcribes, tokens)
-        with_ctc = Objective(model, 0.7)(inputs, transcribes, tokens)
+        plain, rows = Objective(model, 0.0)(inputs, transcribes, torch.ones(4), tokens)
+        with_ctc, _ = Objective(model, 0.7)(inputs, transcribes, torch.ones(4), tokens)
+        weighted, _ = Objective(model, 0.0)(inputs, transcribes, torch.tensor([1.0, 3.0, 1.0, 1.0]), tokens)
         expected = 0.0
         for clip in (clips[0], clips[2]):
             alone = collate([clip]).inputs
@@ -422,6 +463,8 @@ def test_the_ctc_loss_counts_transcriptions_alone_and_never_divides_a_row(finish
             lengths = torch.tensor([len(logits)]), torch.tensor([words.shape[1]])
             expected += F.ctc_loss(logits.log_softmax(-1)[:, None], words, *lengths, blank=1, reduction="sum")
     torch.testing.assert_close(with_ctc, plain + 0.7 * expected / tokens, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(plain, rows.sum() / tokens)
+    torch.testing.assert_close(weighted, plain + 2 * rows[1] / tokens)
 
 
 # --- what was changed, lost or damaged on the way ---

@@ -130,7 +130,7 @@ class WavLLMConfig(PreTrainedConfig):
     """
 
     model_type = "wavllm"
-    keys_to_ignore_at_inference = ["cache", "speech"]  # noqa: RUF012 - transformers' convention
+    keys_to_ignore_at_inference = ["cache", "speech", "row_losses"]  # noqa: RUF012 - transformers' convention
     sub_configs_defaults = {  # noqa: RUF012 - transformers' convention
         "semantic_config": SubConfigSpec(config_class=AutoConfig, model_type="whisper", init_kwargs=WHISPER_LARGE_V2),
         "acoustic_config": SubConfigSpec(config_class=AutoConfig, model_type="wavlm"),

@@ -41,7 +41,8 @@ class WavLLMOutput(ModelOutput):
     """What the model returns.
 
     `logits` covers all positions, or with `labels` only the columns from which an answer token is predicted.
-    `speech` (all speech tokens of the batch, D) is what the LLM was given to hear; with `labels` only.
+    `speech` (all speech tokens of the batch, D) is what the LLM was given to hear, `row_losses` (B,) the cross-entropy
+    of each row's answer, summed over its tokens; both with `labels` only.
     """
 
     loss: Tensor | None = None
@@ -50,6 +51,7 @@ class WavLLMOutput(ModelOutput):
     hidden_states: tuple[Tensor, ...] | None = None
     attentions: tuple[Tensor, ...] | None = None
     speech: Tensor | None = None
+    row_losses: Tensor | None = None
 
 
 class WavLLMForConditionalGeneration(WavLLMPreTrainedModel, GenerationMixin):
@@ -265,15 +267,14 @@ class WavLLMForConditionalGeneration(WavLLMPreTrainedModel, GenerationMixin):
             lora_scale=lora_scale.to(inputs_embeds.dtype),  # once, not in each projection
             **kwargs,
         )
-        loss = speech = None
+        loss = speech = row_losses = None
         if labels is not None:
             if input_ids is not None:
                 speech = inputs_embeds[input_ids == self.config.audio_token_id]
-            reduction = "mean" if num_items_in_batch is None else "sum"
-            targets = answers[:, logits_to_keep].flatten()
-            loss = F.cross_entropy(outputs.logits.flatten(0, 1).float(), targets, reduction=reduction)
-            if num_items_in_batch is not None:
-                loss = loss / num_items_in_batch
+            targets = answers[:, logits_to_keep]
+            each = F.cross_entropy(outputs.logits.flatten(0, 1).float(), targets.flatten(), reduction="none")
+            row_losses = each.view(targets.shape).sum(1)
+            loss = row_losses.sum() / ((targets != IGNORE).sum() if num_items_in_batch is None else num_items_in_batch)
         return WavLLMOutput(
             loss=loss,
             logits=outputs.logits,
@@ -281,6 +282,7 @@ class WavLLMForConditionalGeneration(WavLLMPreTrainedModel, GenerationMixin):
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
             speech=speech,
+            row_losses=row_losses,
         )
 
     def generate(

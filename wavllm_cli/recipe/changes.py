@@ -72,6 +72,7 @@ MEANINGS: dict[type[Section], dict[str, Meaning]] = {
         "steps": NOTED,
         "batch": FIXED,
         "optimizer": NOTED,
+        "task_weights": FIXED,
         "ctc": FIXED,
         "precision": FIXED,
         "gradient_checkpointing": FREE,
@@ -96,6 +97,7 @@ MEANINGS: dict[type[Section], dict[str, Meaning]] = {
     Batch: {"max_seconds": FIXED, "max_utterances": FIXED, "accumulate": FIXED},
     Optimizer: {
         "learning_rate": NOTED,
+        "group_rates": FIXED,  # AdamW's state is laid out by them
         "warmup_steps": NOTED,
         "schedule": NOTED,
         "weight_decay": NOTED,

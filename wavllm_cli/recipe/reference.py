@@ -107,6 +107,8 @@ def _type_name(kind: Any) -> str:
     if get_origin(kind) is tuple:
         items = [_type_name(_plain(item)[0]) for item in get_args(kind) if item is not ...]
         return f"list: {items[0]}" if len(items) == 1 else f"list of {len(items)}: {items[0]}"
+    if get_origin(kind) is dict:
+        return NAMES[dict] if Any in get_args(kind) else "number by name"
     if get_origin(kind) is Literal:
         return ", ".join(f"`{value}`" for value in get_args(kind))
     if isinstance(kind, type) and issubclass(kind, Section):
@@ -135,7 +137,7 @@ def _range(kind: Any, limits: list[Any]) -> str:
 def _shown(default: Any) -> str:
     if isinstance(default, Section):
         return "its defaults"
-    if default is None or default == ():
+    if default is None or default in ((), {}):
         return "absent"
     value = list(default) if isinstance(default, tuple) else default
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"

@@ -49,11 +49,22 @@ from wavllm_cli.recipe.ranges import (
     Width,
     at_most,
 )
+from wavllm_cli.tasks.registry import TASKS, nearest_task
 
 ParameterGroup = Literal[
     "semantic_encoder", "acoustic_encoder", "layer_weights", "adapters", "language_model", "lora", "prompt_adapter"
 ]
 PARAMETER_GROUPS: tuple[str, ...] = get_args(ParameterGroup)
+
+
+def _known_task(code: str) -> str:
+    if code not in TASKS:
+        meant = nearest_task(code, TASKS)
+        raise ValueError(f"there is no task {code!r}{f' (did you mean {meant}?)' if meant else ''}")
+    return code
+
+
+TaskCode = Annotated[str, AfterValidator(_known_task)]
 
 
 def _repeated(items: Iterable[Hashable]) -> list[Hashable]:
@@ -209,11 +220,16 @@ class Batch(Section):
     """Batches that a step learns from, over all processes together."""
 
 
+Rate = Annotated[Amount, at_most(MAX_RATE, "since AdamW moves every weight by about the rate")]
+
+
 class Optimizer(Section):
     """AdamW; the rate rises linearly over `warmup_steps`, then falls to zero along the schedule."""
 
-    learning_rate: Annotated[Amount, at_most(MAX_RATE, "since AdamW moves every weight by about the rate")]
+    learning_rate: Rate
     """The highest."""
+    group_rates: dict[ParameterGroup, Rate] = {}
+    """The highest of single groups, in the place of `learning_rate`: a prompt adapter takes less than adapters do."""
     warmup_steps: Annotated[Whole, Field(ge=0), at_most(MAX_STEPS, "months at ten steps a second")]
     """In which the rate rises from zero."""
     schedule: Literal["linear", "cosine", "constant"]
@@ -339,6 +355,8 @@ class Stage(Section):
     """How much is heard at once."""
     optimizer: Optimizer
     """How the weights move."""
+    task_weights: dict[TaskCode, Weight] = {}
+    """How much the answer tokens of a task count in the loss, 1 where it is not named: one-word answers hardly do."""
     ctc: CTC | None = None
     """A second loss, for encoders that start from nothing."""
     precision: Literal["fp32", "bf16"]
@@ -362,6 +380,12 @@ class Stage(Section):
     def _prompt_adapter_exists(self) -> "Stage":
         if "prompt_adapter" in self.trainable and self.prompt_adapter is None:
             raise ValueError("`trainable` names prompt_adapter, but the stage has no `prompt_adapter` section")
+        return self
+
+    @model_validator(mode="after")
+    def _rates_of_trained_groups(self) -> "Stage":
+        if idle := [group for group in self.optimizer.group_rates if group not in self.trainable]:
+            raise ValueError(f"`optimizer.group_rates` names {idle[0]}, which `trainable` does not")
         return self
 
     @model_validator(mode="after")

@@ -1,12 +1,14 @@
 """Which parameters a stage trains; everything else is frozen (after loading: `from_pretrained` would undo it)."""
 
 from collections.abc import Collection
+from typing import Any
 
 import torch
 from torch import nn
 
 from wavllm_cli.model.groups import group_of
 from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration
+from wavllm_cli.recipe import Optimizer
 
 BIASLIKE = 1  # tensors of at most one dimension (biases, norms, layer weights) are not decayed
 
@@ -28,11 +30,25 @@ def set_trainable(model: WavLLMForConditionalGeneration, groups: Collection[str]
     return trained
 
 
-def decay_groups(parameters: Collection[nn.Parameter], weight_decay: float) -> list[dict]:
-    """Optimiser groups: matrices are decayed, vectors are not."""
-    matrices = [p for p in parameters if p.ndim > BIASLIKE]
-    vectors = [p for p in parameters if p.ndim <= BIASLIKE]
-    return [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+def optimizer_groups(model: nn.Module, optimizer: Optimizer) -> list[dict[str, Any]]:
+    """What AdamW is given of the parameters that are trained: matrices are decayed, vectors are not.
+
+    `peak` of each is its highest learning rate.
+    """
+    rates = {str(group): rate for group, rate in optimizer.group_rates.items()}
+    peaks = {name: rates.get(group_of(name), optimizer.learning_rate) for name, _ in _trained(model)}
+    groups = []
+    for peak in dict.fromkeys([optimizer.learning_rate, *rates.values()]):
+        own = [parameter for name, parameter in _trained(model) if peaks[name] == peak]
+        matrices = [p for p in own if p.ndim > BIASLIKE]
+        vectors = [p for p in own if p.ndim <= BIASLIKE]
+        for parameters, decay in ((matrices, optimizer.weight_decay), (vectors, 0.0)):
+            groups.append({"params": parameters, "weight_decay": decay, "peak": peak, "lr": peak})
+    return groups
+
+
+def _trained(model: nn.Module) -> list[tuple[str, nn.Parameter]]:
+    return [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
 
 
 def count_parameters(model: nn.Module) -> dict[str, int]:

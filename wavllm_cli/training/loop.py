@@ -14,7 +14,7 @@ import textwrap
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
@@ -27,14 +27,16 @@ from wavllm_cli.data.files import append_text
 from wavllm_cli.data.mixture import Curriculum
 from wavllm_cli.errors import WavLLMError
 from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration
-from wavllm_cli.model.processing_wavllm import IGNORE, WavLLMProcessor
+from wavllm_cli.model.processing_wavllm import WavLLMProcessor
 from wavllm_cli.recipe import Optimizer, Recipe
 from wavllm_cli.training.augmented import augmenter_of
+from wavllm_cli.training.by_task import CODES, Prepared, means, weights_of
 from wavllm_cli.training.checkpoint import RunFolder, State
 from wavllm_cli.training.dataset import MixtureDataset, Stream, training_manifests
-from wavllm_cli.training.groups import decay_groups, set_trainable
+from wavllm_cli.training.groups import optimizer_groups, set_trainable
 from wavllm_cli.training.objective import Objective
 from wavllm_cli.training.room import Room
+from wavllm_cli.training.scales import Scales
 from wavllm_cli.training.signals import finish_step_on_interrupt
 from wavllm_cli.training.validate import Validator
 
@@ -44,13 +46,28 @@ LOG_EVERY = 10  # steps between two lines on the screen and in the log
 MOST_SKIPPED = 10  # steps in a row without a usable gradient, before the run gives up
 
 
-def learning_rate(step: int, total: int, optimizer: Optimizer) -> float:
-    """The rate of step `step` (0-based): linear warm-up, then down to zero at `total`."""
+def schedule(step: int, total: int, optimizer: Optimizer) -> float:
+    """The share of the highest rate in step `step` (0-based): linear warm-up, then down to zero at `total`."""
     if step < optimizer.warmup_steps:
-        return optimizer.learning_rate * (step + 1) / optimizer.warmup_steps
+        return (step + 1) / optimizer.warmup_steps
     progress = (step - optimizer.warmup_steps) / max(1, total - optimizer.warmup_steps)
     factor = {"linear": 1 - progress, "cosine": (1 + math.cos(math.pi * progress)) / 2, "constant": 1.0}
-    return optimizer.learning_rate * factor[optimizer.schedule]
+    return factor[optimizer.schedule]
+
+
+class Part(NamedTuple):
+    """What a batch adds to a step's loss, and the losses of its rows by task."""
+
+    loss: torch.Tensor
+    by_task: torch.Tensor
+
+
+class Agreed(NamedTuple):
+    """What all processes know of a step: the loss, whether any of them was told to stop, the losses of all rows."""
+
+    loss: float
+    stopping: bool
+    by_task: torch.Tensor
 
 
 class Trainer:
@@ -80,15 +97,14 @@ class Trainer:
         if self.stage.gradient_checkpointing:
             model.language_model.activation_checkpointing_enable({"use_reentrant": False})
         trained = set_trainable(model, self.stage.trainable)
-        optimizer = torch.optim.AdamW(
-            decay_groups(trained, self.stage.optimizer.weight_decay),
-            lr=self.stage.optimizer.learning_rate,
-            betas=self.stage.optimizer.betas,
-        )
+        groups = optimizer_groups(model, self.stage.optimizer)
+        optimizer = torch.optim.AdamW(groups, betas=self.stage.optimizer.betas)
         self.trained = trained
         self.bare = model
         objective = Objective(model, self.stage.ctc.weight if self.stage.ctc else 0.0)
         self.objective, self.optimizer = self.accelerator.prepare(objective, optimizer)
+        self.scales = Scales(model.prompt_adapter)
+        self.task_weights = weights_of(self.stage.task_weights, self.accelerator.device)
         self.collator = Collator(processor, with_targets=True)
         self.room = Room(model.config, processor)
         self.validator = self._validator()
@@ -169,53 +185,51 @@ class Trainer:
         accelerator = self.accelerator
         torch.manual_seed((self.recipe.seed << 32) + step * accelerator.num_processes + accelerator.process_index)
         self.objective.train()
-        prepared = [self._on_device(batch) for batch in batches]
-        answers = sum(int((inputs["labels"] != IGNORE).sum()) for inputs, _ in prepared if inputs is not None)
-        tokens = accelerator.reduce(torch.tensor(answers, device=accelerator.device))
+        prepared = [Prepared.of(batch, accelerator.device) for batch in batches]
+        tokens = accelerator.reduce(sum(batch.summed(batch.tokens) for batch in prepared))
         line: dict[str, Any] = {"step": step + 1}
-        if not tokens:
+        if not tokens.any():
             self._skip(line, "none of its clips can be used", [])
-            return self._agree([], received)[1]
-        parts = [self._backward(inputs, transcribes, tokens, i) for i, (inputs, transcribes) in enumerate(prepared)]
-        rate = learning_rate(step, self.stage.steps, self.stage.optimizer)
+            return self._agree([], received).stopping
+        counted = (tokens * self.task_weights).sum()
+        parts = [self._backward(batch, counted, i) for i, batch in enumerate(prepared)]
+        share = schedule(step, self.stage.steps, self.stage.optimizer)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = group["peak"] * share
+        rate = self.stage.optimizer.learning_rate * share
         norm = float(accelerator.clip_grad_norm_(self.trained, self.stage.optimizer.max_grad_norm))
-        loss, stopping = self._agree(parts, received)
+        agreed = self._agree(parts, received)
+        loss = agreed.loss
         if math.isfinite(loss) and math.isfinite(norm):
             self.optimizer.step()
             self.skipped.clear()
-            line |= {"loss": loss, "learning_rate": rate, "grad_norm": norm, "answer_tokens": int(tokens)}
+            line |= {"loss": loss, "learning_rate": rate, "grad_norm": norm, "answer_tokens": int(tokens.sum())}
+            line |= {"loss_by_task": means(agreed.by_task, tokens), **self.scales.shares()}
             self.pending.append(line | {"seconds": time.perf_counter() - started})
         else:
             reason = f"the loss is {loss}" if not math.isfinite(loss) else f"the norm of the gradient is {norm}"
-            self._skip(line, reason, self._suspects(batches, parts))
+            self._skip(line, reason, self._suspects(batches, [part.loss for part in parts]))
         self.optimizer.zero_grad()
-        return stopping
+        return agreed.stopping
 
-    def _agree(self, parts: list[torch.Tensor], received: list[int]) -> tuple[float, bool]:
-        """The loss over all processes, and whether any of them was told to stop."""
-        loss = sum(parts, torch.zeros((), device=self.accelerator.device))
-        told = torch.full_like(loss, float(bool(received)))
-        total, stopping = self.accelerator.reduce(torch.stack([loss, told])).tolist()
-        return total, stopping > 0
+    def _agree(self, parts: list[Part], received: list[int]) -> Agreed:
+        """What all processes know of a step."""
+        nothing = torch.zeros(1 + len(CODES), device=self.accelerator.device)
+        losses = sum((torch.cat([part.loss[None], part.by_task]) for part in parts), nothing)
+        told = torch.full_like(losses[:1], float(bool(received)))
+        everywhere = self.accelerator.reduce(torch.cat([told, losses]))
+        return Agreed(float(everywhere[1]), bool(everywhere[0] > 0), everywhere[2:])
 
-    def _backward(self, inputs: Any, transcribes: torch.Tensor, tokens: torch.Tensor, number: int) -> torch.Tensor:
+    def _backward(self, batch: Prepared, counted: torch.Tensor, number: int) -> Part:
         """Add the gradient of batch `number` of this process; its part of the step's loss."""
         with ExitStack() as stack:
             if number + 1 < -(-self.stage.batch.accumulate // self.accelerator.num_processes):
                 stack.enter_context(self.accelerator.no_sync(self.objective))
-            part = self.objective(inputs, transcribes, tokens)
+            weights = self.task_weights[batch.tasks]
+            loss, row_losses = self.objective(batch.inputs, batch.transcribes, weights, counted)
             # Processes are averaged, but the loss is a sum over all their tokens.
-            self.accelerator.backward(part * self.accelerator.num_processes)
-        return part.detach()
-
-    def _on_device(self, batch: Batch) -> tuple[Any, torch.Tensor]:
-        """A batch's inputs (None if it has no usable clip), and which of its rows are transcriptions of their clip."""
-        device = self.accelerator.device
-        transcribes = [row.task == "asr" and row.audio is not None for row in batch.rows]
-        inputs = None if batch.inputs is None else batch.inputs.to(device)
-        return inputs, torch.tensor(transcribes, device=device)
+            self.accelerator.backward(loss * self.accelerator.num_processes)
+        return Part(loss.detach(), batch.summed(row_losses))
 
     # --- steps that teach nothing ---
 
@@ -258,9 +272,11 @@ class Trainer:
         if self.accelerator.is_main_process:
             self._log("log.jsonl", lines)
             for line in lines:
-                for key in ("loss", "learning_rate", "grad_norm"):
+                for key in ("loss", "learning_rate", "grad_norm", "scale_dead", "scale_clipped"):
                     if key in line:
                         self.board.add_scalar(f"train/{key}", line[key], line["step"])
+                for task, loss in line.get("loss_by_task", {}).items():
+                    self.board.add_scalar(f"train/loss/{task}", loss, line["step"])
 
     def _log(self, name: str, lines: list[dict]) -> None:
         texts = [json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n" for line in lines]

@@ -23,21 +23,26 @@ class Objective(nn.Module):
         self.model = model
         self.ctc_weight = ctc_weight
 
-    def forward(self, inputs: Mapping[str, Any] | None, transcribes: Tensor, tokens: Tensor) -> Tensor:
-        """The loss of a batch, summed over its answer tokens and divided by `tokens`.
+    def forward(
+        self, inputs: Mapping[str, Any] | None, transcribes: Tensor, weights: Tensor, tokens: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The loss of a batch, summed over its answer tokens and divided by `tokens`; and (B,) that of each row.
 
         Args:
             inputs: the model's, with labels; None for a process that has no clip while others have: it adds nothing,
                 but takes part in the exchange of gradients.
             transcribes: (B,) is the answer the transcript of the clip?
-            tokens: answer tokens over all batches of the step.
+            weights: (B,) how much the answer tokens of a row count; the second result is without them.
+            tokens: answer tokens over all batches of the step, each as much as it counts.
         """
         if inputs is None:
-            return sum((p.flatten()[:1].sum() * 0 for p in self.model.parameters() if p.requires_grad), tokens * 0.0)
+            nothing = sum((p.flatten()[:1].sum() * 0 for p in self.model.parameters() if p.requires_grad), tokens * 0.0)
+            return nothing, weights
         outputs = self.model(**inputs, num_items_in_batch=tokens)
-        if not self.ctc_weight or not transcribes.any():
-            return outputs.loss
-        return outputs.loss + self.ctc_weight * self._ctc(outputs.speech, inputs, transcribes) / tokens
+        loss = (outputs.row_losses * weights).sum() / tokens
+        if self.ctc_weight and transcribes.any():
+            loss = loss + self.ctc_weight * self._ctc(outputs.speech, inputs, transcribes) / tokens
+        return loss, outputs.row_losses.detach()
 
     def _ctc(self, speech: Tensor, inputs: Mapping[str, Any], transcribes: Tensor) -> Tensor:
         """Connectionist temporal classification of the speech tokens by the LLM's own head.
