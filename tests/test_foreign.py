@@ -20,7 +20,7 @@ SUPERVISION = {"id": "s", "recording_id": "r", "start": 0, "duration": 1}
     ("nemo.jsonl", f"{json.dumps(NEMO)}\n" * 3, "is a NeMo manifest"),
     ("swift.jsonl", json.dumps(SWIFT), "ms-swift.*wavllm prep table"),
     ("sharegpt.json", json.dumps([{"conversations": []}]), r"a JSON array \(conversations"),
-    ("ours.jsonl", json.dumps([OURS], indent=1), "is a JSON array, not a manifest.*wavllm prep table"),
+    ("ours.jsonl", json.dumps([OURS], indent=1), "is a JSON array, not a wavllm manifest.*wavllm prep table"),
     ("long.json", json.dumps([NEMO] * 9999), r"a JSON array \(a NeMo manifest"),
     ("cuts.jsonl", json.dumps(CUT), "Lhotse manifest of cuts.*wavllm prep lhotse"),
     ("supervisions.jsonl", json.dumps(SUPERVISION), "Lhotse manifest of supervisions"),

@@ -120,3 +120,9 @@ def test_instructions_in_a_file(tmp_path):
     (tmp_path / "i.txt").write_text("\n \n")
     with pytest.raises(UsageError, match=r"i\.txt holds no instruction"):
         instructions_in(tmp_path / "i.txt")
+
+
+def test_tables_of_others_are_named_with_the_way_in(tmp_path):
+    (tmp_path / "nemo.json").write_text('{"audio_filepath": "a.wav", "text": "x"}\n')
+    with pytest.raises(UsageError, match=r"is a NeMo manifest.*wavllm prep table"):
+        recordings_of([str(tmp_path / "nemo.json")])

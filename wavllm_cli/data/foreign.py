@@ -25,7 +25,7 @@ def refuse_foreign(path: Path) -> None:
     if found:
         what, command = found
         raise ManifestError(
-            f"{shown(path)} is {what}, not a manifest: make one of it by `wavllm prep {command} {shown(path)}`."
+            f"{shown(path)} is {what}, not a wavllm manifest: make one of it by `wavllm prep {command} {shown(path)}`."
         )
 
 

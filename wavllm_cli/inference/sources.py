@@ -17,9 +17,12 @@ from wavllm_cli.data.audio import SUFFIXES, is_silent, read_audio
 from wavllm_cli.data.audio_file import require_heard
 from wavllm_cli.data.download import download, is_address, shown_address
 from wavllm_cli.data.files import shown
+from wavllm_cli.data.foreign import refuse_foreign
 from wavllm_cli.data.manifest import MANIFEST_SUFFIXES
 from wavllm_cli.data.text_file import STANDARD_INPUT, text_lines
 from wavllm_cli.errors import AudioError, UsageError, shortened
+
+TABLES = (".json", ".json.gz", ".csv", ".yaml")  # which may be taken for manifests, and are no recordings
 
 
 @dataclass(frozen=True)
@@ -143,6 +146,8 @@ def _recordings(source: str) -> list[Recording]:
         if not paths:
             raise UsageError(f"No file matches {shortened(source)!r}.")
     else:
+        if source.endswith(TABLES):
+            refuse_foreign(path)
         with suppress(AudioError):  # one of many that may not be read costs the others nothing
             require_heard(path)
         paths = [path]
