@@ -90,10 +90,11 @@ def test_the_same_clip_under_two_instructions_shows_how_much_the_wording_matters
 
 def test_every_piece_of_a_row_can_be_heard_from_where_it_begins_to_where_it_ends(tmp_path):
     (tmp_path / "a.wav").touch()
-    pieces = [{"audio": "a.wav", "start": 2.0, "duration": 1.5}, {"audio": "gone.wav"}, {"audio": "a.wav"}]
+    piece = {"audio": "a.wav", "start": 2.0, "duration": 1.5}
+    pieces = [piece, {"audio": "gone.wav"}, {"audio": "a.wav", "channel": 1}]
     (item,) = scores([row("1", "asr", "a", "x", audio=pieces)], home=tmp_path / "h.jsonl").tasks["asr"].worst
     path = str(tmp_path / "a.wav")
-    assert item.audio == [Recording(path, 2.0, 3.5), Recording(path)]
+    assert item.audio == [Recording(path, 2.0, 3.5), Recording(path, channel=1)]
 
 
 def test_the_worst_rows_come_first_and_perfect_ones_not_at_all():

@@ -52,13 +52,17 @@ class Reader(HTMLParser):
         return [element for element in self.elements if element["tag"] == tag]
 
 
-def toy(name="ours", text="the cat sat", audio=None, word="x"):
+def toy(name="ours", text="the cat sat", audio=None, word="x", channel=None):
     """A system with everything a page can show; `word` stands wherever a free text can."""
     asr = task(
         figure(),
         failures=[Failure("echo", [word, "row-2"], 40, word), Failure("empty", [], 40)],
         not_scored=3,
-        worst=[Item(word, "asr", word, "the cat sat down", text, 0.25, [Recording(audio)] if audio else [])],
+        worst=[
+            Item(
+                word, "asr", word, "the cat sat down", text, 0.25, [Recording(audio, channel=channel)] if audio else []
+            )
+        ],
         robustness=Robustness("wer", 10, 4, 0.05, 0.04, 0.09, 0.05, "fraction"),
         each={"wer": [0.0, 0.1, 0.25, 2.5]},
     )
@@ -154,6 +158,11 @@ def test_recordings_are_played_from_where_they_lie(tmp_path):
     assert player["src"] == "../clips/a%20b%231%3F.wav"
     assert player["preload"] == "none" and "controls" in player
     assert not read(toy()).all("audio")
+
+
+def test_the_channel_that_was_heard_is_named():
+    heard = [read(toy(audio="/a.wav", channel=channel)).all("body")[0]["text"] for channel in (None, 1)]
+    assert ["Only channel 1 (from 0) was heard" in text for text in heard] == [False, True]
 
 
 def test_a_relative_recording_is_found_from_another_folder(tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
 
+from wavllm_cli import console
 from wavllm_cli.data.files import shown
 from wavllm_cli.data.foreign import refuse_foreign
 from wavllm_cli.data.manifest import AudioFiles, numbered_rows
@@ -35,7 +36,7 @@ class Source:
         self.audio = AudioFiles(self.rows, path)
 
     def _good(self) -> Iterator[Utterance]:
-        for line, row in numbered_rows(self.path):
+        for line, row in console.track(numbered_rows(self.path), self.path.name):
             if isinstance(row, str):
                 self.problems.append((line, row))
             else:

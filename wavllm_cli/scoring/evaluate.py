@@ -80,7 +80,9 @@ def _item(group: Group, index: int, value: float, audio: Sequence[Path]) -> Item
         text=row.text,
         value=value,
         audio=[
-            Recording(_address(path), piece.start, piece.start + piece.duration if piece.duration else None)
+            Recording(
+                _address(path), piece.start, piece.start + piece.duration if piece.duration else None, piece.channel
+            )
             for piece, path in zip(row.pieces, audio, strict=True)
             if not why_unreadable(path)
         ],

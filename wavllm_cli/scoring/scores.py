@@ -41,11 +41,15 @@ class Figure:
 
 @dataclass(frozen=True)
 class Recording:
-    """A piece of audio, by an absolute path: the seconds from `start` to `end`; None: to the end of the file."""
+    """A piece of audio, by an absolute path: the seconds from `start` to `end`; None: to the end of the file.
+
+    `channel` is the one that was heard; None: the mean of all.
+    """
 
     path: str
     start: float = 0.0
     end: float | None = None
+    channel: int | None = None
 
 
 @dataclass(frozen=True)
