@@ -94,7 +94,8 @@ def _look_at_rows(found: Found, depth: Depth, limits: Limits, workers: int) -> N
     faulty: dict[int, Verdict] = {}
     begun: dict[int, Verdict] = {}  # clips after which their file goes on
     work = partial(_judge, depth=depth, limits=limits)
-    for (number, _), verdict in in_order(work, _clips(found, cases), workers):
+    threads = 1 if depth == "none" else workers  # handing work over takes longer than to look at a number
+    for (number, _), verdict in in_order(work, _clips(found, cases), threads):
         found.facts.heard(number, verdict.digest)
         if verdict.faults:
             faulty[number] = verdict

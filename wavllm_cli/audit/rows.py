@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
-from pathlib import PurePath
+from os.path import basename, splitext
 
 from wavllm_cli.data.schema import Utterance
 from wavllm_cli.errors import shortened
@@ -82,14 +82,14 @@ def no_text(row: Utterance) -> str | None:
 def id_in_text(row: Utterance) -> str | None:
     names = {name for name in (row.id, *_stems(row)) if len(name) >= LEAST_NAME and re.search(r"\d", name)}
     for kind, text, _ in texts(row):
-        for word in text.split():
+        for word in text.split() if any(name in text for name in names) else ():
             if word in names or _EDGES.sub("", word) in names:
                 return f"its {kind} has {shortened(word)!r} in it"
     return None
 
 
 def _stems(row: Utterance) -> Iterator[str]:
-    return (PurePath(piece.audio).stem for piece in row.pieces)
+    return (splitext(basename(name))[0] for name in row.files)
 
 
 CHECKS: dict[str, Callable[[Utterance], str | None]] = {

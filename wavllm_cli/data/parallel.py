@@ -17,8 +17,11 @@ def in_order(work: Callable[[Item], Result], items: Iterable[Item], workers: int
     Args:
         work: what is done with an item; it is worth threads where it waits, or computes in C.
         items: are drawn as workers get to them.
-        workers: threads.
+        workers: threads; a single one is the caller's own.
     """
+    if workers == 1:
+        yield from ((item, work(item)) for item in items)
+        return
     pool = ThreadPoolExecutor(workers)
     waiting: deque[tuple[Item, Future[Result]]] = deque()
     try:
