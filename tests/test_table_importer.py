@@ -193,6 +193,15 @@ def test_a_task_takes_the_column_that_answers_it(table, task, extra, target):
     assert row.extra == {key: value for key, value in others.items() if value != target}
 
 
+def test_rows_of_ours_in_an_array_stay_what_they_are(table):
+    ours = {"id": "a", "audio": "clips/a.wav", "task": "asr", "prompt": "Write.", "target": "one", "transcript": "One."}
+    rows, _ = table(json.dumps([ours, ours | {"id": "b", "task": "sqa", "prompt": "Who?", "target": "Ann"}]), "a.json")
+    assert [(row.task, row.prompt, row.target, row.transcript, row.extra) for row in rows.values()] == [
+        ("asr", "Write.", "one", "One.", None),
+        ("sqa", "Who?", "Ann", "One.", None),
+    ]
+
+
 def test_questions_with_choices(table):
     rows, _ = table("audio,question,options,answer\nclips/a.wav,\"Which? A. one; B. two\",\"['one', 'two']\",B\n")
     (row,) = rows.values()

@@ -31,9 +31,9 @@ JOINED = "joined"  # several recordings, heard one after the other
 GAP = 0.5  # seconds between them
 SIDES = ("A", "B")  # of a call
 
-# Whose words are the right answer of a task, where no `target` is given.
+# Whose words are the right answer of a task, where there is no `target`; an `answer` is that of any.
 TARGETS = {"asr": "text", "st": "translation", "er": "emotion", "summ": "summary"}
-WORDS = ("text", "translation", "emotion", "summary")  # of a record; a manifest has no such keys
+WORDS = ("text", "translation", "emotion", "summary", "answer")  # of a record; a manifest has no such keys
 ON_ONE_LINE = ("asr", "st")  # tasks whose targets have no lines of their own
 TEXTS = ("speaker", "group", "split")  # which may come as numbers
 
@@ -166,7 +166,8 @@ class _Maker:
             return _task_named(str(told))
         if self.task:
             return self.task
-        if "target" in given and "prompt" in given:
+        answered = "answer" in given or ("target" in given and "text" not in given)
+        if answered and "prompt" in given:
             return "sqa" if record.audio else "sft"
         return "asr"
 
@@ -233,16 +234,14 @@ def _in_milliseconds(record: Record, info: AudioInfo) -> str:
 def _answer(task: str, given: dict[str, Any]) -> tuple[str | None, str | None, dict[str, Any]]:
     """Target and transcript, taken out of what is given, and other answers that are not the task's."""
     words = {key: given.pop(key) for key in WORDS if key in given}
-    text, target = words.pop("text", None), given.pop("target", None)
-    own = text if task == "asr" else words.pop(TARGETS.get(task, ""), None)
-    if own is None:
-        own, target = target, None
-    if target is not None and target != own:
-        words["target"] = target
+    text = words.get("text")
+    answers = (given.pop("target", None), words.get(TARGETS.get(task, "")), words.get("answer"))
+    own = next((answer for answer in answers if answer is not None), None)
+    others = {key: value for key, value in words.items() if key != "text" and value != own}
     transcript = given.pop("transcript", None) or text or (own if task == "asr" else None)
     if task in ON_ONE_LINE and own is not None:
         own = " ".join(str(own).split())
-    return _text(own), transcript and " ".join(str(transcript).split()), words
+    return _text(own), transcript and " ".join(str(transcript).split()), others
 
 
 def _text(value: Any) -> str | None:

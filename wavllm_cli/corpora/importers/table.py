@@ -13,7 +13,7 @@ from wavllm_cli.corpora.importers.conversations import exchange
 from wavllm_cli.corpora.importers.delimited import Quotes
 from wavllm_cli.corpora.importers.delimited import rows as delimited
 from wavllm_cli.corpora.importers.places import cleaned, found, is_address
-from wavllm_cli.corpora.importers.rows import drafts
+from wavllm_cli.corpora.importers.rows import WORDS, drafts
 from wavllm_cli.corpora.tables import place
 from wavllm_cli.data.audio import SUFFIXES
 from wavllm_cli.data.files import shown
@@ -134,7 +134,7 @@ class Reader:
         elif not fields & {"audio", "id"}:
             lacking = "audio"
         else:
-            lacking = None if fields & {"text", "target", "translation", "emotion", "summary"} else "text"
+            lacking = None if fields & {"target", *WORDS} else "text"
         if lacking:
             raise UsageError(
                 f"{name}: no column is known to hold the {lacking} ({listed(columns, 30)}): say "
