@@ -14,6 +14,7 @@ from wavllm_cli.systems import asking, recogniser
 from wavllm_cli.systems.base import Answer, Item, Options, SystemFailed
 from wavllm_cli.systems.cascade import Cascade, wants_transcript
 from wavllm_cli.systems.decoding import Decoding
+from wavllm_cli.systems.recogniser import Said, Transcript
 
 
 @pytest.fixture(autouse=True)
@@ -51,6 +52,13 @@ def test_a_text_goes_to_the_llm_and_silence_to_nobody(cascade):
     assert text.text and text.steps is None
     assert asr == Answer("", warnings=["no speech was recognised"])
     assert question == Answer("No speech was recognised in the recording.", warnings=["no speech was recognised"])
+
+
+def test_dots_are_nothing_heard(cascade, noise, monkeypatch):
+    dots = Transcript((Said(" …", 0.0, 1.0), Said(" .", 1.0, 2.0)), "… .")
+    monkeypatch.setattr(cascade.recogniser, "transcripts", lambda items: [dots for _ in items])
+    asr, question = asking.ask(cascade, [Item("asr", "x", noise(1.0), "asr"), Item("q", "Summarise.", noise(1.0))])
+    assert asr.text == "" and question.text == "No speech was recognised in the recording."
 
 
 def test_a_task_decides_where_it_can_and_the_instruction_elsewhere(noise):

@@ -1,6 +1,6 @@
 import pytest
 
-from wavllm_cli.text.join import joined, overlap
+from wavllm_cli.text.join import joined, overlap, units
 
 
 @pytest.mark.parametrize(
@@ -18,10 +18,20 @@ from wavllm_cli.text.join import joined, overlap
         ("nothing alike", "at all here", "nothing alike at all here"),
         ("", "a beginning", "a beginning"),
         ("an end", "", "an end"),
+        ("今天天气很好，我们去", "我们去公园散步。", "今天天气很好，我们去公园散步。"),
+        ("วันนี้อากาศดี", "อากาศดีมาก", "วันนี้อากาศดีมาก"),
+        ("我喜欢 Python 和", "Python 和音乐", "我喜欢 Python 和音乐"),
+        ("오늘 날씨가", "날씨가 좋다", "오늘 날씨가 좋다"),
     ],
 )
 def test_what_two_segments_share_stands_once(before, after, whole):
     assert joined([before, after], [0, 2]) == whole
+
+
+def test_scripts_without_spaces_get_none():
+    assert joined(["今日は。", "晴れです。", "OK"], [0, 0, 0]) == "今日は。晴れです。 OK"
+    assert joined(["fine.", "今日は", "ok then"], [0, 0, 0]) == "fine.今日はok then"
+    assert "".join(units("今日 は OK\n then。")) == "今日 は OK then。"
 
 
 def test_nothing_is_left_out_where_nothing_is_shared():

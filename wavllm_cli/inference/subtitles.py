@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from wavllm_cli.systems.base import Answer
-from wavllm_cli.text.join import WORDS_A_SECOND, overlap
+from wavllm_cli.text.join import most_units, overlap, units
 from wavllm_cli.text.words import words
 
 LINE = 42  # characters
@@ -29,7 +29,11 @@ class Part:
 
     start: float
     end: float
-    words: list[str]
+    words: list[str]  # as `text.join.units` has them
+
+    @property
+    def text(self) -> str:
+        return "".join(self.words).strip()
 
 
 def cues_of(answer: Answer) -> list[Cue] | None:
@@ -42,7 +46,7 @@ def cues_of(answer: Answer) -> list[Cue] | None:
         named = [step for step in steps if step["name"] == name]
         if all("start" in step and "end" in step for step in named):
             parts = _parts(named)
-            if words(" ".join(word for part in parts for word in part.words)) == words(answer.text):
+            if words(" ".join(part.text for part in parts)) == words(answer.text):
                 return _in_turn([cue for part in parts for cue in _cues(part)])
     return None
 
@@ -66,18 +70,18 @@ def vtt(cues: Sequence[Cue]) -> str:
 
 def _parts(steps: Sequence[dict]) -> list[Part]:
     """The parts with words, in the order of time; where two overlap, what both have heard stays in one of them."""
-    parts = [Part(float(s["start"]), float(s["end"]), s["text"].split()) for s in steps]
+    parts = [Part(float(s["start"]), float(s["end"]), units(s["text"])) for s in steps]
     parts = sorted((part for part in parts if part.words), key=lambda part: part.start)
     for before, after in pairwise(parts):
         if (shared := before.end - after.start) > 0:
-            left, right = overlap(before.words, after.words, round(shared * WORDS_A_SECOND))
+            left, right = overlap(before.words, after.words, most_units(after.words, shared))
             del before.words[len(before.words) - left :], after.words[:right]
     return [part for part in parts if part.words]
 
 
 def _cues(part: Part) -> Iterator[Cue]:
     """A part's lines, two at a time, each for a share of its time that goes by its characters."""
-    lines = textwrap.wrap(" ".join(part.words), LINE, break_on_hyphens=False)
+    lines = textwrap.wrap(part.text, LINE, break_on_hyphens=False)
     pages = [tuple(lines[i : i + LINES]) for i in range(0, len(lines), LINES)]
     total = sum(len(line) for line in lines)
     before = 0

@@ -113,9 +113,10 @@ def wants_transcript(item: Item) -> bool:
 
 def _without_llm(item: Item, transcript: Transcript) -> Answer | None:
     """The answer, where it is the transcript, or where nothing was heard that could be asked about."""
-    if not item.length or (transcript.text and not wants_transcript(item)):
+    has_words = any(map(str.isalnum, transcript.text))  # of noise many a Whisper hears a dot
+    if not item.length or (has_words and not wants_transcript(item)):
         return None
-    if transcript.text:
+    if has_words:
         return Answer(transcript.text, steps=transcript.steps())
     text = "" if wants_transcript(item) else f"{NOT_HEARD.capitalize()} in the recording."
     return Answer(text, warnings=[NOT_HEARD])

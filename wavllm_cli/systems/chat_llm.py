@@ -159,4 +159,5 @@ class ChatLLM:
             self.decoding,
             texts,
             streamer,
+            until_it_loops=True,
         )

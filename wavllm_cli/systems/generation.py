@@ -8,11 +8,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, StoppingCriteriaList
 from transformers.generation.streamers import BaseStreamer
 
 from wavllm_cli.systems.base import CUT, Answer, Failure
 from wavllm_cli.systems.decoding import Decoding
+from wavllm_cli.systems.loops import Loops
 from wavllm_cli.systems.steps import Steps, row_seed
 
 NOT_FINITE = Failure("the network's output is not a number (NaN or infinite).")
@@ -26,6 +27,7 @@ def generated(
     decoding: Decoding,
     texts: Callable[[Tensor], list[str]],
     streamer: BaseStreamer | None = None,
+    until_it_loops: bool = False,
 ) -> list[Answer | Failure]:
     """One answer a row.
 
@@ -35,31 +37,36 @@ def generated(
         ids: of the rows' items.
         texts: (B, L + new) ids -> the B texts that are new.
         streamer: receives each token of a single row, where there are no beams.
+        until_it_loops: end a row that goes round in circles, where there are no beams.
     """
     settings = model.generation_config
     options = decoding.options()
     beams = (options.get("num_beams") or settings.num_beams or 1) > 1
     wanted = decoding.logprobs
     ends = end_tokens(model)
+    length = inputs["input_ids"].shape[1]
+    loops = Loops(length, [*ends, settings.pad_token_id]) if until_it_loops and not beams else None
     steps = Steps([row_seed(decoding.seed, i) for i in ids], next(iter(ends), None), wanted, streamer)
     output = model.generate(
         **inputs,
         **options,
         custom_generate=steps.decode,
+        stopping_criteria=StoppingCriteriaList([loops] if loops else []),
         return_dict_in_generate=True,
         output_logits=wanted and beams,
     )
     logprobs = _beam_logprobs(model, output) if wanted and beams else steps.logprobs() if wanted else None
-    new = output.sequences[:, inputs["input_ids"].shape[1] :].tolist()
+    new = output.sequences[:, length:].tolist()
     answers: list[Answer | Failure] = []
     for row, (text, tokens) in enumerate(zip(texts(output.sequences), new, strict=True)):
-        length = next((n for n, token in enumerate(tokens, 1) if token in ends), None)
-        warnings = None if length else [f"{CUT} {len(tokens)} tokens"]
+        looped = loops.ended.get(row) if loops else None
+        end = looped or next((n for n, token in enumerate(tokens, 1) if token in ends), None)
+        cut = f"{looped} tokens, where it only repeats itself" if looped else f"{len(tokens)} tokens"
+        warnings = None if end and not looped else [f"{CUT} {cut}"]
         if logprobs is None:
             answers.append(Answer(text, warnings=warnings))
         else:
-            scores = logprobs[row, :length].tolist()
-            answers.append(Answer(text, tokens[:length], scores, warnings=warnings))
+            answers.append(Answer(text, tokens[:end], logprobs[row, :end].tolist(), warnings=warnings))
     return [NOT_FINITE if broken else answer for answer, broken in zip(answers, steps.broken(), strict=True)]
 
 

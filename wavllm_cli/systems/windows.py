@@ -22,7 +22,7 @@ from wavllm_cli.systems.base import Answer, Failure, Item, Options, System
 from wavllm_cli.systems.fingerprint import Fingerprint
 from wavllm_cli.systems.reduction import Note, Part, put_together, reduced
 from wavllm_cli.tasks.registry import IN_ORDER
-from wavllm_cli.text.join import WORDS_A_SECOND, joined
+from wavllm_cli.text.join import joined, most_units, units
 
 SHORTEST = 2 * OVERLAP  # seconds; a window must be longer
 UTTERANCES = 16  # windows at once, where nobody has said how many
@@ -162,9 +162,9 @@ class Windows(System):
         told = ""
         for number, window in enumerate(windows, 1):
             heard |= self._ask([window])
-            words = _in_order(windows[:number], heard).split()
-            heard_again = round(windows[number].shared * WORDS_A_SECOND) if number < len(windows) else 0
-            sure = " ".join(words[: max(0, len(words) - heard_again)])
+            words = units(_in_order(windows[:number], heard))
+            heard_again = most_units(words, windows[number].shared) if number < len(windows) else 0
+            sure = "".join(words[: max(0, len(words) - heard_again)])
             if len(sure) > len(told):
                 yield sure[len(told) :]
                 told = sure
