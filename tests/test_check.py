@@ -21,7 +21,7 @@ def found(result) -> dict[str, list[str]]:
 
 def test_a_clean_data_set_has_nothing(wavllm, clean):
     code, out, err = wavllm("prep", "check", *clean.manifests)
-    assert (code, out) == (0, "18 rows: nothing found.\n"), err
+    assert (code, out) == (0, "Rows: 18. Nothing found.\n"), err
     for depth in ("headers", "none"):
         assert wavllm("prep", "check", *clean.manifests, "--audio", depth)[0] == 0
 

@@ -39,13 +39,13 @@ class Report:
         """A table of the faults, the first of each, and what became of them."""
         groups = self.by_fault
         if not groups:
-            console.say(f"{self.rows:,} rows: nothing found.")
+            console.say(f"Rows: {self.rows:,}. Nothing found.")
         else:
             rows = [
                 (fault, f"{len(all_of):,}", FAULTS[fault], listed([shortened(one.item, 40) for one in all_of], FIRST))
                 for fault, all_of in groups.items()
             ]
-            console.table(f"{self.rows:,} rows", ["fault", ">found", "what it is", "first"], rows)
+            console.table(f"Rows: {self.rows:,}", ["fault", ">found", "what it is", "first"], rows)
         for fault, all_of in groups.items():
             for one in all_of[:FIRST]:
                 console.say(f"{fault}: {one.place}: {shortened(one.item)}: {one.detail}")

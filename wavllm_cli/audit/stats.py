@@ -77,11 +77,11 @@ class Stats:
         if distinct.rows < whole.rows - whole.text:
             facts.append(("Clips", f"{distinct.rows:,} different ones, {distinct.hours:.2f} h"))
         if whole.text:
-            facts.append(("Text", f"{whole.text:,} rows have no audio"))
+            facts.append(("Text alone", f"{whole.text:,}"))
         if whole.unmeasured:
-            facts.append(("Unknown", f"{whole.unmeasured:,} rows do not say how long their audio is"))
+            facts.append(("No duration", f"{whole.unmeasured:,}: their hours are not counted"))
         if self.tally.unreadable:
-            facts.append(("Left out", f"{self.tally.unreadable:,} rows cannot be read: see wavllm prep check"))
+            facts.append(("Unreadable", f"{self.tally.unreadable:,}, see wavllm prep check"))
         return facts
 
     # --- the three ways to see them ---
