@@ -22,7 +22,7 @@ from wavllm_cli.model.build import design
 from wavllm_cli.model.configuration_wavllm import BACKBONES
 from wavllm_cli.model.groups import is_backbone_tensor
 from wavllm_cli.model.load import load_model
-from wavllm_cli.model.modeling_wavllm import GLU_GAIN, WavLLMForConditionalGeneration
+from wavllm_cli.model.modeling_wavllm import GLU_GAIN, HEARD, WavLLMForConditionalGeneration
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,9 @@ def test_the_rest_is_fresh(model):
         elif name.endswith(("bias", "lora_B.weight", "prompt_adapter.up.weight")):
             assert not parameter.any(), name
         else:  # zero-mean, and as wide as the inputs are many
-            gain = GLU_GAIN if "conv" in name else 3**-0.5 if "lora_A" in name else 1.0
+            words = model.get_input_embeddings().weight.pow(2).mean().sqrt() / HEARD**0.5
+            gains = {"conv": GLU_GAIN, "lora_A": 3**-0.5, "fusion": words.item()}
+            gain = next((gain for part, gain in gains.items() if part in name), 1.0)
             std = gain * parameter[0].numel() ** -0.5
             assert parameter.std().item() == pytest.approx(std, rel=0.3), name
             assert parameter.mean().abs() < 0.3 * std, name

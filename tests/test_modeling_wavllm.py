@@ -239,6 +239,20 @@ def prompt_scale(model, batch: dict) -> torch.Tensor:
 
 
 @torch.no_grad()
+@torch.no_grad()
+@pytest.mark.parametrize("spread", [0.02, 0.5])
+def test_fresh_speech_tokens_are_as_loud_as_words(tiny_config, batch, spread):
+    config = tiny_config()
+    config.text_config.initializer_range = spread
+    torch.manual_seed(3)
+    model = WavLLMForConditionalGeneration(config).eval()
+    words = model.get_input_embeddings().weight
+    clips = [batch[key] for key in ("input_features", "input_values", "audio_lengths")]
+    speech = torch.cat(model.get_audio_features(*clips))
+    rms = (speech.pow(2).mean() / words.pow(2).mean()).sqrt()
+    assert 0.7 < rms < 1.4
+
+
 def test_fresh_prompt_adapter_gives_the_constant_scale(tiny_config, batch):
     model = WavLLMForConditionalGeneration(tiny_config(lora_alpha=6.0)).eval()
     scale = prompt_scale(model, batch)

@@ -33,6 +33,7 @@ from wavllm_cli.model.pretrained import WavLLMPreTrainedModel
 from wavllm_cli.model.processing_wavllm import IGNORE
 from wavllm_cli.model.prompt_lora import LoRALinear, PromptAdapter, add_lora, scale_layout
 
+HEARD = 2.0  # variance of what fresh adapters hand to the fusion: a residual and a norm, each of about one
 GLU_GAIN = 1.8  # a gated linear unit shrinks its input's standard deviation by about this factor
 
 
@@ -111,9 +112,13 @@ class WavLLMForConditionalGeneration(WavLLMPreTrainedModel, GenerationMixin):
         in `_init_weights`, which transformers calls for no module of ours without parameters directly in it.
         """
         super().initialize_weights()
-        for part in (self.semantic_adapter, self.acoustic_adapter, self.fusion, self.prompt_adapter):
-            for layer in part.modules() if part is not None else ():
+        for part in (self.semantic_adapter, self.acoustic_adapter):
+            for layer in part.modules():
                 default_init(layer)
+        init.normal_(self.fusion.weight, std=self._loudness_of_words() * (HEARD * self.fusion.in_features) ** -0.5)
+        init.zeros_(self.fusion.bias)
+        for layer in self.prompt_adapter.modules() if self.prompt_adapter is not None else ():
+            default_init(layer)
         init.ones_(self.acoustic_encoder.layer_weights)
         for layer in self.modules():
             if isinstance(layer, LoRALinear):
@@ -123,6 +128,16 @@ class WavLLMForConditionalGeneration(WavLLMPreTrainedModel, GenerationMixin):
             # Whatever the prompt, s = alpha / rank at first: stage 2 begins exactly where stage 1 ended.
             init.zeros_(self.prompt_adapter.up.weight)
             init.constant_(self.prompt_adapter.up.bias, self.config.lora_factor)
+
+    def _loudness_of_words(self) -> float:
+        """The root mean square of the LLM's embeddings, which fresh speech tokens get too: they stand among them.
+
+        At unit variance they would be many times louder, and a frozen LLM learns to listen more slowly.
+        """
+        words = self.get_input_embeddings().weight
+        if words.is_meta:
+            return 1.0
+        return float(torch.linalg.vector_norm(words, dtype=torch.float32)) * words.numel() ** -0.5
 
     # --- what the LLM is given ---
 
