@@ -18,9 +18,7 @@ DeviceName = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 … [def
 EngineName = Annotated[str, typer.Option(metavar="NAME", help=f"Who speaks: {', '.join(ENGINES)}.")]
 
 
-@prep.command(
-    epilog="Example: wavllm prep speak data/alpaca/train.jsonl --engine espeak --out data/alpaca/spoken.jsonl"
-)
+@prep.command(epilog="Example: wavllm prep speak data/alpaca/train-sqqa.jsonl --out data/alpaca/train-spoken.jsonl")
 def speak(
     manifest: Annotated[Path, typer.Argument(help="Rows with `speech_text` and no audio; others are carried along.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Manifest to write (.jsonl, .jsonl.gz or .parquet).")],

@@ -139,20 +139,18 @@ def _spoken(rows: Sequence[Utterance], engine: Engine, work: Work) -> Spoken:
     folder = work.audio or work.out.with_name("speech")
     paths = {line: folder / clip_name(engine, line) for line in lines.values() if isinstance(line, Line)}
     results, made = _recorded(engine, paths, work.workers)
-    written: list[Utterance] = []
-    skipped: list[Skip] = []
-    for row in rows:
-        line = lines.get(row.id)
-        if isinstance(line, Line):
-            result = results[line]
-            if isinstance(result, Unspoken):
-                skipped.append(Skip(row.id, UNSPOKEN, str(result).rstrip(".")))
-            else:
-                written.append(_with_clip(row, line, relative_audio(paths[line], work.out), result, work.language))
-        elif line is None:
-            written.append(row)
-        else:
-            skipped.append(line)
+
+    def outcome(row: Utterance, line: Line | Skip) -> Utterance | Skip:
+        if isinstance(line, Skip):
+            return line
+        result = results[line]
+        if isinstance(result, Unspoken):
+            return Skip(row.id, UNSPOKEN, str(result).rstrip("."))
+        return _with_clip(row, line, relative_audio(paths[line], work.out), result, work.language)
+
+    outcomes = [outcome(row, lines[row.id]) if row.id in lines else row for row in rows]
+    written = [one for one in outcomes if isinstance(one, Utterance)]
+    skipped = [one for one in outcomes if isinstance(one, Skip)]
     given = [row for row in written if row.id in lines]
     if not given:
         raise WavLLMError(f"Not one of {len(lines)} rows could be spoken; the first: {skipped[0]}.")
