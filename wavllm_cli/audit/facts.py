@@ -16,7 +16,7 @@ from wavllm_cli.data.schema import Utterance
 from wavllm_cli.text.normalize import basic
 from wavllm_cli.text.words import count_words
 
-LEAST_WORDS = 5  # of a text that splits may not share: shorter ones ("yes, thank you very much") recur by chance
+LEAST_WORDS = 4  # of a text that splits may not share: shorter ones ("yes, thank you") recur by chance
 
 
 class Facts:

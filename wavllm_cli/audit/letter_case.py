@@ -8,18 +8,19 @@ import numpy as np
 from wavllm_cli.data.schema import Utterance
 from wavllm_cli.tasks.registry import TASKS
 
-NOTHING, LOWER, MIXED, CAPITALS = range(4)
+NOTHING, LOWER, MIXED, CAPITALS, WORD = range(5)  # WORD: one in capitals, which may be an abbreviation
 NAMES = {LOWER: "lower case", MIXED: "capitals where sentences and names begin", CAPITALS: "capitals"}
+NAMES[WORD] = NAMES[CAPITALS]
 WAY = 0.9  # of its texts are written in one way: then it is the corpus's; a way with more exceptions is none
 
 
 def way(text: str) -> int:
-    """How a text is written. A single word in capitals may be an abbreviation and tells nothing."""
+    """How a text is written."""
     if text.islower():
         return LOWER
     if not text.isupper():
         return NOTHING if text.upper() == text.lower() else MIXED
-    return CAPITALS if sum(map(str.isupper, text.split())) > 1 else NOTHING
+    return CAPITALS if sum(map(str.isupper, text.split())) > 1 else WORD
 
 
 class Cases:
@@ -41,12 +42,18 @@ class Cases:
         ways, corpora = np.frombuffer(self.ways, np.int8), np.frombuffer(self.corpora, np.int32)
         for corpus in range(len(self._numbers)):
             rows = np.flatnonzero((corpora == corpus) & (ways != NOTHING))
-            counts = np.bincount(ways[rows], minlength=len(NAMES) + 1)
+            counts = np.bincount(ways[rows], minlength=WORD + 1)[:WORD]
             usual = int(counts.argmax())
-            is_way = counts[usual] >= WAY * counts.sum()
-            for row in rows[(ways[rows] == CAPITALS) | (is_way & (ways[rows] != usual))]:
+            for row in rows[np.isin(ways[rows], _wrong(usual, counts[usual] >= WAY * counts.sum() > 0))]:
                 there = NAMES[int(ways[row])]
-                if usual == CAPITALS:
-                    yield int(row), f"its target is in {there}, which LLMs do not write in", True
-                else:
-                    yield int(row), f"its target is in {there}, those of its corpus in {NAMES[usual]}", usual == LOWER
+                instead = "which LLMs do not write in" if usual == CAPITALS else f"its corpus is in {NAMES[usual]}"
+                yield int(row), f"its target is in {there}, {instead}", usual != MIXED
+
+
+def _wrong(usual: int, is_way: bool) -> list[int]:
+    """Ways that are faults in a corpus: always capitals, and where it has one way of its own the others."""
+    if usual == CAPITALS:
+        return [CAPITALS, WORD] if is_way else [CAPITALS]
+    if not is_way:
+        return [CAPITALS]
+    return [MIXED, CAPITALS, WORD] if usual == LOWER else [LOWER, CAPITALS]

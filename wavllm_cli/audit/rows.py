@@ -9,7 +9,8 @@ from wavllm_cli.errors import shortened
 from wavllm_cli.tasks.registry import TASKS
 from wavllm_cli.text.scripts import foreign_letters, garbled
 
-LEAST_NAME = 5  # characters: shorter names of files, with digits or not, may be words of a text ("mp3", "2024")
+# Names of rows and files that are no words of a text: with a digit and something else, or long numbers.
+_NAME = re.compile(r"(?=.*\d)(?=.*\D).{3,}|\d{6,}", re.DOTALL)
 _EDGES = re.compile(r"^\W+|\W+$")
 _LETTERED = re.compile(r"\(?([A-Z])\)?(?:[.):]\s.*)?", re.DOTALL)
 
@@ -80,7 +81,7 @@ def no_text(row: Utterance) -> str | None:
 
 
 def id_in_text(row: Utterance) -> str | None:
-    names = {name for name in (row.id, *_stems(row)) if len(name) >= LEAST_NAME and re.search(r"\d", name)}
+    names = {name for name in (row.id, *_stems(row)) if _NAME.fullmatch(name)}
     for kind, text, _ in texts(row):
         for word in text.split() if any(name in text for name in names) else ():
             if word in names or _EDGES.sub("", word) in names:

@@ -92,4 +92,4 @@ class Sources:
     def name(self, number: int) -> str:
         """A row's id, and where there are several manifests, its own."""
         source, index = self.at(number)
-        return shortened(source.rows[index].id) + (f" of {source.path.name}" if len(self.all) > 1 else "")
+        return shortened(source.rows[index].id) + (f" of {shown(source.path)}" if len(self.all) > 1 else "")
