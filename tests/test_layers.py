@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "wavllm_cli"
 LAYERS = [
     {"errors"},
-    {"strict_json"},
+    {"strict_json", "grid"},
     {"console", "help"},
     {"text"},
     {"tasks"},

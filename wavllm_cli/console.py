@@ -17,13 +17,12 @@ from rich.table import Table
 from rich.text import Text
 
 from wavllm_cli.errors import WavLLMError, shortened
+from wavllm_cli.grid import column_widths, table_width, without_repeats
 
 T = TypeVar("T")
 
 LONGEST_LINE = 2000  # characters of a message
 LONGEST_CELL = 200  # characters of a text in a terminal's table
-FOLDED = 8  # columns that a text keeps at least before a table gives way to lines
-BORDERS = 3  # columns between two cells; one more at the edge
 QUIET_START, EVERY = 10.0, 60.0  # seconds until the first line about a task, and between two of them
 WIDE, MIDDLING = 80, 50  # columns that a progress display needs for its bar, and for rate and time
 
@@ -275,55 +274,23 @@ def table(
     names = [name.removeprefix(">") for name in columns]
     longest = LONGEST_CELL if console.is_terminal else LONGEST_LINE
     cells = [[_cell(value, None if n else longest) for value, n in zip(row, numbers, strict=True)] for row in rows]
-    widths = _widths(names, cells, numbers, console.width if console.is_terminal else None)
+    widths = column_widths(names, cells, numbers, console.width if console.is_terminal else None)
     console.print(out.text(title, "italic", keep=""))
     if widths is None:
         _print_as_lines(names, cells, console)
         return
     natural = all(width >= cell_len(name.replace("\n", " ")) for width, name in zip(widths, names, strict=True))
-    grid = Table(width=sum(widths) + BORDERS * len(widths) + 1)
+    grid = Table(width=table_width(widths))
     for name, number, width in zip(names, numbers, widths, strict=True):
         head = Text(name.replace("\n", " ") if natural else name)
         grid.add_column(head, justify="right" if number else "left", width=width, overflow="fold")
-    for row in _merged(cells, merged):
+    for row in without_repeats(cells, merged):
         grid.add_row(*map(Text, row))
     console.print(grid, soft_wrap=False, crop=False)
 
 
 def _cell(value: object, longest: int | None) -> str:
     return out.text(shortened(value, longest) if longest else str(value), keep="").plain
-
-
-def _widths(
-    names: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[bool], room: int | None
-) -> list[int] | None:
-    """How wide each column is to be, so that the table fits into the room; None where it cannot."""
-    columns = list(zip(*rows, strict=True)) if rows else [()] * len(names)
-    widths, least = [], []
-    for name, column, number in zip(names, columns, numbers, strict=True):
-        widest = max(map(cell_len, column), default=0)
-        word = max((cell_len(word) for cell in column for word in cell.split()), default=0)
-        widths.append(max(widest, cell_len(name.replace("\n", " "))))
-        head = max(map(cell_len, name.split()), default=0)
-        least.append(max(head, widest if number else min(word, FOLDED)))
-    if room is None:
-        return widths
-    room -= BORDERS * len(names) + 1
-    if sum(least) > room:
-        return None
-    while sum(widths) > room:
-        widest = max((i for i in range(len(widths)) if widths[i] > least[i]), key=widths.__getitem__)
-        widths[widest] -= 1
-    return widths
-
-
-def _merged(rows: Sequence[Sequence[str]], count: int) -> Iterator[Sequence[str]]:
-    """Rows whose first cells, as far as they are those of the row above, are empty."""
-    above: Sequence[str] = ()
-    for row in rows:
-        same = next((i for i in range(count) if row[: i + 1] != above[: i + 1]), count)
-        yield [*[""] * same, *row[same:]]
-        above = row
 
 
 def _print_as_lines(names: Sequence[str], rows: Iterable[Sequence[str]], console: Console) -> None:
