@@ -125,6 +125,21 @@ def test_the_model_learns_the_beeps(recipe, tmp_path):
     assert summary.steps == 60
 
 
+def test_shards_train_like_the_files_in_them(recipe, finished, data, tmp_path):
+    from wavllm_cli.data.sharding import write_shards
+
+    (tmp_path / "shards").mkdir()
+    for manifest in data.glob("*.jsonl"):
+        try:
+            write_shards(manifest, tmp_path / "shards", 1)
+        except UsageError:  # it has no audio
+            shutil.copy(manifest, tmp_path / "shards")
+    stages.train(recipe(f"data={tmp_path / 'shards'}"), 1, tmp_path / "run")
+    assert list((tmp_path / "shards").glob("train-*.tar")) and curve(tmp_path / "run") == curve(finished)
+    ours, theirs = tensors(tmp_path / "run" / "stage1"), tensors(finished / "stage1")
+    assert all((ours[name] == theirs[name]).all() for name in theirs)
+
+
 @pytest.mark.parametrize("interrupt", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
 def test_an_interrupted_run_continues_to_the_same_end(recipe, finished, tmp_path, monkeypatch, interrupt):
     from wavllm_cli.training.loop import Trainer

@@ -6,6 +6,7 @@ are the same however many share them, and a run that was killed asks for the pla
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from typing import Any
 
 import numpy as np
 
@@ -46,31 +47,33 @@ class MixturePlan:
 
     def epoch(self, epoch: int) -> list[Pairs]:
         """All batches of one epoch."""
-        return [_pairs(batch) for batch in self._epoch(epoch)]
-
-    def _epoch(self, epoch: int) -> list[np.ndarray]:
-        """(n, 2) manifest and row of each utterance of each batch: a tenth of what pairs take."""
-        drawn = [self._rows(m, epoch) for m in range(len(self.seconds))]
-        rows = np.concatenate([np.stack([np.full_like(r, m), r], axis=1) for m, r in enumerate(drawn)])
-        generator = np.random.default_rng((self.seed, epoch))
-        rows = rows[generator.permutation(len(rows))]
-        pool = POOL * self.limits.max_utterances
-        batches = [batch for start in range(0, len(rows), pool) for batch in self._packed(rows[start : start + pool])]
-        generator.shuffle(batches)
-        return batches
+        return list(self._epoch(epoch))
 
     def batches(self, position: int) -> Iterator[Pairs]:
         """The batches from the `position`-th on, through all epochs."""
         epoch = 0
         while True:
             batches = self._epoch(epoch)
-            yield from map(_pairs, islice(batches, position, None))
+            yield from islice(batches, position, None)
             position = max(0, position - len(batches))
             epoch += 1
 
-    def _packed(self, rows: np.ndarray) -> list[np.ndarray]:
-        seconds = [self._lasting(m, d) for m, d in rows.tolist()]
-        return [rows[batch] for batch in pack(seconds, self.limits)]
+    def _epoch(self, epoch: int) -> "_Batches":
+        drawn = [self._rows(m, epoch) for m in range(len(self.seconds))]
+        rows = np.concatenate([np.stack([np.full_like(r, m), r], axis=1) for m, r in enumerate(drawn)])
+        generator = np.random.default_rng((self.seed, epoch))
+        rows = rows[generator.permutation(len(rows))]
+        pool = POOL * self.limits.max_utterances
+        ends = [0]
+        for start in range(0, len(rows), pool):
+            part = rows[start : start + pool]
+            packed = pack([self._lasting(m, d) for m, d in part.tolist()], self.limits)
+            rows[start : start + pool] = part[np.concatenate(packed)]
+            for batch in packed:
+                ends.append(ends[-1] + len(batch))
+        order = np.arange(len(ends) - 1)
+        generator.shuffle(order)
+        return _Batches(rows, np.array(ends), order)
 
     def _lasting(self, manifest: int, draw: int) -> float:
         """Seconds of a draw as it is heard."""
@@ -91,8 +94,24 @@ class MixturePlan:
         return np.concatenate(chain)[start : start + count]
 
 
-def _pairs(batch: np.ndarray) -> Pairs:
-    return [(manifest, row) for manifest, row in batch.tolist()]
+class _Batches(Sequence[Pairs]):
+    """The batches of an epoch, each a list of pairs when it is asked for: of a million rows they would take 200 MB.
+
+    Args:
+        rows: (N, 2) manifest and draw of each utterance.
+        ends: where batches end in them, after a 0.
+        order: of the batches.
+    """
+
+    def __init__(self, rows: np.ndarray, ends: np.ndarray, order: np.ndarray):
+        self._rows, self._ends, self._order = rows, ends, order
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def __getitem__(self, index: Any) -> Any:
+        number = self._order[index]
+        return [(manifest, draw) for manifest, draw in self._rows[self._ends[number] : self._ends[number + 1]].tolist()]
 
 
 def limits_of(stage: Stage) -> Limits:
