@@ -4,6 +4,7 @@ from random import Random
 import pytest
 
 from wavllm_cli.bench import score as bench
+from wavllm_cli.bench.processes import run
 from wavllm_cli.errors import WavLLMError
 from wavllm_cli.scoring.metrics.wer import word_error_rate
 from wavllm_cli.text.normalize import get_normalizer
@@ -30,4 +31,4 @@ def test_the_texts_are_of_the_size_and_quality_that_is_said(tmp_path):
 
 def test_a_command_that_fails_is_no_figure(tmp_path):
     with pytest.raises(WavLLMError, match="failed with exit code"):
-        bench._run(["-c", "raise SystemExit(3)"])
+        run(["-c", "raise SystemExit(3)"])

@@ -1,9 +1,11 @@
+from threading import Barrier, current_thread
+
 import numpy as np
 import pytest
 
 from wavllm_cli.corpora import CUT, NO_AUDIO, NO_TEXT, OUTSIDE, UNREADABLE, Adjusted, Skipped
-from wavllm_cli.corpora.lengths import AHEAD, Segment, measured, segment
-from wavllm_cli.data.audio import write_wav
+from wavllm_cli.corpora.lengths import AHEAD, MOST, READERS, Segment, measured, readers, segment
+from wavllm_cli.data.audio import AudioInfo, write_wav
 
 
 def test_items_keep_their_order_and_faults_their_place(tmp_path):
@@ -25,9 +27,38 @@ def test_what_is_known_to_lack_a_file_keeps_its_place(tmp_path):
 
 def test_files_are_not_read_long_before_their_turn(tmp_path):
     write_wav(tmp_path / "a.wav", np.zeros(160))
-    asked = iter(range(10 * AHEAD))
-    next(measured((tmp_path / "a.wav", number) for number in asked))
-    assert next(asked) <= 2 * AHEAD
+    (tmp_path / "b.wav").write_bytes((tmp_path / "a.wav").read_bytes())
+    asked = iter(range(100_000))
+    found = measured((tmp_path / f"{'ab'[number % 2]}.wav", number) for number in asked)
+    next(found)
+    assert next(asked) <= 2 * AHEAD * READERS
+    for _ in range(2000):
+        next(found)
+    assert next(asked) <= 2000 + 2 * AHEAD * READERS * MOST
+
+
+def test_few_files_are_read_at_a_time_and_the_segments_of_one_once(tmp_path):
+    paths, read, together = [tmp_path / name for name in "abcd"], [], Barrier(4, timeout=10)
+
+    def reading(path):
+        read.append(path)
+        together.wait()
+        return AudioInfo(16_000, 1, 1.0)
+
+    found = list(measured([(path, number) for path in paths for number in range(5)], reading))
+    assert sorted(read) == paths and [item for item, _ in found] == 4 * [*range(5)]
+
+
+def test_as_many_threads_read_as_are_asked_for(tmp_path):
+    names = set()
+
+    def reading(path):
+        names.add(current_thread().name)
+        return AudioInfo(16_000, 1, 1.0)
+
+    with readers(1):
+        assert len(list(measured(((tmp_path / str(n), n) for n in range(100)), reading))) == 100
+    assert len(names) == 1
 
 
 def test_a_segment_within_its_file_is_as_listed():

@@ -1,12 +1,7 @@
 """`wavllm bench score`: what scoring adds to the bare library call, on made-up transcripts."""
 
-import os
-import resource
 import statistics
-import subprocess
-import sys
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
@@ -14,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from wavllm_cli import console
-from wavllm_cli.errors import WavLLMError
+from wavllm_cli.bench.processes import Run, run
 from wavllm_cli.scoring.measure import Measure, share
 
 VOCABULARY = 5000
@@ -27,16 +22,6 @@ import sys, jiwer
 sides = [open(path, encoding="utf-8").read().split("\\n")[:-1] for path in sys.argv[1:]]
 print(jiwer.process_words(*sides).wer)
 """
-
-
-@dataclass(frozen=True)
-class Run:
-    """Medians over the rounds of one command as a process of its own: seconds, and MB of memory at most."""
-
-    name: str
-    seconds: float
-    cpu_seconds: float
-    megabytes: float
 
 
 @dataclass(frozen=True)
@@ -81,7 +66,7 @@ def bench(pairs: int, rounds: int, seed: int) -> Bench:
             "jiwer": ["-c", BARE, *texts],
         }
         measured = [
-            {name: _run(command) for name, command in commands.items()}
+            {name: run(command) for name, command in commands.items()}
             for _ in console.track(range(rounds), "measuring")
         ]
         bootstrap = _bootstrap(reference)
@@ -99,22 +84,6 @@ def _bootstrap(reference: Path) -> float:
     start = time.process_time()
     Measure("wer", np.stack([errors, words], axis=1), share, "").interval()
     return time.process_time() - start
-
-
-def _run(arguments: Sequence[str]) -> tuple[float, float, float]:
-    """Seconds, CPU seconds and megabytes at most of a Python process."""
-    start = time.perf_counter()
-    process = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - start
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise WavLLMError(f"python {' '.join(arguments[:3])} … failed with exit code {process.returncode}.")
-    return seconds, usage.ru_utime + usage.ru_stime, _megabytes(usage)
-
-
-def _megabytes(usage: resource.struct_rusage) -> float:
-    return usage.ru_maxrss / 1000  # Linux counts kilobytes
 
 
 def _write_texts(folder: Path, pairs: int, rng: Random) -> tuple[Path, Path]:

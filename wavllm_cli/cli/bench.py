@@ -22,3 +22,17 @@ def score(
     from wavllm_cli.bench import score as core
 
     show(core.bench(pairs, rounds, seed), json)
+
+
+@bench.command(epilog="Example: wavllm bench prep --files 100000 --rows 1000000")
+def prep(
+    files: Annotated[int, typer.Option(min=1, help="Small FLAC files to make a manifest of.")] = 100_000,
+    rows: Annotated[int, typer.Option(min=1, help="Rows of a manifest to be read.")] = 1_000_000,
+    rounds: Annotated[int, typer.Option(min=1, help="How often each command runs.")] = 3,
+    seed: Seed = 0,
+    json: Json = False,
+) -> None:
+    """A manifest of many files, against the bare reading of their headers; and what many rows cost before training."""
+    from wavllm_cli.bench import prep as core
+
+    show(core.bench(files, rows, rounds, seed), json)

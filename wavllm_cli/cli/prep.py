@@ -19,6 +19,11 @@ from wavllm_cli.tasks.registry import spelled_out
 PANELS = OWN, CORPORA, MANIFESTS = "Your own data", "Corpora", "Manifests"
 
 
+WORKERS = Annotated[
+    int | None, typer.Option(min=1, max=256, help="Threads that read the headers of audio. [default: 8]")
+]
+
+
 class Corpora(Group):
     """Commands of this module and of the registry; a corpus is imported when it is named or listed."""
 
@@ -94,10 +99,11 @@ def _facts(about: About) -> str:
 def _callback(name: str, corpus: Corpus) -> Callable[..., None]:
     """What the command does, with the signature that its options are read off."""
 
-    def run(out: Path, json: bool, root: Path | None = None, **options: Any) -> None:
+    def run(out: Path, json: bool, root: Path | None = None, workers: int | None = None, **options: Any) -> None:
         from wavllm_cli.corpora.prepare import prepare
 
-        summary = prepare(name, root, out, **{key: given for key, given in options.items() if given is not None})
+        given = {key: value for key, value in options.items() if value is not None}
+        summary = prepare(name, root, out, workers, **given)
         show(summary, json)
         if summary.faults:
             raise typer.Exit(1)
@@ -109,6 +115,7 @@ def _callback(name: str, corpus: Corpus) -> Callable[..., None]:
         *([root] if root else []),
         _parameter("out", out, Path(about.out)),
         *_own(corpus.Options),
+        *([_parameter("workers", WORKERS, None)] if about.root else []),
         _parameter("json", Json, False),
     ]
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

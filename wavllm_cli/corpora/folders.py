@@ -168,13 +168,17 @@ def audio_name(path: Path, out: Path) -> str:
     Raises:
         UsageError: a manifest, which is UTF-8, cannot say that.
     """
-    return audio_below(path, out.resolve())
+    return audio_below(path, _resolved(out))
 
 
 def audio_below(path: Path, resolved: Path) -> str:
     """As `audio_name`, for one of many files: `out` is resolved once."""
-    path = path.absolute()
-    name = str(path.relative_to(resolved) if path.is_relative_to(resolved) else path)
+    name = str(path.absolute()).removeprefix(f"{resolved}{os.sep}")
     if not is_text(name):
         raise UsageError(f"The path {shown(name)} is not UTF-8, which a manifest is: rename it.")
     return name
+
+
+@lru_cache(16)
+def _resolved(folder: Path) -> Path:
+    return folder.resolve()

@@ -3,9 +3,11 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from wavllm_cli.corpora import CUT, NO_AUDIO, OUTSIDE, UNREADABLE, Adjusted, Skipped
 from wavllm_cli.data.audio import AudioInfo, audio_info
@@ -13,10 +15,24 @@ from wavllm_cli.data.files import shown
 from wavllm_cli.errors import UsageError, WavLLMError
 
 READERS = 8  # threads: reading headers is waiting for the disk
-AHEAD = 64 * READERS  # recordings that are asked for before their turn
+AHEAD = 8  # batches for each thread that are asked for before their turn
+MOST, LONGEST = 32, 256  # files of a batch; items of one that are all about a file
 ROUNDING = 0.02  # seconds: less than this over the end is how times are written, not a fault
 
 Item = TypeVar("Item")
+Batch = list[tuple[Path | Skipped, Any]]
+
+_readers = ContextVar("readers", default=READERS)
+
+
+@contextmanager
+def readers(threads: int | None) -> Iterator[None]:
+    """Let so many threads read; None leaves their number as it is."""
+    token = _readers.set(threads or _readers.get())
+    try:
+        yield
+    finally:
+        _readers.reset(token)
 
 
 def measure(path: Path) -> AudioInfo | Skipped:
@@ -39,30 +55,47 @@ def measured(
             row is read once.
         read: called in several threads.
     """
-    pool = ThreadPoolExecutor(READERS)
-    waiting: deque[tuple[Item, Future[AudioInfo | Skipped]]] = deque()
-    last: tuple[Path, Future[AudioInfo | Skipped]] | None = None
+    pool = ThreadPoolExecutor(_readers.get())
+    waiting: deque[tuple[Batch, Future[list[AudioInfo | Skipped]]]] = deque()
     try:
-        for path, item in items:
-            if isinstance(path, Skipped):
-                waiting.append((item, _known(path)))
-            else:
-                if last is None or last[0] != path:
-                    last = path, pool.submit(read, path)
-                waiting.append((item, last[1]))
-            if len(waiting) > AHEAD:
-                first, future = waiting.popleft()
-                yield first, future.result()
-        for item, future in waiting:
-            yield item, future.result()
+        for batch in _batches(items):
+            waiting.append((batch, pool.submit(_read, batch, read)))
+            if len(waiting) > AHEAD * _readers.get():
+                yield from _with_items(*waiting.popleft())
+        while waiting:
+            yield from _with_items(*waiting.popleft())
     finally:
         pool.shutdown(cancel_futures=True)  # who stops early does not wait for what was asked for ahead
 
 
-def _known(skipped: Skipped) -> Future[AudioInfo | Skipped]:
-    future: Future[AudioInfo | Skipped] = Future()
-    future.set_result(skipped)
-    return future
+def _batches(items: Iterable[tuple[Path | Skipped, Item]]) -> Iterator[Batch]:
+    """What a thread is given at a time: one file while there may be few, more when there are many."""
+    batch: Batch = []
+    for count, (path, item) in enumerate(items):
+        size = min(MOST, 1 + count // 256)
+        if len(batch) >= size and (path != batch[-1][0] or len(batch) == LONGEST):
+            yield batch
+            batch = []
+        batch.append((path, item))
+    if batch:
+        yield batch
+
+
+def _read(batch: Batch, read: Callable[[Path], AudioInfo | Skipped]) -> list[AudioInfo | Skipped]:
+    found: list[AudioInfo | Skipped] = []
+    last: Path | None = None
+    for path, _ in batch:
+        if isinstance(path, Skipped):
+            found.append(path)
+        else:
+            found.append(found[-1] if path == last else read(path))
+        last = None if isinstance(path, Skipped) else path
+    return found
+
+
+def _with_items(batch: Batch, found: Future[list[AudioInfo | Skipped]]) -> Iterator[tuple[Any, AudioInfo | Skipped]]:
+    for (_, item), info in zip(batch, found.result(), strict=True):
+        yield item, info
 
 
 @dataclass(frozen=True)

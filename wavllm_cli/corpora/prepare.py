@@ -11,6 +11,7 @@ from typing import Any
 
 from wavllm_cli import console
 from wavllm_cli.corpora import NO_AUDIO, NOT_IN_TABLE, UNREADABLE, Adjusted, Draft, LeftOut, Skipped
+from wavllm_cli.corpora.lengths import readers
 from wavllm_cli.corpora.registry import find
 from wavllm_cli.data.manifest import write_manifest
 from wavllm_cli.data.schema import Utterance
@@ -125,13 +126,20 @@ class Summary:
         }
 
 
-def prepare(name: str, root: str | Path | None = None, out: str | Path | None = None, **options: Any) -> Summary:
+def prepare(
+    name: str,
+    root: str | Path | None = None,
+    out: str | Path | None = None,
+    workers: int | None = None,
+    **options: Any,
+) -> Summary:
     """Write a corpus's manifests, each complete or not at all; the same arguments give the same bytes.
 
     Args:
         name: of the corpus, as `registry.names` has it.
         root: the corpus as its owner ships it; None for one that is made here.
         out: folder for manifests and new audio; by default the corpus's own.
+        workers: threads that read headers; None for a number that suits most disks.
         options: fields of the corpus's `Options`.
 
     Raises:
@@ -145,7 +153,8 @@ def prepare(name: str, root: str | Path | None = None, out: str | Path | None = 
     out = Path(out or about.out)
     earlier = skipped_earlier(out)
     drafts = corpus.manifests(None if root is None else Path(root), out, corpus.Options(**options))
-    written = [_write(draft, out) for draft in drafts]
+    with readers(workers):
+        written = [_write(draft, out) for draft in drafts]
     skipped = [one for draft in written for one in draft.skipped]
     if not any(draft.utterances for draft in written):
         first = f"; the first: {skipped[0]}" if skipped else ""

@@ -13,7 +13,7 @@ import soundfile
 import soxr
 
 from wavllm_cli import console
-from wavllm_cli.data import SAMPLE_RATE, ffmpeg
+from wavllm_cli.data import SAMPLE_RATE, ffmpeg, flac
 from wavllm_cli.data.audio_file import AudioFile, opened, opened_path
 from wavllm_cli.data.files import replacing
 from wavllm_cli.data.interrupts import interrupts_deferred
@@ -62,7 +62,11 @@ def audio_info(path: str | Path) -> AudioInfo:
         UsageError: there is no such file.
         AudioError: it is not audio, or damaged, or less than half of what its header promises is there.
     """
-    with opened_path(Path(path)) as audio:
+    path = Path(path)
+    if path.suffix.lower() == ".flac" and (told := flac.told(path)):
+        frames, rate, channels = told
+        return AudioInfo(rate, channels, frames / rate)
+    with opened_path(path) as audio:
         frames = audio.measured()
         warn_once(audio.notes)
         return AudioInfo(audio.rate, audio.channels, frames / audio.rate)

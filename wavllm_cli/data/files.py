@@ -238,7 +238,8 @@ def shown(path: Path | str) -> str:
 
 def is_text(path: Path | str) -> bool:
     """Whether a path is UTF-8, so that JSON can hold it."""
-    return not any("\ud800" <= character <= "\udfff" for character in str(path))
+    name = str(path)
+    return name.isascii() or not any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def why_unreadable(path: Path) -> str | None:
