@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from wavllm_cli.audit.faults import FAULTS
 from wavllm_cli.cli.app import Json, show
 from wavllm_cli.cli.prep import prep
 
@@ -22,7 +23,8 @@ def check(
     shortest: Annotated[float, typer.Option(min=0, help="Seconds that a clip lasts at least.")] = 0.1,
     longest: Annotated[float, typer.Option(min=0, help="Seconds that a clip lasts at most.")] = 60.0,
     skip: Annotated[
-        list[str] | None, typer.Option(metavar="FAULT", help="Do not look for this one; may be repeated.")
+        list[str] | None,
+        typer.Option(metavar="FAULT", help=f"Do not look for this one; may be repeated: {', '.join(FAULTS)}."),
     ] = None,
     fix: Annotated[
         Path | None,
