@@ -129,3 +129,11 @@ def test_the_command(wavllm, manifest, tmp_path):
     code, out, _ = wavllm("prep", "shard", manifest, "--out", tmp_path / "out", "--json")
     assert code == 0 and json.loads(out)["shards"] == 1
     assert wavllm("prep", "shard", tmp_path / "none.jsonl", "--out", tmp_path / "new")[0] == 2
+
+
+def test_no_corpus_is_called_like_a_command():
+    from wavllm_cli.cli.prep import prep
+    from wavllm_cli.corpora import registry
+
+    commands = {command.name or command.callback.__name__ for command in prep.registered_commands}
+    assert {"shard", "export"} <= commands and not commands & set(registry.names())

@@ -1,7 +1,7 @@
 """`wavllm prep shard`, `prep export`: manifests and their audio for other disks and other programs."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -25,3 +25,19 @@ def shard(
     from wavllm_cli.data.sharding import write_shards
 
     show(write_shards(manifest, out, megabytes), json)
+
+
+@prep.command(epilog="Example: wavllm prep export data/train.jsonl --to lhotse --out lhotse/train")
+def export(
+    manifest: Manifest,
+    to: Annotated[
+        Literal["parquet", "hf", "lhotse", "kaldi"],
+        typer.Option(help="Parquet with the audio inside, a saved Hugging Face dataset, Lhotse, Kaldi."),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="A new folder.")],
+    json: Json = False,
+) -> None:
+    """Write a manifest as another toolkit has it; what it has no place for is left out and counted."""
+    from wavllm_cli.corpora import exporters
+
+    show(exporters.export(manifest, to, out), json)

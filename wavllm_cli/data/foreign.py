@@ -65,13 +65,15 @@ def _kinds(rows: Any) -> Iterator[tuple[str, str]]:
 def _parquet(path: Path) -> tuple[str, str] | None:
     from pyarrow import ArrowException
     from pyarrow.parquet import read_schema
+    from pyarrow.types import is_struct
 
     try:
         schema = read_schema(path)
     except (OSError, ArrowException):
         return None  # whoever reads it says what is wrong
     if all(key in schema.names for key in OURS):
-        return None
+        has_audio_inside = "audio" in schema.names and is_struct(schema.field("audio").type)
+        return ("a Parquet file with the audio inside", "hf") if has_audio_inside else None
     return "a Parquet file of another kind, such as a Hugging Face dataset's", "hf"
 
 

@@ -2,13 +2,13 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import tee
 from pathlib import Path
 from typing import Any
 from unicodedata import normalize
 
-from wavllm_cli import console
+from wavllm_cli import console, strict_json
 from wavllm_cli.corpora import DUPLICATE, ENCODING, FORM, NO_AUDIO, NO_TEXT, OUTSIDE, Adjusted, Draft, LeftOut, Skipped
 from wavllm_cli.corpora.folders import audio_below
 from wavllm_cli.corpora.importers import Own, Record
@@ -157,7 +157,7 @@ class _Maker:
             "language": _language(given.get("language") or self.options.language),
             "target_language": _language(given.get("target_language") or self.options.target_language),
             "corpus": given.get("corpus") or self.corpus,
-            "extra": dict(record.extra) | extra or None,
+            "extra": _unpacked(record.extra) | extra or None,
         }
         return row | {"prompt": self._prompt(record, row, own_prompt)}
 
@@ -183,6 +183,18 @@ class _Maker:
         if "{language}" in wording:
             return wording.replace("{language}", language_name(row["target_language"], row["id"]))
         return wording
+
+
+def _unpacked(extra: Mapping[str, Any]) -> dict[str, Any]:
+    """Where a table has `extra` as JSON text, what is in it."""
+    packed = extra.get("extra")
+    try:
+        own = strict_json.loads(packed) if isinstance(packed, str) else None
+    except ValueError:
+        own = None
+    return (
+        {key: value for key, value in extra.items() if key != "extra"} | own if isinstance(own, dict) else dict(extra)
+    )
 
 
 class _Unusable(Exception):
