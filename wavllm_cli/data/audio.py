@@ -3,6 +3,7 @@
 Reads what libsndfile reads – wav, flac, mp3, ogg, opus, NIST SPHERE, aiff, au, caf – and with ffmpeg the rest.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -62,11 +63,10 @@ def audio_info(path: str | Path) -> AudioInfo:
         UsageError: there is no such file.
         AudioError: it is not audio, or damaged, or less than half of what its header promises is there.
     """
-    path = Path(path)
-    if path.suffix.lower() == ".flac" and (told := flac.told(path)):
+    if os.fspath(path).lower().endswith(".flac") and (told := flac.told(path)):
         frames, rate, channels = told
         return AudioInfo(rate, channels, frames / rate)
-    with opened_path(path) as audio:
+    with opened_path(Path(path)) as audio:
         frames = audio.measured()
         warn_once(audio.notes)
         return AudioInfo(audio.rate, audio.channels, frames / audio.rate)

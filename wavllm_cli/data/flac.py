@@ -10,12 +10,11 @@ HEAD = 42  # bytes: the mark, and the block that describes the stream
 MARK = b"fLaC"
 STREAMINFO, STREAMINFO_SIZE = 0, 34
 TAIL = 1 << 15  # bytes in which the last frame must begin
-SYNC = b"\xff"  # and 0xf8 (blocks of one length) or 0xf9 (of several)
-FIXED, VARIABLE = 0xF8, 0xF9
+FIXED, VARIABLE = b"\xff\xf8", b"\xff\xf9"  # how a frame begins, in a file of blocks of one length or of several
 LONGEST_HEADER = 16
 
 
-def told(path: Path) -> tuple[int, int, int] | None:
+def told(path: str | Path) -> tuple[int, int, int] | None:
     """(frames, rate in Hz, channels) of a file; None where only decoding tells, or it is no FLAC."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe does not keep us waiting
@@ -51,12 +50,14 @@ def _ends_with(tail: bytes, frames: int, block: int | None) -> bool:
         frames: samples of the file in each channel.
         block: samples of every frame but the last; None where it is told by the frames.
     """
-    at = 0 if tail.endswith(b"\0") else len(tail)  # zeros behind a frame leave its checksum as it is
-    while (at := tail.rfind(SYNC, 0, at)) >= 0:
-        if tail[at + 1 : at + 2] in (b"\xf8", b"\xf9"):
-            end = _end(tail[at : at + LONGEST_HEADER], block)
-            if end == frames and crc16(tail[at:]) == 0:  # what ends in its own checksum has the checksum 0
-                return True
+    if tail.endswith(b"\0"):  # zeros behind a frame leave its checksum as it is
+        return False
+    for sync in (FIXED, VARIABLE):
+        at = len(tail)
+        while (at := tail.rfind(sync, 0, at + 1)) >= 0:
+            if _end(tail[at : at + LONGEST_HEADER], block) == frames and crc16(tail[at:]) == 0:
+                return True  # what ends in its own checksum has the checksum 0
+            at -= 1
     return False
 
 
@@ -77,7 +78,7 @@ def _end(header: bytes, block: int | None) -> int | None:
     at += {12: 1, 13: 2, 14: 2}.get(header[2] & 15, 0)  # the rate, where it has no code
     if not samples or at >= len(header) or crc8(header[:at]) != header[at]:
         return None
-    if header[1] == VARIABLE:
+    if header.startswith(VARIABLE):
         return number + samples
     return None if block is None else number * block + samples
 
@@ -110,17 +111,9 @@ def crc8(content: bytes) -> int:
 
 
 def crc16(content: bytes) -> int:
-    """Of a whole frame: x¹⁶ + x¹⁵ + x² + 1. It is linear, so that each half of a byte adds what it is at its place."""
-    table, given = _crc16_table(), np.frombuffer(content, dtype=np.uint8)
-    places = _places()[TAIL - len(content) :]
-    added = table.take(places + (given >> 4)) ^ table.take(places + (given & 15) + 16)
-    return int(np.bitwise_xor.reduce(added))
-
-
-@cache
-def _places() -> np.ndarray:
-    """Where the bytes of a tail stand in the table."""
-    return np.arange(TAIL - 1, -1, -1) << 5
+    """Of a whole frame: x¹⁶ + x¹⁵ + x² + 1. It is linear, so that each bit that is set adds what it is at its place."""
+    bits = np.unpackbits(np.frombuffer(content, dtype=np.uint8))
+    return int(np.bitwise_xor.reduce(_crc16_table()[8 * TAIL - len(bits) :] * bits))
 
 
 @cache
@@ -133,12 +126,10 @@ def _crc8_table() -> list[int]:
 
 @cache
 def _crc16_table() -> np.ndarray:
-    """(TAIL · 32,) uint16: at 32 k the checksums of 0x00, 0x10 … 0xf0, 0x00, 0x01 … 0x0f with k zeros behind them."""
-    steps = np.arange(256) << 8
-    for _ in range(8):
-        steps = np.where(steps & 0x8000, steps << 1 ^ 0x8005, steps << 1) & 0xFFFF
-    table = np.empty((TAIL, 32), dtype=np.uint16)
-    table[0] = np.concatenate([steps[::16], steps[:16]])
-    for k in range(1, TAIL):
-        table[k] = (table[k - 1] << 8) ^ steps[table[k - 1] >> 8]
-    return table.ravel()
+    """(8 · TAIL,) uint16: the checksum of each single bit, the last bit of a frame at the end."""
+    table = np.empty(8 * TAIL, dtype=np.uint16)
+    value = 0x8005
+    for place in range(8 * TAIL - 1, -1, -1):
+        table[place] = value
+        value = (value << 1 ^ 0x8005) & 0xFFFF if value & 0x8000 else value << 1
+    return table
