@@ -7,10 +7,10 @@ import pytest
 import soundfile
 
 from wavllm_cli.data.batch import clips_of
-from wavllm_cli.data.manifest import read_manifest, write_manifest
+from wavllm_cli.data.manifest import read_manifest, relocated, write_manifest
 from wavllm_cli.data.schema import Utterance
 from wavllm_cli.data.sharding import write_shards
-from wavllm_cli.errors import UsageError, WavLLMError
+from wavllm_cli.errors import AudioError, UsageError, WavLLMError
 
 
 def row(name, audio, **fields):
@@ -123,6 +123,39 @@ def test_audio_that_changes_meanwhile_ends_the_run(manifest, tmp_path, monkeypat
     monkeypatch.setattr(sharding.Path, "read_bytes", lambda path: b"")
     with pytest.raises(WavLLMError, match=r"a\.wav has changed while shards were written"):
         write_shards(manifest, tmp_path / "out", 1)
+
+
+def test_shards_that_were_brought_elsewhere_are_read_there(manifest, tmp_path):
+    import fsspec
+
+    write_shards(manifest, tmp_path / "out", 3, "memory://bucket/train")
+    elsewhere = fsspec.filesystem("memory")
+    for shard in (tmp_path / "out").glob("*.tar"):
+        elsewhere.pipe_file(f"/bucket/train/{shard.name}", shard.read_bytes())
+        shard.unlink()
+    found = clips_of(tmp_path / "out" / "train.jsonl")
+    assert found[0].row.audio.startswith("memory://bucket/train/train-000000.tar#512+")
+    for old, new in zip(clips_of(manifest), found, strict=True):
+        assert new.lack() is None and new.seconds() == old.seconds()
+        assert not old.paths or np.array_equal(old.read(), new.read())
+    (moved,) = relocated([found[0].row], tmp_path / "out" / "train.jsonl", tmp_path / "new" / "m.jsonl")
+    assert moved.audio == found[0].row.audio
+    write_shards(tmp_path / "out" / "train.jsonl", tmp_path / "back", 3)
+    assert clips_of(tmp_path / "back" / "train.jsonl")[2].read() is not None
+    elsewhere.pipe_file("/bucket/train/train-000000.tar", b"short")
+    with pytest.raises(AudioError, match="was the archive made anew"):
+        found[0].read()
+    elsewhere.rm("/bucket", recursive=True)
+    with pytest.raises(AudioError, match=r"memory://bucket/train/train-000000\.tar cannot be read: FileNotFoundError"):
+        found[0].read()
+    with pytest.raises(UsageError, match="it is like s3://bucket/folder"):
+        write_shards(manifest, tmp_path / "new", 3, "bucket")
+
+
+def test_a_file_that_lies_elsewhere_must_be_fetched(tmp_path):
+    write_manifest(tmp_path / "m.jsonl", [row("a", "https://example.org/a.wav")])
+    (clip,) = clips_of(tmp_path / "m.jsonl")
+    assert "is an address, of which only members of shards are read" in clip.lack()
 
 
 def test_the_command(wavllm, manifest, tmp_path):

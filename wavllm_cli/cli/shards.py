@@ -16,6 +16,12 @@ def shard(
     manifest: Manifest,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the shards and their manifest.")],
     megabytes: Annotated[int, typer.Option(min=1, help="Size of a shard at most.")] = 1000,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="Folder to which you bring the shards (s3://…); the manifest names them there."
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Put the audio of a manifest into WebDataset shards: a few large files instead of many small ones.
@@ -24,7 +30,7 @@ def shard(
     """
     from wavllm_cli.data.sharding import write_shards
 
-    show(write_shards(manifest, out, megabytes), json)
+    show(write_shards(manifest, out, megabytes, address), json)
 
 
 @prep.command(epilog="Example: wavllm prep export data/train.jsonl --to lhotse --out lhotse/train")

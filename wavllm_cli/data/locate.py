@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
+from wavllm_cli.data.shards import address_of
+
 
 @dataclass(frozen=True)
 class Located:
@@ -26,7 +28,9 @@ class Located:
     dropped: int = 0
 
     def path(self, name: str) -> Path:
-        """The path for one of the names, also where nothing lies there."""
+        """The path for one of the names, also where nothing lies there; an address stays one."""
+        if address_of(name):
+            return Path(name)
         asked = _tail(self.root, name, self.dropped) if name in self.moved else self.root / name
         return asked if str(asked).isascii() else _in_any_form(asked) or asked
 
@@ -41,7 +45,9 @@ def locate(names: Iterable[str], root: Path) -> Located:
         names: relative to `root`, or absolute; they are gone through once more where some have moved.
     """
     leads_somewhere = lru_cache(1024)(_leads_somewhere)  # the segments of a file stand together
-    missing = dict.fromkeys(name for name in names if not leads_somewhere(os.path.join(root, name)))
+    missing = dict.fromkeys(
+        name for name in names if not address_of(name) and not leads_somewhere(os.path.join(root, name))
+    )
     hits: dict[str, str] = {}
     dropped = 0
     for count in range(1, max((len(Path(name).parts) for name in missing), default=0)):
@@ -51,7 +57,7 @@ def locate(names: Iterable[str], root: Path) -> Located:
     if not hits:
         return Located(root)
     files = set(hits.values())
-    others = (str(_in_any_form(root / name)) for name in names if name not in missing)
+    others = (str(_in_any_form(root / name)) for name in names if name not in missing and not address_of(name))
     if len(files) < len(hits) or any(path in files for path in others):
         return Located(root, ambiguous=dict.fromkeys(hits), dropped=dropped)
     return Located(root, moved=dict.fromkeys(hits), dropped=dropped)

@@ -22,7 +22,7 @@ from wavllm_cli.data.foreign import refuse_foreign
 from wavllm_cli.data.locate import Located, locate
 from wavllm_cli.data.rows import Rows
 from wavllm_cli.data.schema import Row, Task, Utterance, problems_in
-from wavllm_cli.data.shards import split_place, why_unheard
+from wavllm_cli.data.shards import address_of, split_place, why_unheard
 from wavllm_cli.data.text_file import is_packed, numbered_lines, require_file
 from wavllm_cli.errors import ManifestError, reason, shortened
 
@@ -359,7 +359,7 @@ class AudioFiles:
     def is_sound(self, file: str) -> bool:
         """Whether what one of the rows calls a file can be opened; if not, `shards.why_unheard` tells why."""
         name, place = split_place(file)
-        if name in self._located.moved or place or not name.isascii():
+        if name in self._located.moved or place or not name.isascii() or address_of(name):
             return not why_unheard(Path(f"{self._located.path(name)}{place}"))
         return is_readable(os.path.join(self._located.root, name))
 
@@ -436,5 +436,7 @@ def with_audio(row: Row, names: Sequence[str]) -> Row:
 
 def relative_audio(path: Path, manifest: Path) -> str:
     """What a row of a manifest calls a file; where folders are links, `..` leads out of what they stand for."""
+    if address := address_of(path):
+        return address
     real = os.path.join(os.path.realpath(path.parent), path.name)
     return os.path.relpath(real, os.path.realpath(manifest.parent))

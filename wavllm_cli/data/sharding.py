@@ -19,7 +19,7 @@ from wavllm_cli.data.files import owned, replacing, require_output, require_spac
 from wavllm_cli.data.manifest import AudioFiles, read_manifest, require_writable, with_audio, write_manifest
 from wavllm_cli.data.rows import Rows
 from wavllm_cli.data.schema import Utterance
-from wavllm_cli.data.shards import file_of, member_name, member_of, read_member, why_unheard
+from wavllm_cli.data.shards import address_of, file_of, member_name, member_of, read_member, why_unheard
 from wavllm_cli.errors import UsageError, WavLLMError, listed
 
 MEGABYTE = 1_000_000
@@ -64,12 +64,13 @@ class Sample:
     rows: list[int]
 
 
-def write_shards(manifest: Path, out: Path, megabytes: int) -> Sharded:
+def write_shards(manifest: Path, out: Path, megabytes: int, address: str | None = None) -> Sharded:
     """Write the shards of a manifest and the manifest of the shards; a stopped run is continued by the same call.
 
     Args:
         out: a folder; the new manifest has the name of the old one, and the shards begin with it.
         megabytes: of a shard at most, unless one recording is larger.
+        address: of a folder elsewhere to which the shards will be brought, under which the manifest then names them.
 
     Raises:
         UsageError: audio is missing, or other shards of that name are in the folder.
@@ -79,11 +80,13 @@ def write_shards(manifest: Path, out: Path, megabytes: int) -> Sharded:
     target = out / manifest.name
     require_writable(target)
     require_output(target, [manifest])
+    if address is not None and not address_of(address):
+        raise UsageError(f"--address {address} is none: it is like s3://bucket/folder.")
     rows = read_manifest(manifest)
     audio = AudioFiles(rows, manifest)
     samples = _samples(rows, audio)
     with owned(target):
-        return _Writer(rows, audio, samples, target, megabytes * MEGABYTE).write()
+        return _Writer(rows, audio, samples, target, megabytes * MEGABYTE, address).write()
 
 
 def _samples(rows: Rows[Utterance], audio: AudioFiles) -> dict[str, Sample]:
@@ -128,14 +131,24 @@ class _Writer:
         samples: the recordings by their paths.
         target: the new manifest.
         limit: bytes of a shard.
+        address: of the folder in which the manifest looks for them; None for its own.
     """
 
-    def __init__(self, rows: Rows[Utterance], audio: AudioFiles, samples: dict[str, Sample], target: Path, limit: int):
+    def __init__(
+        self,
+        rows: Rows[Utterance],
+        audio: AudioFiles,
+        samples: dict[str, Sample],
+        target: Path,
+        limit: int,
+        address: str | None,
+    ):
         self.rows, self.audio, self.samples, self.target = rows, audio, samples, target
         self.record = target.with_name(f"{target.name}.unfinished")  # by which a stopped run is known again
         self.shards: list[list[str]] = []
         self.places: dict[str, str] = {}
         self.bytes = end = 0
+        base = f"{address.rstrip('/')}/" if address else ""
         plan = hashlib.sha256(str(limit).encode())
         for path, sample in samples.items():
             text = self._json(sample)
@@ -144,10 +157,10 @@ class _Writer:
                 self.shards.append([])
                 end = 0
             self.shards[-1].append(path)
-            self.places[path] = f"{self._name(len(self.shards) - 1)}#{end + tarfile.BLOCKSIZE}+{sample.size}"
+            self.places[path] = f"{base}{self._name(len(self.shards) - 1)}#{end + tarfile.BLOCKSIZE}+{sample.size}"
             end += whole
             self.bytes += whole
-            plan.update(f"{path} {sample.size} {file_of(Path(path)).stat().st_mtime_ns} ".encode() + text)
+            plan.update(f"{path} {sample.size} {_written(Path(path))} ".encode() + text)
         self.plan = plan.hexdigest()
 
     def write(self) -> Sharded:
@@ -206,6 +219,11 @@ class _Writer:
     @property
     def _stem(self) -> str:
         return self.target.name.removesuffix(".gz").rpartition(".")[0]
+
+
+def _written(path: Path) -> int | None:
+    """When a recording was written, None where it lies elsewhere."""
+    return None if address_of(path) else file_of(path).stat().st_mtime_ns
 
 
 def _blocks(size: int) -> int:

@@ -1,4 +1,8 @@
-"""Audio that lies in a tar archive, named by its place there: `shard.tar#512+64000`, 64,000 bytes from byte 512 on."""
+"""Audio that lies in a tar archive, named by its place there: `shard.tar#512+64000`, 64,000 bytes from byte 512 on.
+
+The archive may lie elsewhere, at any address that fsspec knows (`s3://bucket/shard.tar#512+64000`): of it only a member
+is fetched at a time.
+"""
 
 import re
 import tarfile
@@ -7,9 +11,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from wavllm_cli.data.files import shown, why_unreadable
-from wavllm_cli.errors import AudioError
+from wavllm_cli.errors import AudioError, reason
 
 MEMBER = re.compile(r"(.*\.tar)(#(\d{1,18})\+(\d{1,18}))", re.DOTALL | re.ASCII)
+
+ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+):/+(.*)", re.DOTALL)  # a path has one slash where an address has two
 
 
 class Member(NamedTuple):
@@ -38,9 +44,17 @@ def file_of(path: Path) -> Path:
     return member.shard if member else path
 
 
+def address_of(path: str | Path) -> str | None:
+    """The address that a path stands for, None where it leads to a file of this machine."""
+    found = ADDRESS.fullmatch(str(path))
+    return f"{found[1]}://{found[2]}" if found else None
+
+
 def why_unheard(path: Path) -> str | None:
     """What is wrong with an audio path, to stand behind its name, as far as shows without opening it; or None."""
     member = member_of(path)
+    if address_of(path):
+        return None if member else "is an address, of which only members of shards are read: fetch the file first"
     problem = why_unreadable(file_of(path))
     if member is None or problem:
         return problem
@@ -55,6 +69,8 @@ def read_member(path: Path, member: Member) -> bytes:
         AudioError: there is no such member.
     """
     name = shown(path)
+    if address := address_of(member.shard):
+        return _fetched(address, path, member)
     try:
         with member.shard.open("rb") as file:
             if problem := why_unheard(path):
@@ -62,14 +78,36 @@ def read_member(path: Path, member: Member) -> bytes:
             file.seek(max(0, member.offset - tarfile.BLOCKSIZE))
             header = file.read(min(member.offset, tarfile.BLOCKSIZE))
             if not _heads(header, member.size):
-                raise AudioError(f"{name}: no file of {member.size:,} bytes begins there; was the archive made anew?")
+                raise AudioError(_moved(path, member))
             return file.read(member.size)
     except OSError as error:
         raise AudioError(f"{name} cannot be read: {error.strerror}.") from error
 
 
+def _fetched(address: str, path: Path, member: Member) -> bytes:
+    """The content of a member of an archive that lies elsewhere, with its header in one request."""
+    import fsspec
+
+    first = max(0, member.offset - tarfile.BLOCKSIZE)
+    try:
+        system, place = fsspec.core.url_to_fs(address)
+        content = system.cat_file(place, start=first, end=member.offset + member.size)
+    except ImportError as error:
+        raise AudioError(f"{shown(path)} cannot be read: {reason(error).rstrip('.')}.") from error
+    except Exception as error:  # each service has errors of its own
+        raise AudioError(f"{address} cannot be read: {type(error).__name__}: {reason(error).rstrip('.')}.") from error
+    header, content = content[: member.offset - first], content[member.offset - first :]
+    if len(content) < member.size or not _heads(header, member.size):
+        raise AudioError(_moved(path, member))
+    return content
+
+
+def _moved(path: Path, member: Member) -> str:
+    return f"{shown(path)}: no file of {member.size:,} bytes begins there; was the archive made anew?"
+
+
 def member_name(member: Member) -> str:
-    """What a member is called in its archive, "" where no header stands before it; reading it then tells so."""
+    """What a member is called in its archive; "" where that cannot be told, which reading it then tells."""
     with suppress(OSError, tarfile.HeaderError), member.shard.open("rb") as file:
         file.seek(max(0, member.offset - tarfile.BLOCKSIZE))
         return tarfile.TarInfo.frombuf(file.read(tarfile.BLOCKSIZE), "utf-8", "surrogateescape").name
