@@ -55,6 +55,18 @@ def test_what_is_written_is_read_back_and_gives_the_same_bytes(tmp_path, suffix,
         assert path.read_bytes()[4:8] == bytes(4)  # no time of writing
 
 
+def test_parquet_is_the_same_in_blocks(tmp_path, monkeypatch):
+    """Of columns whose type only a later block tells, or which only some rows have, or objects with other keys."""
+    turns = [[{"start": 0, "duration": 1, "speaker": "a", "text": "x"}], None, [
+        {"start": 0, "duration": 1, "speaker": "a", "text": "x", "channel": 1}]]  # fmt: skip
+    rows = [row.model_copy(update={"id": f"{i}"}) for i, row in enumerate(ROWS * 2)]
+    rows += [Utterance(**ASR | {"id": f"t{i}", "turns": given}) for i, given in enumerate(turns)]
+    write_manifest(tmp_path / "one.parquet", rows)
+    monkeypatch.setattr("wavllm_cli.data.manifest.BLOCK", 1)
+    write_manifest(tmp_path / "many.parquet", rows)
+    assert read_manifest(tmp_path / "one.parquet") == rows == read_manifest(tmp_path / "many.parquet")
+
+
 def test_a_line_leaves_out_empty_options_but_never_audio_and_target(tmp_path):
     write_manifest(tmp_path / "m.jsonl", ROWS)
     asr, text, ii = map(json.loads, (tmp_path / "m.jsonl").read_text(encoding="utf-8").splitlines())

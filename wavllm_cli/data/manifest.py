@@ -10,6 +10,7 @@ import os
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from io import BufferedReader
+from itertools import islice
 from pathlib import Path
 from typing import Any, overload
 
@@ -29,6 +30,7 @@ from wavllm_cli.errors import ManifestError, reason, shortened
 MANIFEST_SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet", ".tsv")
 MAX_PROBLEMS = 10  # reported at once
 NAMED = 3  # rows with the same problem
+BLOCK = 1 << 13  # rows that become columns at a time
 
 Each = Callable[[Any], None] | None
 
@@ -293,17 +295,20 @@ def _distinct(rows: Iterable[Utterance], path: Path) -> Iterator[Utterance]:
 
 
 def _write_parquet(path: Path, rows: Iterable[Utterance]) -> None:
+    """Rows become Arrow some at a time; what type a column has only the last of them may tell."""
     import pyarrow as pa
     from pyarrow.parquet import write_table
 
-    fields = [_parquet_fields(row) for row in rows]
-    columns = {
-        key: None for row in fields for key, value in row.items() if value is not None or key in ("audio", "target")
-    }
-    arrays = {key: pa.array([row.get(key) for row in fields]) for key in columns}
-    # A column without any value has no type of its own; the only ones that can be here hold text.
-    arrays = {key: array.cast(pa.string()) if array.type == pa.null() else array for key, array in arrays.items()}
-    write_table(pa.table(arrays), path)
+    fields = map(_parquet_fields, rows)
+    tables = []
+    while block := list(islice(fields, BLOCK)):
+        tables.append(pa.table({key: pa.array([row[key] for row in block]) for key in block[0]}))
+    table = pa.concat_tables(tables, promote_options="permissive") if tables else pa.table({})
+    empty = {name for name in table.column_names if table[name].type == pa.null()}
+    table = table.drop_columns(sorted(empty - {"audio", "target"}))
+    for name in empty & set(table.column_names):  # without any value it has no type of its own; theirs is text
+        table = table.set_column(table.column_names.index(name), name, table[name].cast(pa.string()))
+    write_table(table, path)
 
 
 def _parquet_fields(row: Utterance) -> dict[str, Any]:

@@ -28,7 +28,7 @@ class Member(NamedTuple):
 
 def split_place(audio: str) -> tuple[str, str]:
     """The file that an audio path leads to, and the place within it: `("shard.tar", "#512+64000")`, or `(path, "")`."""
-    found = MEMBER.fullmatch(audio)
+    found = MEMBER.fullmatch(audio) if "#" in audio else None
     return (found[1], found[2]) if found else (audio, "")
 
 
@@ -46,7 +46,7 @@ def file_of(path: Path) -> Path:
 
 def address_of(path: str | Path) -> str | None:
     """The address that a path stands for, None where it leads to a file of this machine."""
-    found = ADDRESS.fullmatch(str(path))
+    found = ADDRESS.fullmatch(name) if ":/" in (name := str(path)) else None
     return f"{found[1]}://{found[2]}" if found else None
 
 
