@@ -42,7 +42,7 @@ def load_utterances(manifest: Path, max_seconds: float, room: Room) -> Utterance
         ManifestError: the manifest cannot be read.
         UsageError: nothing usable is left.
     """
-    found = surveyed(manifest)
+    found = surveyed(manifest, for_good=True)
     left_out = {reason: rows.tolist() for reason, rows in found.unusable(max_seconds).items()}
     details: dict[int, str] = {}
     seconds = found.seconds.copy()

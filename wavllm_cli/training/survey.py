@@ -161,10 +161,18 @@ def survey(manifest: Path) -> Survey:
     return found
 
 
-def surveyed(manifest: Path) -> Survey:
-    """The latest look at a manifest in this process, if it is still the same file."""
+def surveyed(manifest: Path, for_good: bool = False) -> Survey:
+    """The latest look at a manifest in this process, if it is still the same file.
+
+    Args:
+        for_good: nobody will ask again, so that its columns need not be kept.
+    """
     identity, found = _latest.get(manifest, (None, None))
-    return found if found and identity == _identity(manifest) else survey(manifest)
+    if not found or identity != _identity(manifest):
+        found = survey(manifest)
+    if for_good:
+        del _latest[manifest]
+    return found
 
 
 def _identity(path: Path) -> tuple[int, ...] | None:
