@@ -100,6 +100,11 @@ def test_in_silence_and_without_a_voice_nothing_is_said(whisper, encoded, noise,
     assert found == [NOTHING] * 4 and encoded == []
 
 
+def test_less_than_a_word_is_nothing(whisper, encoded, noise):
+    short, word = whisper.transcripts([Item("short", "", noise(0.19)), Item("word", "", noise(0.2))])
+    assert short == NOTHING and word.text and len(encoded) == 1
+
+
 def test_only_a_whisper_that_tells_times_is_one(tiny_whisper, tiny_llm):
     with pytest.raises(UsageError, match="is a 'llama' model, not a Whisper"):
         opened(tiny_llm())

@@ -27,9 +27,10 @@ from wavllm_cli.systems.base import Item
 from wavllm_cli.systems.pretrained import Pretrained
 from wavllm_cli.systems.remembering import remembering
 from wavllm_cli.systems.steps import row_seed
-from wavllm_cli.text.join import joined
+from wavllm_cli.text.join import WORDS_A_SECOND, joined
 
 STRETCH = 300.0  # seconds; a call of `generate` keeps the scores of all its tokens, 200 kB each: 0.3 GB of fast speech
+SHORTEST_WORD = SAMPLE_RATE // WORDS_A_SECOND  # samples: out of less a Whisper makes words up
 VOICE = 0.5  # probability; Silero's own limit. Where no moment reaches it nothing is said
 TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)  # of the paper, as are the thresholds on log-probability and silence
 THRESHOLDS = {"logprob_threshold": -1.0, "no_speech_threshold": 0.6, "compression_ratio_threshold": 1.35}
@@ -246,8 +247,8 @@ class Recogniser:
 
 
 def has_voice(samples: np.ndarray | None) -> bool:
-    """Whether anything may be said; where the voice detector is not installed, whatever is not silent may be speech."""
-    if samples is None or is_silent(samples):
+    """Whether a word may be said; where the voice detector is not installed, whatever is not silent may be speech."""
+    if samples is None or len(samples) < SHORTEST_WORD or is_silent(samples):
         return False
     detector = find_detector()
     return detector is None or bool(detector(samples).max() >= VOICE)
