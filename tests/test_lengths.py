@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from wavllm_cli.corpora import CUT, NO_AUDIO, NO_TEXT, OUTSIDE, UNREADABLE, Adjusted, Skipped
-from wavllm_cli.corpora.lengths import AHEAD, MOST, READERS, Segment, measured, readers, segment
+from wavllm_cli.corpora.lengths import MOST, READERS, Segment, measured, readers, segment
 from wavllm_cli.data.audio import AudioInfo, write_wav
+from wavllm_cli.data.parallel import AHEAD
 
 
 def test_items_keep_their_order_and_faults_their_place(tmp_path):

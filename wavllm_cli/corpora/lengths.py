@@ -1,21 +1,20 @@
 """How long the recordings of a corpus are as they are decoded, and segments held against that."""
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from wavllm_cli.corpora import CUT, NO_AUDIO, OUTSIDE, UNREADABLE, Adjusted, Skipped
 from wavllm_cli.data.audio import AudioInfo, audio_info
 from wavllm_cli.data.files import shown
+from wavllm_cli.data.parallel import in_order
 from wavllm_cli.errors import UsageError, WavLLMError
 
 READERS = 8  # threads: reading headers is waiting for the disk
-AHEAD = 8  # batches for each thread that are asked for before their turn
 MOST, LONGEST = 32, 256  # files of a batch; items of one that are all about a file
 ROUNDING = 0.02  # seconds: less than this over the end is how times are written, not a fault
 
@@ -55,17 +54,9 @@ def measured(
             row is read once.
         read: called in several threads.
     """
-    pool = ThreadPoolExecutor(_readers.get())
-    waiting: deque[tuple[Batch, Future[list[AudioInfo | Skipped]]]] = deque()
-    try:
-        for batch in _batches(items):
-            waiting.append((batch, pool.submit(_read, batch, read)))
-            if len(waiting) > AHEAD * _readers.get():
-                yield from _with_items(*waiting.popleft())
-        while waiting:
-            yield from _with_items(*waiting.popleft())
-    finally:
-        pool.shutdown(cancel_futures=True)  # who stops early does not wait for what was asked for ahead
+    for batch, found in in_order(partial(_read, read), _batches(items), _readers.get()):
+        for (_, item), info in zip(batch, found, strict=True):
+            yield item, info
 
 
 def _batches(items: Iterable[tuple[Path | Skipped, Item]]) -> Iterator[Batch]:
@@ -81,7 +72,7 @@ def _batches(items: Iterable[tuple[Path | Skipped, Item]]) -> Iterator[Batch]:
         yield batch
 
 
-def _read(batch: Batch, read: Callable[[Path], AudioInfo | Skipped]) -> list[AudioInfo | Skipped]:
+def _read(read: Callable[[Path], AudioInfo | Skipped], batch: Batch) -> list[AudioInfo | Skipped]:
     found: list[AudioInfo | Skipped] = []
     last: Path | None = None
     for path, _ in batch:
@@ -91,11 +82,6 @@ def _read(batch: Batch, read: Callable[[Path], AudioInfo | Skipped]) -> list[Aud
             found.append(found[-1] if path == last else read(path))
         last = None if isinstance(path, Skipped) else path
     return found
-
-
-def _with_items(batch: Batch, found: Future[list[AudioInfo | Skipped]]) -> Iterator[tuple[Any, AudioInfo | Skipped]]:
-    for (_, item), info in zip(batch, found.result(), strict=True):
-        yield item, info
 
 
 @dataclass(frozen=True)
