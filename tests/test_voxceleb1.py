@@ -164,6 +164,11 @@ def test_the_oldest_form_has_names_for_speakers(root, tmp_path, noise):
     (row,) = read_manifest(tmp_path / "out/test.jsonl")
     assert row.speaker == ("id10270", "id10270") and clips_of(tmp_path / "out/test.jsonl")[0].read() is not None
     assert {s for row in read_manifest(tmp_path / "out/train.jsonl") for s in row.speakers} == {"id10001", "id10002"}
+    names = " ".join(f"id10270/{video}/00001.wav" for video in VIDEOS)
+    (old / "veri_test2.txt").write_text(f"1 {names}\n")  # the cleaned list has only numbers
+    prepare("voxceleb1", old, tmp_path / "cleaned", pairs=0)
+    (cleaned,) = read_manifest(tmp_path / "cleaned/test.jsonl")
+    assert [piece.audio for piece in cleaned.pieces] == [piece.audio for piece in row.pieces]
 
 
 def test_a_second_copy_is_used_once(root, tmp_path):

@@ -24,7 +24,7 @@ SOURCE = "https://www.robots.ox.ac.uk/~vgg/data/voxceleb/vox1.html"
 PARTS = "vox1_dev_wav_part"
 SET_FOLDER = re.compile(r"(?:vox1_)?(dev|test)(?:_wav)?")
 
-Key = tuple[str, str, str]  # speaker, video, number of the utterance
+Key = tuple[str, str, str]  # speaker, video, number of the utterance in seven digits, whatever the form
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Tree:
         """What an utterance is known by, from the end of its path; None for the file of something else."""
         *_, above, folder, _ = ("", "", *path.parts)
         if re.fullmatch(r"id1\d{4}", above):  # VoxCeleb2 has id0…
-            return above, folder, path.stem
+            return above, folder, path.stem.zfill(7)
         if oldest := re.fullmatch(r"(.{11})_(\d{7})", path.stem):
             name = normalize("NFC", folder)
             return self.ids.get(name, name), oldest[1], oldest[2]
