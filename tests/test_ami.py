@@ -158,6 +158,7 @@ def test_windows_are_heard_in_the_mix_of_the_headsets(shipped, tmp_path):
         (0, "MEE006"),
         (0.9, "ES2002a-B"),
     ]
+    assert len({(turn.start, turn.speaker) for turn in window.turns}) == len(window.turns)
     assert window.turns[0].text == "I'm René, from T_V_ mm-." and window.target is None
     assert ("IS1008a.Mix-Headset", "no-audio") in skipped(tmp_path) and summary.faults
 

@@ -128,9 +128,12 @@ def window_rows(recording: Recording, said: Iterable[Said], longest: float) -> I
 
 
 def _turns(recording: Recording, said: Iterable[Said]) -> Iterator[Turn]:
-    """What can be heard of it; what cannot is told with the utterances."""
+    """What can be heard of it, once; what cannot, and what is there twice, is told with the utterances."""
+    heard: set[tuple[str, float, float, str]] = set()
     for one in said:
         found = segment(recording.name, one.start, one.end, recording.length)
-        if one.words and not isinstance(found, Skipped):
+        what = one.speaker, one.start, one.end, one.text
+        if one.words and not isinstance(found, Skipped) and what not in heard:
+            heard.add(what)
             when = {"start": found.start, "duration": found.duration}
             yield Turn(**when, speaker=one.speaker, channel=one.channel, text=one.text)
