@@ -66,7 +66,7 @@ ONLY_WRITTEN = (
 def test_what_can_be_said_waits_for_a_voice(tmp_path):
     asked = [*ONLY_WRITTEN, "Name a colour.", "How old is Caf\u00e9 Central?", "Name a fruit."]
     objects = [{"instruction": text, "input": "", "output": "x"} for text in asked]
-    objects += [{"instruction": "Translate.", "input": "Good morning", "output": "Guten Morgen"}]
+    objects += [{"instruction": "Translate.", "input": "Good\u2028morning\n", "output": "Guten Morgen"}]
     (tmp_path / "alpaca_data.json").write_text(json.dumps(objects))
     summary = prepare("alpaca", tmp_path, tmp_path / "out", dev=0, test=0, spoken=3)
     rows = read_manifest(tmp_path / "out/train-sqqa.jsonl")

@@ -129,6 +129,7 @@ def _spoken(rows: Iterable[Utterance | Skipped], most: int) -> Iterator[Utteranc
             yield LeftOut(row.id, "only-written", why)
             continue
         used += 1
+        text = " ".join(text.split())
         said = {"speech_text": text, "transcript": text, "language": "en"}
         yield row.model_copy(update={"id": f"{row.id}-spoken", "task": "sqqa", "prompt": "", **said})
 
