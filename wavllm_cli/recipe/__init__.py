@@ -1,30 +1,27 @@
-"""Recipes: `schema` is the format, `ranges` what its numbers may be, `reader` reads and writes it."""
+"""Recipes: `schema`, with `network` and `augmentation`, is the format, `reader` reads and writes it."""
 
-from wavllm_cli.recipe.reader import dump, find, load, shipped
-from wavllm_cli.recipe.schema import (
-    CTC,
-    MAX_BEAMS,
-    MAX_NEW_TOKENS,
-    MAX_TEMPERATURE,
-    MAX_VOCABULARY,
-    MIN_TEMPERATURE,
+from wavllm_cli.recipe.augmentation import Augmentation, SpecAugment
+from wavllm_cli.recipe.network import (
     PARAMETER_GROUPS,
     Adapters,
-    Augmentation,
     Backbone,
-    Batch,
-    Generation,
     LanguageModel,
     LoRA,
     Model,
+    PromptAdapter,
+    TokenizerTraining,
+)
+from wavllm_cli.recipe.ranges import MAX_BEAMS, MAX_NEW_TOKENS, MAX_TEMPERATURE, MAX_VOCABULARY, MIN_TEMPERATURE
+from wavllm_cli.recipe.reader import dump, find, load, shipped
+from wavllm_cli.recipe.schema import (
+    CTC,
+    Batch,
+    Generation,
     Optimizer,
     Phase,
-    PromptAdapter,
     Recipe,
     Source,
-    SpecAugment,
     Stage,
-    TokenizerTraining,
     Validation,
     sampling,
 )

@@ -8,30 +8,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from wavllm_cli.recipe.schema import (
-    CTC,
-    Adapters,
-    Augmentation,
-    Backbone,
-    Batch,
-    Generation,
-    LanguageModel,
-    LoRA,
-    Model,
-    Noise,
-    Optimizer,
-    Phase,
-    PromptAdapter,
-    Recipe,
-    Reverb,
-    Section,
-    Source,
-    SpecAugment,
-    Speed,
-    Stage,
-    TokenizerTraining,
-    Validation,
-)
+from wavllm_cli.recipe.augmentation import Augmentation, Noise, Reverb, SpecAugment, Speed
+from wavllm_cli.recipe.network import Adapters, Backbone, LanguageModel, LoRA, Model, PromptAdapter, TokenizerTraining
+from wavllm_cli.recipe.schema import CTC, Batch, Generation, Optimizer, Phase, Recipe, Source, Stage, Validation
+from wavllm_cli.recipe.section import Section
 
 
 class Meaning(Enum):

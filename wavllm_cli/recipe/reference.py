@@ -4,16 +4,16 @@ import ast
 import inspect
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
-from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import AfterValidator
 from pydantic.fields import FieldInfo
 
-from wavllm_cli.recipe import schema
+from wavllm_cli.recipe import augmentation, network, schema
 from wavllm_cli.recipe.ranges import AtLeast, AtMost
-from wavllm_cli.recipe.schema import Recipe, Section
+from wavllm_cli.recipe.schema import Recipe
+from wavllm_cli.recipe.section import Section
 
 HEAD = """# The keys of a recipe
 
@@ -70,14 +70,12 @@ def _line(cells: Iterable[str]) -> str:
 
 def _meanings() -> dict[str, dict[str, str]]:
     """What stands in quotes under each key, by class."""
-    tree = ast.parse(Path(schema.__file__).read_text(encoding="utf-8"))
+    trees = [ast.parse(inspect.getsource(module)) for module in (schema, network, augmentation)]
     meanings: dict[str, dict[str, str]] = {}
-    for node in tree.body:
-        if isinstance(node, ast.ClassDef):
-            for key, said in pairwise(node.body):
-                if isinstance(key, ast.AnnAssign) and isinstance(said, ast.Expr):
-                    text = ast.literal_eval(said.value)
-                    meanings.setdefault(node.name, {})[ast.unparse(key.target)] = text
+    for node in (node for tree in trees for node in tree.body if isinstance(node, ast.ClassDef)):
+        for key, said in pairwise(node.body):
+            if isinstance(key, ast.AnnAssign) and isinstance(said, ast.Expr):
+                meanings.setdefault(node.name, {})[ast.unparse(key.target)] = ast.literal_eval(said.value)
     return meanings
 
 

@@ -6,55 +6,40 @@ stage has a prompt adapter because it has a `prompt_adapter` section. The recipe
 is itself a valid recipe.
 """
 
-import math
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
+from wavllm_cli.recipe.augmentation import Augmentation
+from wavllm_cli.recipe.network import Model, ParameterGroup, PromptAdapter
 from wavllm_cli.recipe.ranges import (
     MAX_ACCUMULATE,
-    MAX_ALPHA,
     MAX_BEAMS,
-    MAX_FACTORS,
     MAX_NAME,
     MAX_NEW_TOKENS,
-    MAX_RANK,
     MAX_RATE,
     MAX_SAMPLES,
     MAX_STAGES,
     MAX_STEPS,
     MAX_TEMPERATURE,
     MAX_UTTERANCES,
-    MAX_VOCABULARY,
     MAX_WORKERS,
     MIN_TEMPERATURE,
-    MIN_VOCABULARY,
-    AcousticWindow,
     Amount,
-    Channels,
     Count,
-    Decibels,
-    Factor,
-    Masks,
     Real,
     Seconds,
-    Share,
     Steps,
     Text,
     Weight,
     Whole,
-    Width,
     at_most,
 )
+from wavllm_cli.recipe.section import Section
 from wavllm_cli.tasks.registry import TASKS, nearest_task
-
-ParameterGroup = Literal[
-    "semantic_encoder", "acoustic_encoder", "layer_weights", "adapters", "language_model", "lora", "prompt_adapter"
-]
-PARAMETER_GROUPS: tuple[str, ...] = get_args(ParameterGroup)
 
 
 def _known_task(code: str) -> str:
@@ -69,110 +54,6 @@ TaskCode = Annotated[str, AfterValidator(_known_task)]
 
 def _repeated(items: Iterable[Hashable]) -> list[Hashable]:
     return [item for item, count in Counter(items).items() if count > 1]
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-# --- the model ---
-
-
-def _finite(config: dict[str, Any]) -> dict[str, Any]:
-    for key, value in _floats(config):
-        if not math.isfinite(value):
-            raise ValueError(f"its {key} is {value}, but must be a finite number")
-    return config
-
-
-def _floats(value: Any, key: str = "") -> Iterator[tuple[str, float]]:
-    """Every float at any depth and where it stands."""
-    if isinstance(value, dict | list):
-        for name, item in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from _floats(item, f"{key}.{name}" if key else str(name))
-    elif isinstance(value, float):
-        yield key, value
-
-
-class Backbone(Section):
-    """Pretrained (`path`: hub id or folder) or random (`config`: the keys of its transformers configuration)."""
-
-    path: Text | None = None
-    """A pretrained model: its hub id or folder."""
-    revision: Text | None = None
-    """Its commit, tag or branch on the hub; without it what the hub gives today, recorded with the run."""
-    config: Annotated[dict[str, Any], AfterValidator(_finite)] | None = None
-    """The keys of its transformers configuration: a model of these sizes that starts from random weights."""
-
-    @model_validator(mode="after")
-    def _one_source(self) -> "Backbone":
-        if (self.path is None) == (self.config is None):
-            raise ValueError("give either `path` (pretrained) or `config` (random weights), not both or neither")
-        return self
-
-
-class TokenizerTraining(Section):
-    """A byte-level BPE tokenizer learned from the texts of the recipe's manifests."""
-
-    vocab_size: Annotated[
-        Whole, Field(ge=MIN_VOCABULARY), at_most(MAX_VOCABULARY, "more than any published vocabulary")
-    ]
-    """Tokens, the bytes and three special ones among them."""
-
-
-class LanguageModel(Backbone):
-    tokenizer: TokenizerTraining | None = None
-    """How the tokenizer of a model with `config` is made."""
-
-    @model_validator(mode="after")
-    def _tokenizer_of_its_own(self) -> "LanguageModel":
-        if (self.config is None) != (self.tokenizer is None):
-            raise ValueError("`tokenizer` belongs with `config`: a pretrained language model brings its own")
-        return self
-
-
-class Adapters(Section):
-    """Channels are those of the two convolutions, before the gated linear unit halves them."""
-
-    semantic_channels: tuple[Channels, Channels]
-    """Of the two convolutions behind Whisper's encoder; even."""
-    acoustic_channels: tuple[Channels, Channels]
-    """Of the two convolutions behind WavLM; even."""
-    bottleneck: Width
-    """Inner width of either adapter's bottleneck."""
-    width: Width
-    """Of what either adapter hands on, before both are brought to the LLM's."""
-
-
-class LoRA(Section):
-    rank: Annotated[Count, at_most(MAX_RANK, "beyond which nothing is low about the rank")]
-    """Of the low-rank updates."""
-    alpha: Annotated[Amount, at_most(MAX_ALPHA, "since it multiplies what LoRA adds")]
-    """Strength: updates are multiplied by `alpha` / `rank`."""
-    dropout: Annotated[Real, Field(ge=0, lt=1)]
-    """Share of a LoRA layer's input that is left out in training."""
-
-
-class Model(Section):
-    """Clips of more seconds than `acoustic_window` go through the acoustic encoder in overlapping windows of it."""
-
-    semantic_encoder: Backbone
-    """Hears what is said: any Whisper encoder."""
-    acoustic_encoder: Backbone
-    """Hears how and by whom: any WavLM encoder."""
-    language_model: LanguageModel
-    """Answers: any causal LLM with separate q, k, v and o projections."""
-    adapters: Adapters
-    """From the encoders' frames to the LLM's tokens."""
-    lora: LoRA
-    """Low-rank updates of the LLM."""
-    acoustic_window: AcousticWindow | None = 60
-    """Seconds beyond which WavLM hears a clip in overlapping windows."""
-
-
-class PromptAdapter(Section):
-    width: Width
-    """Its inner width."""
 
 
 # --- the stages ---
@@ -228,7 +109,7 @@ class Optimizer(Section):
 
     learning_rate: Rate
     """The highest."""
-    group_rates: dict[ParameterGroup, Rate] = {}
+    group_rates: dict[ParameterGroup, Rate] = Field(default={})
     """The highest of single groups, in the place of `learning_rate`: a prompt adapter takes less than adapters do."""
     warmup_steps: Annotated[Whole, Field(ge=0), at_most(MAX_STEPS, "months at ten steps a second")]
     """In which the rate rises from zero."""
@@ -260,82 +141,6 @@ class Validation(Section):
     """Answers that are decoded and shown."""
 
 
-class Speed(Section):
-    """A clip is played faster and higher, or slower and lower; slower only as far as there is room for it."""
-
-    factors: Annotated[tuple[Factor, ...], Field(min_length=1, max_length=MAX_FACTORS)]
-    """One of them by chance; at 1.1 a clip takes 1/1.1 of its time."""
-
-
-class Noise(Section):
-    """A stretch of a recording is added to a clip."""
-
-    source: Text
-    """A folder of recordings, or a manifest; a relative one lies in `data`."""
-    snr: tuple[Decibels, Decibels]
-    """The lowest and the highest ratio of a clip's power to the noise's, in dB; any between them is as likely."""
-    probability: Share = 1.0
-    """Share of the clips that get some."""
-
-    @model_validator(mode="after")
-    def _ordered(self) -> "Noise":
-        if self.snr[0] > self.snr[1]:
-            raise ValueError(f"`snr` is from {self.snr[0]:g} to {self.snr[1]:g}: the lower one stands first")
-        return self
-
-
-class Reverb(Section):
-    """A clip sounds as in the room of an impulse response; its loudness stays."""
-
-    source: Text
-    """A folder of impulse responses, or a manifest; a relative one lies in `data`."""
-    probability: Share = 1.0
-    """Share of the clips that are heard in a room."""
-
-
-class SpecAugment(Section):
-    """Stretches of time and bands of frequency are blanked in what the semantic encoder gets, not in the waveform."""
-
-    time_masks: Masks
-    """Of each clip."""
-    time_width: Seconds
-    """The widest of them; each is as wide as chance will have it."""
-    time_share: Share = 0.2
-    """Of a clip that one of them may cover."""
-    frequency_masks: Masks
-    """Of each clip."""
-    frequency_width: Width
-    """The widest of them, in mel bands."""
-
-
-class Augmentation(Section):
-    """What chance does to the clips of training, anew each time one is drawn: speed, then the room, then noise.
-
-    Validation and all later answers hear clips as they are.
-    """
-
-    speed: Speed | None = None
-    """Faster and slower."""
-    reverb: Reverb | None = None
-    """Rooms."""
-    noise: Noise | None = None
-    """Noise."""
-    spec_augment: SpecAugment | None = None
-    """Gaps in time and frequency."""
-
-    @property
-    def sources(self) -> dict[str, str]:
-        """Where what is mixed in comes from, by the key of its section."""
-        parts = {"reverb": self.reverb, "noise": self.noise}
-        return {key: part.source for key, part in parts.items() if part}
-
-    @model_validator(mode="after")
-    def _something(self) -> "Augmentation":
-        if not any((self.speed, self.reverb, self.noise, self.spec_augment)):
-            raise ValueError("it names nothing to do: give speed, reverb, noise or spec_augment, or leave it out")
-        return self
-
-
 class Stage(Section):
     trainable: Annotated[tuple[ParameterGroup, ...], Field(min_length=1)]
     """The groups of parameters that learn; all others are frozen."""
@@ -355,7 +160,7 @@ class Stage(Section):
     """How much is heard at once."""
     optimizer: Optimizer
     """How the weights move."""
-    task_weights: dict[TaskCode, Weight] = {}
+    task_weights: dict[TaskCode, Weight] = Field(default={})
     """How much the answer tokens of a task count in the loss, 1 where it is not named: one-word answers hardly do."""
     ctc: CTC | None = None
     """A second loss, for encoders that start from nothing."""
