@@ -254,6 +254,9 @@ def test_json_in_all_shapes(table):
     ("[1, 2", {}, "is no JSON"),
     ('{"a": 1,\n "b": 2}', {}, "is no table"),
     ("PAR1....", {}, "wavllm prep hf"),
+    ("", {}, r"has no row that can be used\.$"),
+    ("audio,text\n", {}, r"has no row that can be used\.$"),
+    ("audio,text\na.wav\n", {}, "has no row that can be used: .*line 2: 1 fields where the header has 2"),
 ])  # fmt: skip
 def test_wrong_use(table, content, options, says):
     with pytest.raises(UsageError, match=says):

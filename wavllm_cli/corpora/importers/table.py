@@ -112,9 +112,12 @@ class Reader:
     def records(self, rows: list[tuple[str, dict[str, Any] | Skipped]], name: str) -> Iterator[Record | Skipped]:
         """
         Raises:
-            UsageError: there is no column with audio or text, or one that the user speaks of is not there.
+            UsageError: there is no row, no column with audio or text, or one that the user speaks of is not there.
         """
         columns = list(dict.fromkeys(column for _, row in rows if isinstance(row, dict) for column in row))
+        if not columns:
+            broken = next((f": {row.item}: {row.detail}" for _, row in rows if isinstance(row, Skipped)), "")
+            raise UsageError(f"{name} has no row that can be used{broken}.")
         self._require_columns(columns, name)
         parsed = [self._fields(where, row) if isinstance(row, dict) else row for where, row in rows]
         names = [name for one in parsed if not isinstance(one, Skipped) for name in _names(one[1])]
