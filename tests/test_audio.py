@@ -119,6 +119,7 @@ def test_missing_file_and_folder(tmp_path):
     [
         ("text.wav", b"this is not audio\n" * 40, "is not audio"),
         ("text.mp3", b"this is not audio\n" * 40, "is not audio"),
+        ("noise.mp3", b"\xff\xfb" + b"garbage" * 99, "is damaged: there is no frame of mp3 in it"),
         ("x.raw", bytes(100), "is not audio"),
         ("empty.wav", b"", "is empty"),
         (

@@ -28,6 +28,7 @@ READ_AHEAD = 1 << 13  # bytes of tags that may follow a FLAC's audio
 
 PACKED = ("ALAC", "MPEG")  # whose number of frames cannot be told from the size of a container
 UNKNOWN_FORMAT, UNKNOWN_ENCODING = 1, 4  # libsndfile's errors
+NO_FRAMES = 7  # libsndfile says that the file does not exist, when it finds no frame of mp3 in it
 
 
 class UnknownFormat(AudioError):
@@ -107,7 +108,8 @@ class AudioFile:
         if code == UNKNOWN_ENCODING:
             words = "is in an encoding that cannot be read: convert it to wav or flac first"
             return UnknownFormat(f"{self.name} {words}.")
-        return AudioError(f"{self.name} is damaged: {_said(error)}.")
+        why = "there is no frame of mp3 in it" if code == NO_FRAMES else _said(error)
+        return AudioError(f"{self.name} is damaged: {why}.")
 
     def close(self) -> None:
         self._sound.close()
