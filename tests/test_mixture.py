@@ -1,5 +1,7 @@
 """The batch plan: a pure function of seed and position, respecting weights and limits."""
 
+import hashlib
+import json
 from collections import Counter
 from itertools import islice
 
@@ -8,7 +10,7 @@ import pytest
 
 from wavllm_cli import recipe
 from wavllm_cli.data.augment import Speeds
-from wavllm_cli.data.mixture import Curriculum, MixturePlan, share
+from wavllm_cli.data.mixture import Curriculum, MixturePlan, Tokens, share
 from wavllm_cli.data.packing import Limits
 
 LIMITS = Limits(max_seconds=40, max_utterances=8)
@@ -113,3 +115,67 @@ def test_lengths_are_those_at_the_speed_of_a_draw(seconds):
         assert len(batch) == 1 or max(lasting) * len(batch) <= LIMITS.max_seconds
         seen.add(max(lasting) > 15)
     assert seen == {True, False}
+
+
+def test_runs_under_way_keep_their_batches(seconds):
+    slow = Speeds([0.5, 1.0, 2.0], [np.zeros(len(some)) for some in seconds], seed=3)
+    plans = plan(seconds), plan(seconds, speeds=slow)
+    texts = [json.dumps([each.epoch(e) for e in range(3)]).encode() for each in plans]
+    assert [hashlib.sha256(text).hexdigest()[:16] for text in texts] == ["9952d4790c24bc86", "a1b7216c2746ec68"]
+
+
+# --- with a limit of tokens ---
+
+COUNTED = Limits(max_seconds=200, max_utterances=32, max_tokens=2000)
+
+
+@pytest.fixture
+def tokens(seconds):
+    """Answers of very different lengths; 10 speech tokens a second."""
+    generator = np.random.default_rng(1)
+    written = [generator.integers(20, 300, len(some)) for some in seconds]
+    return Tokens(written, lambda lasting: np.rint(10 * lasting).astype(np.int64))
+
+
+def costs(counted, batches):
+    lengths = [counted.lengths(np.array(batch)) for batch in batches]
+    return np.array([len(each) * each.max() for each in lengths]), sum(each.sum() for each in lengths)
+
+
+def test_no_batch_is_beyond_its_tokens_and_little_is_padding(seconds, tokens):
+    counted = MixturePlan(seconds, [2, 1, 1], COUNTED, 3, None, tokens, 4)
+    padded, real = costs(counted, counted.epoch(0))
+    assert padded.max() <= 2000 and real / padded.sum() > 0.95
+    by_seconds = MixturePlan(seconds, [2, 1, 1], LIMITS, 3, None, tokens, 4)
+    padded, real = costs(by_seconds, by_seconds.epoch(0))
+    assert real / padded.sum() < 0.8
+
+
+def test_batches_of_a_step_are_of_like_cost_in_every_epoch(seconds, tokens):
+    limits = Limits(max_seconds=200, max_utterances=12, max_tokens=2000)  # short rows do not fill their batch
+
+    def balance(together, epoch):
+        padded, _ = costs(counted, MixturePlan(seconds, [2, 1, 1], limits, 3, None, tokens, together).epoch(epoch))
+        steps = padded[: len(padded) // 4 * 4].reshape(-1, 4)
+        return steps.sum() / (4 * steps.max(axis=1).sum())
+
+    counted = MixturePlan(seconds, [2, 1, 1], limits, 3, None, tokens, 4)
+    assert {len(counted.epoch(epoch)) % 4 for epoch in range(6)} == {0}
+    assert min(balance(4, epoch) for epoch in range(6)) > 0.95
+    assert max(balance(1, epoch) for epoch in range(6)) < 0.93
+
+
+def test_counted_batches_hold_the_same_rows_and_continue_anywhere(seconds, tokens):
+    counted = MixturePlan(seconds, [2, 1, 1], COUNTED, 3, None, tokens, 4)
+    for epoch in range(2):
+        drawn = [sorted(pair for batch in each.epoch(epoch) for pair in batch) for each in (counted, plan(seconds))]
+        assert drawn[0] == drawn[1]
+    whole = list(islice(counted.batches(0), 300))
+    for position in (1, 57, 299):
+        assert list(islice(counted.batches(position), 300 - position)) == whole[position:]
+
+
+def test_rows_too_few_for_a_step_are_all_drawn():
+    few = [np.array([1.0, 2.0, 3.0])]
+    counted = MixturePlan(few, [1], COUNTED, 3, None, Tokens([np.full(3, 9)], np.zeros_like), 8)
+    assert sorted(pair for batch in counted.epoch(0) for pair in batch) == [(0, 0), (0, 1), (0, 2)]

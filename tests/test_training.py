@@ -328,14 +328,12 @@ def test_unusable_clips_are_left_out_by_name_and_the_rest_is_trained(recipe, dat
     assert len([line for line in curve(run) if "loss" in line]) == 4
 
 
-def test_a_clip_that_cannot_be_used_in_the_validation_is_named(recipe, capsys):
+def test_a_clip_that_cannot_be_used_in_the_validation_is_named(capsys):
     from wavllm_cli.data.batch import Batch
     from wavllm_cli.training.dataset import Utterances, validation_batches
 
-    utterances = Utterances(clips=["gone"], seconds=np.ones(1))
-    batches = validation_batches(
-        utterances, recipe().stages[0], lambda clips: Batch([], None, [f"{clips[0]}: no such clip"]), 0, 1
-    )
+    utterances = Utterances(clips=["gone"], seconds=np.ones(1), text_bytes=np.ones((1, 2)))
+    batches = validation_batches(utterances, [[0]], lambda clips: Batch([], None, [f"{clips[0]}: no such clip"]))
     assert not list(batches)
     assert "gone: no such clip" in capsys.readouterr().err
 

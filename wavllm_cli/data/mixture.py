@@ -4,20 +4,34 @@ Nothing here touches audio. A plan is computed from (seed, epoch) alone and know
 are the same however many share them, and a run that was killed asks for the plan from the step where it stopped.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from wavllm_cli.data.augment import Speeds
-from wavllm_cli.data.packing import Limits, pack
+from wavllm_cli.data.packing import Limits, pack, pack_tokens
 from wavllm_cli.recipe import Stage
 
 POOL = 64  # batches whose utterances are sorted by length together: alike within a batch, varied between batches
 
 # (manifest, draw) of each utterance of a batch: of a manifest of n rows draw d is of row d mod n, the (d // n)-th time.
 Pairs = list[tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """How long rows are for the language model.
+
+    Attributes:
+        written: for each manifest, the tokens of each row's template, instruction and answer.
+        spoken: speech tokens of (n,) seconds.
+    """
+
+    written: Sequence[np.ndarray]
+    spoken: Callable[[np.ndarray], np.ndarray]
 
 
 class MixturePlan:
@@ -28,6 +42,8 @@ class MixturePlan:
         weights: for each manifest, how often it is drawn from; 0 is never.
         limits: of one batch.
         speeds: at which clips are played, and so how long they are; None: their own.
+        tokens: where batches have a limit of tokens: the batches of a step are then of like cost.
+        per_step: batches that make a step.
     """
 
     def __init__(
@@ -37,8 +53,10 @@ class MixturePlan:
         limits: Limits,
         seed: int,
         speeds: Speeds | None = None,
+        tokens: Tokens | None = None,
+        per_step: int = 1,
     ):
-        self.speeds = speeds
+        self.speeds, self.tokens, self.per_step = speeds, tokens, per_step
         self.seconds = [np.asarray(s, dtype=np.float64) for s in seconds]
         self.limits, self.seed = limits, seed
         total = sum(len(s) for s, weight in zip(seconds, weights, strict=True) if weight)
@@ -63,22 +81,25 @@ class MixturePlan:
         rows = np.concatenate([np.stack([np.full_like(r, m), r], axis=1) for m, r in enumerate(drawn)])
         generator = np.random.default_rng((self.seed, epoch))
         rows = rows[generator.permutation(len(rows))]
+        seconds = self._seconds(rows)
+        lengths = self.lengths(rows) if self.limits.max_tokens else None
         pool = POOL * self.limits.max_utterances
-        ends = [0]
-        for start in range(0, len(rows), pool):
-            part = rows[start : start + pool]
-            packed = pack([self._lasting(m, d) for m, d in part.tolist()], self.limits)
-            rows[start : start + pool] = part[np.concatenate(packed)]
-            for batch in packed:
-                ends.append(ends[-1] + len(batch))
-        order = np.arange(len(ends) - 1)
-        generator.shuffle(order)
-        return _Batches(rows, np.array(ends), order)
+        pools = [np.arange(start, min(start + pool, len(rows))) for start in range(0, len(rows), pool)]
+        batches = [some[batch] for some in pools for batch in _packed(some, seconds, lengths, self.limits)]
+        generator.shuffle(batches)
+        if lengths is not None:
+            batches = _in_steps(batches, lengths, self.per_step, generator)
+        return _Batches(rows[np.concatenate(batches)], np.cumsum([0, *map(len, batches)]))
 
-    def _lasting(self, manifest: int, draw: int) -> float:
-        """Seconds of a draw as it is heard."""
-        seconds = self.seconds[manifest][draw % len(self.seconds[manifest])]
-        return seconds / self.speeds.factor(manifest, draw) if self.speeds else seconds
+    def lengths(self, rows: np.ndarray) -> np.ndarray:
+        """(n, 2) manifests and draws -> (n,) tokens that the language model reads of each."""
+        assert self.tokens is not None
+        return _gathered(self.tokens.written, rows) + self.tokens.spoken(self._seconds(rows))
+
+    def _seconds(self, rows: np.ndarray) -> np.ndarray:
+        """(n, 2) manifests and draws -> (n,) seconds as they are heard."""
+        seconds = _gathered(self.seconds, rows)
+        return seconds / [self.speeds.factor(m, d) for m, d in rows.tolist()] if self.speeds else seconds
 
     def _rows(self, manifest: int, epoch: int) -> np.ndarray:
         """Draws from one manifest in this epoch: the next slice of an endless chain of permutations of its rows."""
@@ -100,23 +121,59 @@ class _Batches(Sequence[Pairs]):
     Args:
         rows: (N, 2) manifest and draw of each utterance.
         ends: where batches end in them, after a 0.
-        order: of the batches.
     """
 
-    def __init__(self, rows: np.ndarray, ends: np.ndarray, order: np.ndarray):
-        self._rows, self._ends, self._order = rows, ends, order
+    def __init__(self, rows: np.ndarray, ends: np.ndarray):
+        self._rows, self._ends = rows, ends
 
     def __len__(self) -> int:
-        return len(self._order)
+        return len(self._ends) - 1
 
     def __getitem__(self, index: Any) -> Any:
-        number = self._order[index]
+        number = range(len(self))[index]
         return [(manifest, draw) for manifest, draw in self._rows[self._ends[number] : self._ends[number + 1]].tolist()]
+
+
+def _gathered(columns: Sequence[np.ndarray], rows: np.ndarray) -> np.ndarray:
+    """What the columns of manifests say of (n, 2) manifests and draws."""
+    gathered = np.empty(len(rows), dtype=np.result_type(*columns))
+    for manifest, column in enumerate(columns):
+        mine = rows[:, 0] == manifest
+        gathered[mine] = column[rows[mine, 1] % len(column)]
+    return gathered
+
+
+def _packed(rows: np.ndarray, seconds: np.ndarray, lengths: np.ndarray | None, limits: Limits) -> list[list[int]]:
+    if lengths is None:
+        return pack(seconds[rows].tolist(), limits)
+    return pack_tokens(lengths[rows].tolist(), seconds[rows].tolist(), limits)
+
+
+def _in_steps(
+    batches: list[np.ndarray], lengths: np.ndarray, per_step: int, generator: np.random.Generator
+) -> list[np.ndarray]:
+    """Batches of like cost one after the other, as many as make a step; the steps in any order."""
+    batches = _whole_steps(batches, per_step)
+    order = np.argsort([len(batch) * lengths[batch].max() for batch in batches], kind="stable").tolist()
+    steps = [order[start : start + per_step] for start in range(0, len(order), per_step)]
+    generator.shuffle(steps)
+    return [batches[i] for step in steps for i in step]
+
+
+def _whole_steps(batches: list[np.ndarray], per_step: int) -> list[np.ndarray]:
+    """The largest halved where that fills the last step, as far as there are rows."""
+    missing = -len(batches) % per_step
+    largest = sorted(range(len(batches)), key=lambda i: -len(batches[i]))[:missing]
+    for i in largest:
+        if len(batches[i]) > 1:
+            batches.append(batches[i][1::2])
+            batches[i] = batches[i][::2]
+    return batches
 
 
 def limits_of(stage: Stage) -> Limits:
     """The limits of a stage's batches."""
-    return Limits(stage.batch.max_seconds, stage.batch.max_utterances)
+    return Limits(stage.batch.max_seconds, stage.batch.max_utterances, stage.batch.max_tokens)
 
 
 class Curriculum:
@@ -125,16 +182,24 @@ class Curriculum:
     Args:
         seconds: for each of `stage.manifests`, the duration of each utterance.
         speeds: at which their clips are played; None: their own.
+        tokens: of their rows, where `stage.batch` has a limit of them.
     """
 
-    def __init__(self, stage: Stage, seconds: Sequence[np.ndarray], seed: int, speeds: Speeds | None = None):
+    def __init__(
+        self,
+        stage: Stage,
+        seconds: Sequence[np.ndarray],
+        seed: int,
+        speeds: Speeds | None = None,
+        tokens: Tokens | None = None,
+    ):
         self.per_step = stage.batch.accumulate
         self.plans = []
         limits = limits_of(stage)
         for mixture in [*(phase.mixture for phase in stage.curriculum), stage.mixture]:
             weights = {source.manifest: source.weight for source in mixture}
             drawn = [weights.get(manifest, 0.0) for manifest in stage.manifests]
-            self.plans.append(MixturePlan(seconds, drawn, limits, seed, speeds))
+            self.plans.append(MixturePlan(seconds, drawn, limits, seed, speeds, tokens, self.per_step))
         self.lengths = [phase.steps * self.per_step for phase in stage.curriculum]  # batches
 
     def steps(self, first: int) -> Iterator[list[Pairs]]:

@@ -74,7 +74,7 @@ MEANINGS: dict[type[Section], dict[str, Meaning]] = {
         "frequency_masks": FIXED,
         "frequency_width": FIXED,
     },
-    Batch: {"max_seconds": FIXED, "max_utterances": FIXED, "accumulate": FIXED},
+    Batch: {"max_seconds": FIXED, "max_tokens": FIXED, "max_utterances": FIXED, "accumulate": FIXED},
     Optimizer: {
         "learning_rate": NOTED,
         "group_rates": FIXED,  # AdamW's state is laid out by them

@@ -25,6 +25,7 @@ from wavllm_cli.recipe.ranges import (
     MAX_STAGES,
     MAX_STEPS,
     MAX_TEMPERATURE,
+    MAX_TOKENS,
     MAX_UTTERANCES,
     MAX_WORKERS,
     MIN_TEMPERATURE,
@@ -87,7 +88,11 @@ class Phase(Section):
 
 
 class Batch(Section):
-    """A batch is full at either limit; padding counts towards the seconds.
+    """A batch is full at any limit; padding counts towards the seconds and the tokens.
+
+    Seconds are what the encoders hear. Tokens are what the language model reads, of speech and of text: with
+    `max_tokens` rows are alike in them within a batch, and so are the batches of a step, so that no card waits long
+    for another. Without it rows are alike in seconds, and text counts for nothing.
 
     A step learns from `accumulate` batches, over all processes together: a recipe means the same on one card and on
     eight, which share its batches. Give it as many as there are cards, or a multiple.
@@ -95,6 +100,8 @@ class Batch(Section):
 
     max_seconds: Seconds
     """Audio in a batch, padding included."""
+    max_tokens: Annotated[Count, at_most(MAX_TOKENS, "more than any device holds at once")] | None = None
+    """Speech, template, instruction and answer in a batch, padding included."""
     max_utterances: Annotated[Count, at_most(MAX_UTTERANCES, "more than any device holds at once")]
     """Rows in a batch."""
     accumulate: Annotated[Count, at_most(MAX_ACCUMULATE, "since a step reads all of its batches first")] = 1

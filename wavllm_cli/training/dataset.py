@@ -12,8 +12,7 @@ from wavllm_cli import console
 from wavllm_cli.data.audio import warn_once
 from wavllm_cli.data.augment import Augmenter
 from wavllm_cli.data.batch import Batch, Clip, Collator
-from wavllm_cli.data.mixture import Curriculum, Pairs, limits_of, share
-from wavllm_cli.data.packing import pack
+from wavllm_cli.data.mixture import Curriculum, Pairs, share
 from wavllm_cli.errors import UsageError, WavLLMError
 from wavllm_cli.recipe import Recipe, Stage
 from wavllm_cli.training.augmented import AugmentedClip, blank
@@ -25,10 +24,16 @@ NAMED = 5  # of the utterances left out for one reason
 
 @dataclass(frozen=True)
 class Utterances:
-    """The usable rows of one manifest and their durations in seconds (0 for text)."""
+    """The usable rows of one manifest.
+
+    Attributes:
+        seconds: (N,) of each, 0 for text.
+        text_bytes: (N, 2) of its instruction and answer.
+    """
 
     clips: Sequence[Clip]
     seconds: np.ndarray
+    text_bytes: np.ndarray
 
 
 def load_utterances(manifest: Path, max_seconds: float, room: Room) -> Utterances:
@@ -59,7 +64,7 @@ def load_utterances(manifest: Path, max_seconds: float, room: Room) -> Utterance
     usable = found.usable(left_out)
     if not usable.size:
         raise UsageError(f"{manifest} has no usable utterance left to train on.")
-    return Utterances(found.clips.only(usable), seconds[usable])
+    return Utterances(found.clips.only(usable), seconds[usable], found.text_bytes[usable])
 
 
 def _in_doubt(found: Survey, rows: np.ndarray, room: Room) -> Iterator[int]:
@@ -153,11 +158,13 @@ def training_manifests(recipe: Recipe, stage: Stage, room: Room) -> list[Utteran
     return [load_utterances(recipe.manifest(name), stage.max_audio_seconds, room) for name in stage.manifests]
 
 
-def validation_batches(
-    utterances: Utterances, stage: Stage, collator: Collator, rank: int, world: int
-) -> Iterator[Batch]:
-    """One pass over the validation manifest, in batches of similar length."""
-    for indices in pack(utterances.seconds.tolist(), limits_of(stage))[rank::world]:
+def validation_batches(utterances: Utterances, packed: Sequence[Sequence[int]], collator: Collator) -> Iterator[Batch]:
+    """One pass over this process's part of the validation manifest.
+
+    Args:
+        packed: the numbers of the utterances of each batch.
+    """
+    for indices in packed:
         batch = collator([utterances.clips[i] for i in indices])
         say_what_is_wrong(batch)
         if batch.inputs is not None:

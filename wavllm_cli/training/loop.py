@@ -38,6 +38,7 @@ from wavllm_cli.training.objective import Objective
 from wavllm_cli.training.room import Room
 from wavllm_cli.training.scales import Scales
 from wavllm_cli.training.signals import finish_step_on_interrupt
+from wavllm_cli.training.tokens import tokens_of
 from wavllm_cli.training.validate import Validator
 
 SHOWN = 120  # characters of a sample in the table; the log has all of it
@@ -172,7 +173,8 @@ class Trainer:
         clips, seconds = [m.clips for m in manifests], [m.seconds for m in manifests]
         augmenter = augmenter_of(self.recipe, self.stage, clips, seconds, self.room)
         speeds = augmenter.speeds if augmenter else None
-        plan = Curriculum(self.stage, seconds, self.recipe.seed, speeds)
+        tokens = tokens_of(manifests, self.processor) if self.stage.batch.max_tokens else None
+        plan = Curriculum(self.stage, seconds, self.recipe.seed, speeds, tokens)
         dataset = MixtureDataset(manifests, self.collator, augmenter)
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
         return Stream(dataset, plan, first, rank, world, self.stage.workers)

@@ -5,7 +5,7 @@ by one of them alone.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,11 @@ from wavllm_cli.data.files import require_folder, require_space
 from wavllm_cli.errors import UsageError, WavLLMError
 from wavllm_cli.model.build import build_config, build_processor, build_tokenizer, most_tokens
 from wavllm_cli.model.configuration_wavllm import BACKBONES, WavLLMConfig
+from wavllm_cli.model.processing_wavllm import WavLLMProcessor
 from wavllm_cli.model.trial import blank, require_running
 from wavllm_cli.recipe import PromptAdapter, Recipe
 from wavllm_cli.training.augmented import missing_sounds
+from wavllm_cli.training.batches import Batches, batches_of
 from wavllm_cli.training.groups import count_parameters
 from wavllm_cli.training.inventory import Inventory, take_inventory
 from wavllm_cli.training.machine import memory
@@ -35,7 +37,8 @@ class StagePlan:
     """One stage; memory without activations, which depend on the lengths in a batch.
 
     `utterances` and `hours` are None where a manifest cannot be read; `hours` are at least so many where the manifests
-    do not say the durations of all clips (`unmeasured`).
+    do not say the durations of all clips (`unmeasured`). `batches` are None where they cannot be known, and
+    where training begins, which will have them anyway.
     """
 
     stage: int
@@ -49,13 +52,16 @@ class StagePlan:
     hours: float | None
     unmeasured: int
     updates: int
+    batches: Batches | None
 
     def cells(self) -> dict[str, str]:
         """The figures as they are shown, by their names."""
-        shown = {name.replace("_", " "): _cell(value) for name, value in asdict(self).items()}
+        figures = {name: value for name, value in asdict(self).items() if name != "batches"}
+        shown = {name.replace("_", " "): _cell(value) for name, value in figures.items()}
         if self.unmeasured:
             least = f"at least {shown['hours']}" if self.hours else "unknown"
             shown["hours"] = f"{least} ({self.unmeasured:,} rows without duration)"
+        shown |= self.batches.cells() if self.batches else {}
         return {name: text for name, text in shown.items() if name not in ("stage", "unmeasured")}
 
 
@@ -77,7 +83,8 @@ class Plan:
             console.table(f"{self.recipe}: parameters", ("group", "count"), rows)
         if self.stages:
             cells = [stage.cells() for stage in self.stages]
-            lines = [(name, *(stage[name] for stage in cells)) for name in cells[0]]
+            names = dict.fromkeys(name for stage in cells for name in stage)
+            lines = [(name, *(stage.get(name, "unknown") for stage in cells)) for name in names]
             console.table("cost (activations not included)", ["", *(f"stage {s.stage}" for s in self.stages)], lines)
         for warning in self.warnings:
             console.warn(warning)
@@ -101,7 +108,7 @@ def check(recipe: Recipe, output: Path, only: int | None = None, network: bool =
     counts: list[dict[str, int]] = []
     try:
         if network:
-            counts, config = _networks(recipe, trust)
+            counts, config, processor = _networks(recipe, trust)
             warnings += _too_long(recipe, config)
     except WavLLMError as error:
         problems += error.args
@@ -110,6 +117,8 @@ def check(recipe: Recipe, output: Path, only: int | None = None, network: bool =
     problems += [sentence for number in numbers for sentence in missing_sounds(recipe, recipe.stages[number - 1])]
     problems += [sentence for number in numbers for sentence in _unheard(recipe, number, inventory)]
     stages = [_stage_plan(number, recipe, counts[number - 1], inventory) for number in numbers if counts]
+    if not only and not problems and not recipe.model.language_model.tokenizer:  # which is not trained yet
+        stages = [replace(s, batches=batches_of(recipe, recipe.stages[s.stage - 1], processor)) for s in stages]
     _compare_memory(stages, problems, problems if only else warnings)
     if not problems:
         problems += _unwritable(stages, output)
@@ -140,8 +149,8 @@ def require_sound(
 # --- the network ---
 
 
-def _networks(recipe: Recipe, trust: bool) -> tuple[list[dict[str, int]], WavLLMConfig]:
-    """The parameters of every stage's network by group, and the last one's configuration."""
+def _networks(recipe: Recipe, trust: bool) -> tuple[list[dict[str, int]], WavLLMConfig, WavLLMProcessor]:
+    """The parameters of every stage's network by group, and the last one's configuration and processor."""
     counts: dict[PromptAdapter | None, dict[str, int]] = {}
     tokenizer = build_tokenizer(recipe.model, (), trust)
     tokens = most_tokens(recipe.model, tokenizer)
@@ -152,8 +161,8 @@ def _networks(recipe: Recipe, trust: bool) -> tuple[list[dict[str, int]], WavLLM
             if not counts:  # the parts that can be tried are the same in all stages
                 require_running(recipe, model)
             counts[stage.prompt_adapter] = count_parameters(model)
-    build_processor(recipe.model, config, tokenizer, trust)
-    return [counts[stage.prompt_adapter] for stage in recipe.stages], config
+    processor = build_processor(recipe.model, config, tokenizer, trust)
+    return [counts[stage.prompt_adapter] for stage in recipe.stages], config, processor
 
 
 def _too_long(recipe: Recipe, config: WavLLMConfig) -> list[str]:
@@ -205,6 +214,7 @@ def _stage_plan(number: int, recipe: Recipe, counts: dict[str, int], inventory: 
         hours=sum(stock.hours for stock in known) if complete else None,
         unmeasured=sum(stock.unmeasured for stock in known) if complete else 0,
         updates=stage.steps,
+        batches=None,
     )
 
 

@@ -27,6 +27,7 @@ class Survey:
         seconds: (N,) of each clip, NaN where only its files tell, 0 for text.
         is_text: (N,) whether there is nothing to hear.
         most_tokens: (N,) that instruction and answer can be, see `most_tokens`.
+        text_bytes: (N, 2) of instruction and answer.
         sha256: of the rows, whatever they are packed in.
 
     Raises:
@@ -48,6 +49,7 @@ class Survey:
         self.seconds = self._column("seconds")
         self.is_text = self._column("is_text")
         self.most_tokens = self._column("most_tokens")
+        self.text_bytes = np.stack([self._column("prompt_bytes"), self._column("target_bytes")], axis=1)
         self.sha256 = total.hexdigest()
 
     def __len__(self) -> int:
@@ -111,6 +113,8 @@ class _Columns:
             "awaits_speech": pa.bool_(),
             "has_target": pa.bool_(),
             "most_tokens": pa.int64(),
+            "prompt_bytes": pa.int64(),
+            "target_bytes": pa.int64(),
             "group": pa.string(),
         }
         self._schema = pa.schema(types)
@@ -121,8 +125,10 @@ class _Columns:
         is_text = row.audio is None
         seconds = 0.0 if is_text else row.known_duration
         has_target = row.target is not None
-        tokens = most_tokens(row.prompt) + most_tokens(row.target or "")
-        self._rows.append((row.files, seconds, is_text, row.awaits_speech, has_target, tokens, row.group))
+        texts = row.prompt, row.target or ""
+        tokens = sum(map(most_tokens, texts))
+        sizes = [len(text.encode()) for text in texts]
+        self._rows.append((row.files, seconds, is_text, row.awaits_speech, has_target, tokens, *sizes, row.group))
         if len(self._rows) == BLOCK:
             self._flush()
 

@@ -19,6 +19,7 @@ from wavllm_cli.systems.decoding import Decoding
 from wavllm_cli.systems.wavllm import WavLLM
 from wavllm_cli.training.dataset import load_utterances, validation_batches
 from wavllm_cli.training.room import Room
+from wavllm_cli.training.tokens import packed
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,11 @@ class Validator:
         room: Room,
         accelerator: Accelerator,
     ):
-        self.stage, self.processor, self.accelerator = stage, processor, accelerator
+        self.processor, self.accelerator = processor, accelerator
         self.samples = section.samples
         self.decoding = Decoding(max_new_tokens=recipe.generation.max_new_tokens, temperature=0)
         self.utterances = load_utterances(recipe.manifest(section.manifest), stage.max_audio_seconds, room)
+        self.packed = packed(self.utterances, stage, processor)
 
     @torch.no_grad()
     def loss(self, model: WavLLMForConditionalGeneration) -> Loss:
@@ -59,7 +61,7 @@ class Validator:
         left_out: list[str] = []
         collator = Collator(self.processor, with_targets=True)
         rank, world = accelerator.process_index, accelerator.num_processes
-        for batch in validation_batches(self.utterances, self.stage, collator, rank, world):
+        for batch in validation_batches(self.utterances, self.packed[rank::world], collator):
             summed = self._summed(model, batch)
             if torch.isfinite(summed):
                 total += torch.stack([summed.double(), (batch.inputs["labels"] != IGNORE).sum().to(total)])
