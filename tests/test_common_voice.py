@@ -8,7 +8,8 @@ from common_voice_tree import SHUFFLED, V4, V5_0, V13, V17, clip, language
 
 from wavllm_cli.corpora.prepare import prepare
 from wavllm_cli.data.audio import read_audio
-from wavllm_cli.data.manifest import read_manifest, resolve_audio
+from wavllm_cli.data.audio_paths import resolve_audio
+from wavllm_cli.data.manifest import read_manifest
 from wavllm_cli.errors import UsageError
 
 

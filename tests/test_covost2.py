@@ -7,7 +7,8 @@ from common_voice_tree import V4, V13, clip, language, write_table
 
 from wavllm_cli.corpora.prepare import prepare
 from wavllm_cli.corpora.splits import Names
-from wavllm_cli.data.manifest import read_manifest, resolve_audio
+from wavllm_cli.data.audio_paths import resolve_audio
+from wavllm_cli.data.manifest import read_manifest
 from wavllm_cli.errors import UsageError
 
 COLUMNS = "path translation split"

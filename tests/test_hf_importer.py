@@ -13,7 +13,8 @@ from wavllm_cli.corpora.importers.columns import Mapped
 from wavllm_cli.corpora.prepare import prepare
 from wavllm_cli.corpora.splits import Shares
 from wavllm_cli.data.audio import read_audio
-from wavllm_cli.data.manifest import read_manifest, resolve_audio
+from wavllm_cli.data.audio_paths import resolve_audio
+from wavllm_cli.data.manifest import read_manifest
 from wavllm_cli.errors import UsageError, WavLLMError
 
 ALL = Shares(100, 0, 0)

@@ -7,7 +7,8 @@ import soundfile
 
 from wavllm_cli.corpora.iemocap import Classes
 from wavllm_cli.corpora.prepare import prepare
-from wavllm_cli.data.manifest import read_manifest, resolve_audio
+from wavllm_cli.data.audio_paths import resolve_audio
+from wavllm_cli.data.manifest import read_manifest
 from wavllm_cli.errors import UsageError
 
 HEADER = "% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]\n\n"

@@ -9,8 +9,9 @@ import pytest
 import soundfile
 
 from wavllm_cli.data.audio import write_wav
+from wavllm_cli.data.audio_paths import resolve_audio
 from wavllm_cli.data.files import owned
-from wavllm_cli.data.manifest import read_manifest, resolve_audio, write_manifest
+from wavllm_cli.data.manifest import read_manifest, write_manifest
 from wavllm_cli.data.schema import Hypothesis, Utterance
 from wavllm_cli.errors import UsageError
 from wavllm_cli.inference.command import require_hypotheses

@@ -3,8 +3,8 @@ import unicodedata
 
 import pytest
 
+from wavllm_cli.data.audio_paths import audio_paths, relocated
 from wavllm_cli.data.locate import locate
-from wavllm_cli.data.manifest import audio_paths, relocated
 from wavllm_cli.data.schema import Utterance
 
 

@@ -6,16 +6,9 @@ import time
 import pytest
 from pydantic import ValidationError
 
+from wavllm_cli.data.audio_paths import resolve_audio
 from wavllm_cli.data.files import replacing
-from wavllm_cli.data.manifest import (
-    checked,
-    parquet_rows,
-    read_lines,
-    read_manifest,
-    resolve_audio,
-    validated,
-    write_manifest,
-)
+from wavllm_cli.data.manifest import checked, parquet_rows, read_lines, read_manifest, validated, write_manifest
 from wavllm_cli.data.schema import Hypothesis, Part, Utterance, misspelt_key
 from wavllm_cli.errors import ManifestError, WavLLMError
 

@@ -8,7 +8,8 @@ import pytest
 from wavllm_cli.corpora.prepare import prepare
 from wavllm_cli.corpora.splits import Names
 from wavllm_cli.data.audio import write_wav
-from wavllm_cli.data.manifest import read_manifest, resolve_audio
+from wavllm_cli.data.audio_paths import resolve_audio
+from wavllm_cli.data.manifest import read_manifest
 from wavllm_cli.errors import UsageError
 
 V1 = "- {{duration: {1}, offset: {0}, speaker_id: {2}, wav: {3}}}"

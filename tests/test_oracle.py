@@ -7,7 +7,8 @@ from oracle import Oracle
 from sentencepiece import SentencePieceProcessor
 
 from wavllm_cli.data.audio import read_audio
-from wavllm_cli.data.manifest import read_manifest, resolve_audio
+from wavllm_cli.data.audio_paths import resolve_audio
+from wavllm_cli.data.manifest import read_manifest
 from wavllm_cli.data.schema import Hypothesis
 from wavllm_cli.model.load import load_model
 from wavllm_cli.model.processing_wavllm import LLAMA2

@@ -8,8 +8,9 @@ import pytest
 from fake_system import FakeSystem
 
 from wavllm_cli.data.audio import write_wav
+from wavllm_cli.data.audio_paths import audio_paths, relocated
 from wavllm_cli.data.batch import clips_of
-from wavllm_cli.data.manifest import audio_paths, read_manifest, relocated, write_manifest
+from wavllm_cli.data.manifest import read_manifest, write_manifest
 from wavllm_cli.data.schema import Hypothesis, Utterance
 from wavllm_cli.errors import WavLLMError
 from wavllm_cli.inference import run as runs

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from wavllm_cli.data.audio_paths import relocated
 from wavllm_cli.data.batch import clips_of
-from wavllm_cli.data.manifest import read_manifest, relocated, write_manifest
+from wavllm_cli.data.manifest import read_manifest, write_manifest
 from wavllm_cli.data.schema import Utterance
 from wavllm_cli.data.sharding import write_shards
 from wavllm_cli.errors import AudioError, UsageError, WavLLMError

@@ -7,8 +7,9 @@ import pytest
 import soundfile
 
 from wavllm_cli.data.audio import audio_info, read_audio
+from wavllm_cli.data.audio_paths import audio_paths, relocated
 from wavllm_cli.data.batch import Collator, clips_of
-from wavllm_cli.data.manifest import audio_paths, read_manifest, relocated, write_manifest
+from wavllm_cli.data.manifest import read_manifest, write_manifest
 from wavllm_cli.data.schema import Utterance
 from wavllm_cli.data.shards import file_of, member_of, split_place, why_unheard
 from wavllm_cli.errors import AudioError, UsageError

@@ -7,7 +7,8 @@ import pytest
 from fake_engine import Tones
 
 from wavllm_cli.data.audio import read_audio
-from wavllm_cli.data.manifest import read_manifest, resolve_audio
+from wavllm_cli.data.audio_paths import resolve_audio
+from wavllm_cli.data.manifest import read_manifest
 from wavllm_cli.data.skipped import SKIPPED
 from wavllm_cli.speech import registry
 

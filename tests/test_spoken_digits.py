@@ -4,7 +4,8 @@ import pytest
 
 from wavllm_cli.corpora.prepare import prepare
 from wavllm_cli.data.audio import is_silent, read_audio
-from wavllm_cli.data.manifest import read_manifest, resolve_audio
+from wavllm_cli.data.audio_paths import resolve_audio
+from wavllm_cli.data.manifest import read_manifest
 from wavllm_cli.mini.digits import SPLITS
 from wavllm_cli.mini.spoken_digits import ABOUT, _draw
 

@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from wavllm_cli.data.manifest import read_manifest, resolve_audio
+from wavllm_cli.data.audio_paths import resolve_audio
+from wavllm_cli.data.manifest import read_manifest
 from wavllm_cli.data.schema import Utterance
 from wavllm_cli.errors import ManifestError
 

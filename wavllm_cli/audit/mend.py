@@ -10,8 +10,9 @@ from wavllm_cli.audit.check import Found
 from wavllm_cli.audit.facts import groups, speakers
 from wavllm_cli.audit.faults import Finding
 from wavllm_cli.audit.source import Source, described
+from wavllm_cli.data.audio_paths import beside
 from wavllm_cli.data.files import require_folder, shown
-from wavllm_cli.data.manifest import beside, write_manifest
+from wavllm_cli.data.manifest import write_manifest
 from wavllm_cli.data.schema import Utterance
 from wavllm_cli.data.skipped import Row, list_skipped, skipped_earlier, skipped_row
 from wavllm_cli.errors import UsageError, WavLLMError

@@ -8,9 +8,10 @@ from itertools import accumulate
 from pathlib import Path
 
 from wavllm_cli import console
+from wavllm_cli.data.audio_paths import AudioFiles
 from wavllm_cli.data.files import shown
 from wavllm_cli.data.foreign import refuse_foreign
-from wavllm_cli.data.manifest import AudioFiles, numbered_rows
+from wavllm_cli.data.manifest import numbered_rows
 from wavllm_cli.data.rows import Rows
 from wavllm_cli.data.schema import Utterance
 from wavllm_cli.errors import shortened

@@ -8,8 +8,9 @@ from typing import Any, overload
 import numpy as np
 
 from wavllm_cli.data.audio import audio_info, is_silent, joined, load, warn_once
+from wavllm_cli.data.audio_paths import AudioFiles
 from wavllm_cli.data.levels import at_level
-from wavllm_cli.data.manifest import AudioFiles, read_manifest
+from wavllm_cli.data.manifest import read_manifest
 from wavllm_cli.data.schema import Utterance
 from wavllm_cli.data.shards import why_unheard
 from wavllm_cli.errors import AudioError, WavLLMError, reason

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from wavllm_cli import console
+from wavllm_cli.data.audio_paths import AudioFiles, with_audio
 from wavllm_cli.data.files import owned, replacing, require_output, require_space, shown, write_text
-from wavllm_cli.data.manifest import AudioFiles, read_manifest, require_writable, with_audio, write_manifest
+from wavllm_cli.data.manifest import read_manifest, require_writable, write_manifest
 from wavllm_cli.data.rows import Rows
 from wavllm_cli.data.schema import Utterance
 from wavllm_cli.data.shards import address_of, file_of, member_name, member_of, read_member, why_unheard

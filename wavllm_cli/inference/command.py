@@ -5,16 +5,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from wavllm_cli import console
+from wavllm_cli.data.audio_paths import relative_audio
 from wavllm_cli.data.batch import AWAITS_SPEECH, Clip, clips_of
 from wavllm_cli.data.files import is_text, owned, require_output, require_space, shown
-from wavllm_cli.data.manifest import (
-    MANIFEST_SUFFIXES,
-    parquet_rows,
-    read_lines,
-    relative_audio,
-    validated,
-    write_manifest,
-)
+from wavllm_cli.data.manifest import MANIFEST_SUFFIXES, parquet_rows, read_lines, validated, write_manifest
 from wavllm_cli.data.schema import Hypothesis, Utterance
 from wavllm_cli.errors import ManifestError, UsageError, WavLLMError, shortened
 from wavllm_cli.inference import answer_file

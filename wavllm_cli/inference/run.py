@@ -11,8 +11,9 @@ from typing import Any, TypeVar
 
 from wavllm_cli import console
 from wavllm_cli.data.audio import is_silent
+from wavllm_cli.data.audio_paths import beside
 from wavllm_cli.data.batch import Clip
-from wavllm_cli.data.manifest import beside, write_manifest
+from wavllm_cli.data.manifest import write_manifest
 from wavllm_cli.data.packing import pack
 from wavllm_cli.data.schema import Hypothesis
 from wavllm_cli.errors import WavLLMError, listed

@@ -10,8 +10,9 @@ from wavllm_cli.chat.batch import StillRunning
 from wavllm_cli.chat.report import Estimate, Report, Waiting
 from wavllm_cli.chat.session import Chat
 from wavllm_cli.chat.settings import Settings
+from wavllm_cli.data.audio_paths import relocated
 from wavllm_cli.data.files import owned, require_output
-from wavllm_cli.data.manifest import read_manifest, relocated, require_writable, write_manifest
+from wavllm_cli.data.manifest import read_manifest, require_writable, write_manifest
 from wavllm_cli.data.schema import Utterance
 from wavllm_cli.errors import UsageError
 from wavllm_cli.prompts.clauses import Kind

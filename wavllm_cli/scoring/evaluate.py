@@ -5,8 +5,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from wavllm_cli.data.audio_paths import audio_paths
 from wavllm_cli.data.files import why_unreadable
-from wavllm_cli.data.manifest import audio_paths
 from wavllm_cli.scoring.failures import failures
 from wavllm_cli.scoring.metrics import ifr
 from wavllm_cli.scoring.metrics.classes import confusion

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from wavllm_cli import console
+from wavllm_cli.data.audio_paths import relative_audio, relocated
 from wavllm_cli.data.files import owned, require_output, shown
-from wavllm_cli.data.manifest import read_manifest, relative_audio, relocated, require_writable, write_manifest
+from wavllm_cli.data.manifest import read_manifest, require_writable, write_manifest
 from wavllm_cli.data.schema import Utterance
 from wavllm_cli.data.skipped import Row, list_skipped, skipped_earlier, skipped_row
 from wavllm_cli.errors import UsageError, WavLLMError, listed

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from wavllm_cli.data.audio_paths import AudioFiles
 from wavllm_cli.data.batch import Clips
-from wavllm_cli.data.manifest import AudioFiles, read_manifest
+from wavllm_cli.data.manifest import read_manifest
 from wavllm_cli.data.schema import Utterance
 
 BLOCK = 1 << 14  # rows that become columns at a time
