@@ -170,7 +170,7 @@ def test_items_are_counted_at_every_step(toy, out, capsys):
 
 def test_nothing_left_is_an_error(toy, out):
     toy(train=[Skipped("a", "unreadable", "empty")])
-    with pytest.raises(WavLLMError, match=r"no usable clip: 1 were skipped; the first: a \(empty\)"):
+    with pytest.raises(WavLLMError, match=r"no usable clip; skipped: 1; the first: a \(empty\)"):
         prepare("toy-corpus", out=out)
 
 
@@ -214,3 +214,10 @@ def test_wrong_use(tmp_path):
         prepare("fsdd", out=tmp_path)
     with pytest.raises(UsageError, match="takes no path"):
         prepare("spoken-digits", tmp_path, tmp_path)
+
+
+def test_an_output_that_is_a_file_is_wrong_use_before_anything_is_read(tmp_path):
+    (tmp_path / "out").write_text("mine")
+    with pytest.raises(UsageError, match="out is a file: --out names a folder"):
+        prepare("spoken-digits", out=tmp_path / "out")
+    assert (tmp_path / "out").read_text() == "mine"

@@ -174,7 +174,7 @@ def test_odd_files_in_the_folder_are_one_items(root):
 def test_nothing_is_written_if_all_recordings_are_broken(root, tmp_path):
     for clip in root.rglob("*.wav"):
         clip.write_text("broken")
-    with pytest.raises(WavLLMError, match=r"has no usable recording: 200 were skipped; the first: 0_george_0\.wav"):
+    with pytest.raises(WavLLMError, match=r"has no usable recording; skipped: 200; the first: 0_george_0\.wav"):
         prepare("fsdd", root, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

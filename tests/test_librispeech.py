@@ -156,7 +156,7 @@ def test_a_corpus_with_lost_clips_ends_with_1(root, tmp_path, wavllm):
     for clip in root.rglob("*.flac"):
         clip.write_text("broken")
     code, out, err = wavllm("prep", "librispeech", root, "--out", tmp_path / "none")
-    assert code == 1 and "has no usable clip: 7 were skipped; the first: " in err
+    assert code == 1 and "has no usable clip; skipped: 7; the first: " in err
 
 
 def test_not_librispeech(tmp_path):

@@ -49,7 +49,7 @@ def test_what_belongs_together_stays_together(seed, capsys):
 def test_one_speaker_alone_is_split_by_file_and_that_is_said(capsys):
     splits = ids([row(f"r{i}", speaker="me") for i in range(20)])
     assert [len(names) for names in splits.values()] == [18, 1, 1]
-    assert "speakers or groups are: there are too few" in capsys.readouterr().err
+    assert "there are too few speakers or groups for splits" in capsys.readouterr().err
 
 
 def test_all_in_one_split_needs_no_drawing(capsys):

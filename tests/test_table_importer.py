@@ -257,7 +257,7 @@ def test_json_in_all_shapes(table):
     ("PAR1....", {}, "wavllm prep hf"),
     ("", {}, r"has no row that can be used\.$"),
     ("audio,text\n", {}, r"has no row that can be used\.$"),
-    ("audio,text\na.wav\n", {}, "has no row that can be used: .*line 2: 1 fields where the header has 2"),
+    ("audio,text\na.wav\n", {}, "has no row that can be used: .*line 2: 1 field where the header has 2"),
 ])  # fmt: skip
 def test_wrong_use(table, content, options, says):
     with pytest.raises(UsageError, match=says):
@@ -265,7 +265,7 @@ def test_wrong_use(table, content, options, says):
 
 
 def test_nothing_there(table, tmp_path):
-    with pytest.raises(WavLLMError, match=r"no usable clip: 1 were skipped; the first: .*table\.csv, line 2"):
+    with pytest.raises(WavLLMError, match=r"no usable clip; skipped: 1; the first: .*table\.csv, line 2"):
         table("audio,text\ngone.wav,2\n")
     with pytest.raises(UsageError, match="does not exist"):
         prepare("table", tmp_path / "gone.csv", tmp_path / "out")

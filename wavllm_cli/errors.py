@@ -36,6 +36,11 @@ def listed(names: Sequence[str], most: int) -> str:
     return ", ".join(names[:most]) + more
 
 
+def counted(count: int, what: str) -> str:
+    """`1 clip`, `1,000 clips`."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
 def nearest(name: str, known: Iterable[str], likeness: float = 0.6) -> str | None:
     """Which of the known names a misspelt one means, if any is like it (0: the nearest in any case)."""
     from difflib import get_close_matches

@@ -13,10 +13,11 @@ from wavllm_cli import console
 from wavllm_cli.corpora import NO_AUDIO, NOT_IN_TABLE, UNREADABLE, Adjusted, Draft, LeftOut, Skipped
 from wavllm_cli.corpora.lengths import readers
 from wavllm_cli.corpora.registry import find
+from wavllm_cli.data.files import shown
 from wavllm_cli.data.manifest import write_manifest
 from wavllm_cli.data.schema import Utterance
 from wavllm_cli.data.skipped import Row, list_skipped, skipped_earlier, skipped_row
-from wavllm_cli.errors import UsageError, WavLLMError, listed
+from wavllm_cli.errors import UsageError, WavLLMError, counted, listed
 
 NAMED = 5  # skipped items named in a warning
 
@@ -110,7 +111,7 @@ class Summary:
                     said = [f"{reason} {count:,}" for reason, count in counts.items()]
                     console.info(f"{what}: {listed(said, 10)} → {self.skipped_file}")
         if faults := self.faults:
-            console.error(f"{len(faults)} items could not be used; the first: {faults[0]}")
+            console.error(f"{counted(len(faults), 'item')} could not be used; the first: {faults[0]}")
 
     def data(self) -> dict[str, Any]:
         manifests = [
@@ -151,6 +152,8 @@ def prepare(
     if (about.root is None) != (root is None):
         raise UsageError(f"{name} needs the path of the corpus." if about.root else f"{name} takes no path.")
     out = Path(out or about.out)
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{shown(out)} is a file: --out names a folder for manifests.")
     earlier = skipped_earlier(out)
     drafts = corpus.manifests(None if root is None else Path(root), out, corpus.Options(**options))
     with readers(workers):
@@ -158,7 +161,7 @@ def prepare(
     skipped = [one for draft in written for one in draft.skipped]
     if not any(draft.utterances for draft in written):
         first = f"; the first: {skipped[0]}" if skipped else ""
-        raise WavLLMError(f"{root or name} has no usable clip: {len(skipped)} were skipped{first}.")
+        raise WavLLMError(f"{root or name} has no usable clip; skipped: {len(skipped):,}{first}.")
     return Summary(name, written, _list_skipped(name, written, out, earlier))
 
 
@@ -182,7 +185,7 @@ def _write(draft: Draft, out: Path) -> Written:
     if faults := [one for one in skipped if _is_fault(one)]:
         names = "; ".join(map(str, faults[:NAMED]))
         more = f"; and {len(faults) - NAMED} more" if len(faults) > NAMED else ""
-        console.warn(f"{draft.name}: {len(faults)} clips skipped: {names}{more}.")
+        console.warn(f"{draft.name}: {counted(len(faults), 'clip')} skipped: {names}{more}.")
     return Written(path, draft.split, len(seconds), sum(seconds) / 3600, skipped)
 
 

@@ -9,7 +9,7 @@ from unicodedata import normalize
 from wavllm_cli.corpora import ENCODING, FORM, Skipped
 from wavllm_cli.data.files import shown
 from wavllm_cli.data.text_file import numbered_lines
-from wavllm_cli.errors import UsageError
+from wavllm_cli.errors import UsageError, counted
 
 
 def rows(
@@ -42,7 +42,9 @@ def rows(
             if len(fields) == len(header):
                 yield dict(zip(header, fields, strict=True))
             else:
-                yield Skipped(place(path, number), FORM, f"{len(fields)} fields where the header has {len(header)}")
+                yield Skipped(
+                    place(path, number), FORM, f"{counted(len(fields), 'field')} where the header has {len(header)}"
+                )
 
 
 Numbered = Iterator[tuple[int, str | Skipped]]

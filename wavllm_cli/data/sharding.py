@@ -21,7 +21,7 @@ from wavllm_cli.data.manifest import read_manifest, require_writable, write_mani
 from wavllm_cli.data.rows import Rows
 from wavllm_cli.data.schema import Utterance
 from wavllm_cli.data.shards import address_of, file_of, member_name, member_of, read_member, why_unheard
-from wavllm_cli.errors import UsageError, WavLLMError, listed
+from wavllm_cli.errors import UsageError, WavLLMError, counted, listed
 
 MEGABYTE = 1_000_000
 DIGITS = 6  # of a shard's number
@@ -42,8 +42,8 @@ class Sharded:
     def show(self) -> None:
         kept = f" ({self.kept} of them earlier)" if self.kept else ""
         console.info(
-            f"{self.recordings:,} recordings in {self.shards:,} shards{kept}, {self.bytes / MEGABYTE:,.1f} MB; "
-            f"{self.rows:,} rows → {self.manifest}"
+            f"{counted(self.recordings, 'recording')} in {counted(self.shards, 'shard')}{kept}, "
+            f"{self.bytes / MEGABYTE:,.1f} MB; {counted(self.rows, 'row')} → {self.manifest}"
         )
 
     def data(self) -> dict[str, Any]:

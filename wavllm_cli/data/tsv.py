@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from wavllm_cli import strict_json
-from wavllm_cli.errors import ManifestError
+from wavllm_cli.errors import ManifestError, counted
 from wavllm_cli.tasks.registry import ALIASES
 
 FRAME_RATE = 16_000  # Hz, of start_frame and end_frame
@@ -45,7 +45,7 @@ def rows(
     from_name = _task_of_name(path.stem) or {"task": default_task}
     for number, values in table:
         if len(values) != len(header):
-            yield number, f" (id {values[0]}): {len(values)} fields where the header has {len(header)}."
+            yield number, f" (id {values[0]}): {counted(len(values), 'field')} where the header has {len(header)}."
             continue
         row = dict(zip(header, values, strict=True))
         try:

@@ -134,7 +134,7 @@ def _load(root: Path) -> tuple[list[Recording], dict[str, list[Skipped]]]:
             recordings.append(Recording(name.removesuffix(".wav"), int(digit), speaker.lower(), split, samples))
     if not recordings:
         lost = [one for some in skipped.values() for one in some]
-        raise WavLLMError(f"{shown(root)} has no usable recording: {len(lost)} were skipped; the first: {lost[0]}.")
+        raise WavLLMError(f"{shown(root)} has no usable recording; skipped: {len(lost):,}; the first: {lost[0]}.")
     return recordings, skipped
 
 

@@ -11,7 +11,7 @@ from wavllm_cli.corpora import FORM, Skipped
 from wavllm_cli.corpora.tables import place
 from wavllm_cli.data.files import shown
 from wavllm_cli.data.text_file import content
-from wavllm_cli.errors import UsageError
+from wavllm_cli.errors import UsageError, counted
 
 Quotes = Literal["marks", "letters"]  # what a quotation mark is: around a field, or a part of it
 Row = tuple[int, list[str]]  # the line it begins in, and its fields
@@ -52,7 +52,7 @@ def rows(
         if len(fields) == len(header):
             yield number, dict(zip(header, (field.strip() for field in fields), strict=True))
         else:
-            detail = f"{len(fields)} fields where the header has {len(header)}"
+            detail = f"{counted(len(fields), 'field')} where the header has {len(header)}"
             yield number, Skipped(place(path, number), FORM, detail)
 
 

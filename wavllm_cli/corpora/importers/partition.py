@@ -48,7 +48,8 @@ def _drawn(rows: Sequence[Utterance], shares: Shares, seed: int) -> dict[str, st
     groups, apart = _together(rows, _speaker_group_file), "no speaker, group or file is in two"
     if len(set(groups.values())) < wanted and any(row.speaker or row.group for row in rows):
         groups = _together(rows, _file)
-        apart = "no file is in two, but speakers or groups are: there are too few of them"
+        apart = "no file is in two"
+        console.warn("there are too few speakers or groups for splits of their own: some are in several splits.")
     split_of = drawn(Counter(groups.values()), shares, seed)
     if rows and wanted > 1:
         console.info(f"splits: {shares} % of the rows, drawn by seed {seed}; {apart}")
