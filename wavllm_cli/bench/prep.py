@@ -30,7 +30,7 @@ def line(path):
 
 with open(sys.argv[2], "w") as out, ThreadPoolExecutor(8) as pool:
     for found in pool.map(line, sorted(map(str, Path(sys.argv[1]).rglob("*.flac")))):
-        print(found, file=out)
+        out.write(found + "\\n")
 """
 SURVEY = """
 import sys
@@ -128,5 +128,6 @@ def _write_manifest(folder: Path, rows: int, rng: Random) -> Path:
             text = " ".join(rng.choices(vocabulary, k=rng.randint(*WORDS)))
             row = {"id": f"talk-{i:07d}", "audio": "talk.wav", "start": i / 100, "duration": 1 + i % 1000 / 100}
             row |= {"task": "asr", "prompt": "Transcribe the audio clip into text.", "target": text, "transcript": text}
-            print(json.dumps(row | {"language": "en", "speaker": f"s{i % 3000}", "split": "train"}), file=file)
+            line = json.dumps(row | {"language": "en", "speaker": f"s{i % 3000}", "split": "train"})
+            file.write(f"{line}\n")
     return path

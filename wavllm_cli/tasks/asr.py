@@ -6,6 +6,7 @@ TASK = Task(
     code="asr",
     name="speech recognition",
     order=10,
+    answered_by="text",
     answers_in="clip",
     metrics=("wer", "cer"),
     in_order=True,

@@ -19,6 +19,7 @@ TASK = Task(
     code="er",
     name="emotion recognition",
     order=40,
+    answered_by="emotion",
     aliases=("emo",),
     classes=Classes("emotion", ("accuracy", "balanced_accuracy", "macro_f1"), _read),
     form="emotion",

@@ -6,6 +6,7 @@ TASK = Task(
     code="st",
     name="speech translation",
     order=20,
+    answered_by="translation",
     answers_in="target",
     slot="{language}",
     metrics=("bleu", "chrf", "ter", "bertscore"),

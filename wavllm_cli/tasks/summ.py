@@ -6,6 +6,7 @@ TASK = Task(
     code="summ",
     name="speech summarisation",
     order=80,
+    answered_by="summary",
     aliases=("summarisation", "summarization"),
     has_own_prompt=True,  # which may say how long the summary is to be; no wording of the pool does
     metrics=("rouge1", "rouge2", "rougeL", "bertscore"),

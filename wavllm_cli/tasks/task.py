@@ -72,6 +72,7 @@ class Task:
         name: spelled out, for people.
         order: its place in help, tables and reports.
         aliases: other words for it on the command line and in names of files.
+        answered_by: what of a clip is the right answer, as tables of others have it: "translation".
         needs_audio: no row goes without; where one may, its instruction is the item.
         answers_in: the language that right answers are in: the clip's own, or the row's target language; None: any.
         has_own_prompt: its rows bring an instruction: they get a wording of the pool only where that is asked for.
@@ -95,6 +96,7 @@ class Task:
     name: str
     order: int
     aliases: tuple[str, ...] = ()
+    answered_by: str | None = None
     needs_audio: bool = True
     answers_in: Literal["clip", "target"] | None = None
     has_own_prompt: bool = False

@@ -22,7 +22,7 @@ from wavllm_cli.data.schema import ROUNDED, Utterance
 from wavllm_cli.data.skipped import SKIPPED
 from wavllm_cli.errors import UsageError, listed
 from wavllm_cli.prompts.pools import language_name, load_pool, pick, split_pool
-from wavllm_cli.tasks.registry import SINGLE, UNPROMPTED, nearest_task, task_called
+from wavllm_cli.tasks.registry import SINGLE, TASKS, UNPROMPTED, nearest_task, task_called
 from wavllm_cli.text.languages import language_tag
 
 RENAMED = "renamed"  # an id that another row has
@@ -32,8 +32,8 @@ GAP = 0.5  # seconds between them
 SIDES = ("A", "B")  # of a call
 
 # Whose words are the right answer of a task, where there is no `target`; an `answer` is that of any.
-TARGETS = {"asr": "text", "st": "translation", "er": "emotion", "summ": "summary"}
-WORDS = ("text", "translation", "emotion", "summary", "answer")  # of a record; a manifest has no such keys
+TARGETS = {code: task.answered_by for code, task in TASKS.items() if task.answered_by}
+WORDS = (*TARGETS.values(), "answer")  # of a record; a manifest has no such keys
 ON_ONE_LINE = ("asr", "st")  # tasks whose targets have no lines of their own
 TEXTS = ("speaker", "group", "split")  # which may come as numbers
 
