@@ -445,7 +445,13 @@ def run_as_process(url, folder):
 
 
 @pytest.mark.parametrize(
-    ("sign", "moment"), [(signal.SIGKILL, 1), (signal.SIGKILL, 17), (signal.SIGKILL, 50), (signal.SIGINT, 17)]
+    ("sign", "moment"),
+    [
+        (signal.SIGKILL, 17),
+        (signal.SIGINT, 17),
+        pytest.param(signal.SIGKILL, 1, marks=pytest.mark.slow),
+        pytest.param(signal.SIGKILL, 50, marks=pytest.mark.slow),
+    ],
 )
 def test_killed_and_started_again(tmp_path, sign, moment):
     child, arrived = None, 0

@@ -125,7 +125,7 @@ def test_other_checkpoints(released, encode, options):
     assert (logits - expected).abs().max() < 1e-4
 
 
-@pytest.mark.parametrize("table", ["en2de", "asr", "CoT-task-story"])
+@pytest.mark.parametrize("table", ["en2de", "asr", pytest.param("CoT-task-story", marks=pytest.mark.slow)])
 def test_original_manifests_are_answered_to_the_digit(released, oracle, encode, shared_data, tmp_path, table, wavllm):
     """Real clips by the original tables, whose audio paths lead nowhere here."""
     examples = shared_data / "wavllm_examples"

@@ -140,7 +140,9 @@ def test_shards_train_like_the_files_in_them(recipe, finished, data, tmp_path):
     assert all((ours[name] == theirs[name]).all() for name in theirs)
 
 
-@pytest.mark.parametrize("interrupt", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
+@pytest.mark.parametrize(
+    "interrupt", [signal.SIGINT, signal.SIGUSR1, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_an_interrupted_run_continues_to_the_same_end(recipe, finished, tmp_path, monkeypatch, interrupt):
     from wavllm_cli.training.loop import Trainer
 
