@@ -10,6 +10,7 @@ from wavllm_cli.scoring.metrics.wer import word_error_rate
 from wavllm_cli.text.normalize import get_normalizer
 
 
+@pytest.mark.slow
 def test_every_command_runs_in_every_round_and_is_measured(wavllm):
     code, out, err = wavllm("bench", "score", "--pairs", "300", "--rounds", "2", "--json")
     assert code == 0, err

@@ -14,6 +14,7 @@ from wavllm_cli.speech.espeak import VOICES, synthesise
 from wavllm_cli.text.languages import LANGUAGES
 
 
+@pytest.mark.slow
 def test_every_voice_exists_and_sounds_like_no_other():
     clips = {voice: synthesise("zero three four five nine", voice) for voice in VOICES}
     assert len({clip.tobytes() for clip in clips.values()}) == len(VOICES) == 104

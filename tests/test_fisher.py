@@ -127,7 +127,7 @@ def test_windows_hold_the_turns_of_both_sides(root, tmp_path, sph2pipe):
 
 def test_without_sph2pipe_shorten_and_its_cure_are_named(root, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(WavLLMError, match=r"no usable clip: .*compressed by shorten .*sph2pipe"):
+    with pytest.raises(WavLLMError, match=r"no usable clip; .*compressed by shorten .*sph2pipe"):
         prepare("fisher", root, tmp_path / "out")
 
 

@@ -370,6 +370,7 @@ def test_names_tell_systems_apart(tmp_path):
     assert names(("a/t.jsonl", "mm"), ("a/t.jsonl", "mm")) == ["m (1)", "m (2)"]
 
 
+@pytest.mark.slow
 def test_rows_take_time_in_proportion(tmp_path):
     rows = [{"reference": f"the answer to {i}", "prediction": f"an answer to {i}", "wer": 0.1} for i in range(20_000)]
     theirs = as_json(tmp_path / "theirs.json", {"wer": 0.1, "sample_wer": rows})

@@ -175,6 +175,7 @@ def test_unseen_wordings_are_kept_apart(rows):
     assert openings("unseen") == set(split_pool(first, "unseen"))
 
 
+@pytest.mark.slow
 def test_ten_thousand_rows_take_seconds_not_minutes():
     rows = [row for i in range(3000) for row in clip(i, *ALL)] + [text(i) for i in range(500)]
     start = process_time()

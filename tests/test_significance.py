@@ -140,6 +140,7 @@ def test_the_interval_holds_the_difference_and_is_narrower_than_that_of_unpaired
     assert high - low < 0.25 * (a.interval()[1] - a.interval()[0])
 
 
+@pytest.mark.slow
 def test_under_the_null_hypothesis_the_paired_bootstrap_seldom_finds_a_difference():
     p_values = np.array([paired_interval(*two_systems(60, seed))[2] for seed in range(300)])
     assert 0.015 < (p_values < 0.05).mean() < 0.1
