@@ -22,7 +22,7 @@ from wavllm_cli.data.foreign import refuse_foreign
 from wavllm_cli.data.rows import Rows
 from wavllm_cli.data.schema import Row, Task, Utterance, problems_in
 from wavllm_cli.data.text_file import is_packed, numbered_lines, require_file
-from wavllm_cli.errors import ManifestError, reason, shortened
+from wavllm_cli.errors import ManifestError, listed, reason, shortened
 
 MANIFEST_SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet", ".tsv")
 MAX_PROBLEMS = 10  # reported at once
@@ -148,8 +148,7 @@ def _alike(problems: Iterable[tuple[int, str]], name: str, unit: str) -> Iterato
         who, _, what = problem.partition(": ")
         places.setdefault(what, []).append(f"{number}{who}")
     for what, rows in places.items():
-        more = f" and {len(rows) - NAMED} more" if len(rows) > NAMED else ""
-        yield f"{name}, {unit}{'s' if len(rows) > 1 else ''} {', '.join(rows[:NAMED])}{more}: {what}"
+        yield f"{name}, {unit}{'s' if len(rows) > 1 else ''} {listed(rows, NAMED)}: {what}"
 
 
 def read_lines(path: str | Path, model: type[Row]) -> Iterator[Row]:

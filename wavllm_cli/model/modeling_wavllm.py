@@ -115,7 +115,8 @@ class WavLLMForConditionalGeneration(WavLLMPreTrainedModel, GenerationMixin):
         for part in (self.semantic_adapter, self.acoustic_adapter):
             for layer in part.modules():
                 default_init(layer)
-        init.normal_(self.fusion.weight, std=self._loudness_of_words() * (HEARD * self.fusion.in_features) ** -0.5)
+        if not getattr(self.fusion.weight, "_is_hf_initialized", False):  # loaded: all words would be read for nothing
+            init.normal_(self.fusion.weight, std=self._loudness_of_words() * (HEARD * self.fusion.in_features) ** -0.5)
         init.zeros_(self.fusion.bias)
         for layer in self.prompt_adapter.modules() if self.prompt_adapter is not None else ():
             default_init(layer)
