@@ -148,6 +148,15 @@ def test_what_no_run_can_mean_is_a_problem(override, expected):
     assert expected in problems("tiny", [override])
 
 
+def test_an_alignment_is_by_ctc_and_of_what_hears():
+    alignment = "stages.0.curriculum.1.objective=alignment"
+    steps = [recipe.load("tiny", [alignment]).stages[0].minimises(step) for step in (399, 400, 799, 800)]
+    assert steps == ["answers", "alignment", "alignment", "answers"]
+    assert "the stage has no `ctc` section" in problems("tiny", [alignment, "stages.0.ctc=null"])
+    deaf = "stages.0.trainable=[language_model, lora]"
+    assert "names nothing that hears (semantic_encoder, acoustic" in problems("tiny", [alignment, deaf])
+
+
 @pytest.mark.parametrize(
     ("overrides", "expected"),
     [

@@ -352,9 +352,9 @@ def poisoned(monkeypatch):
     def make(first: int, count: int, gradients_only: bool = False) -> None:
         seen = []
 
-        def backward(self, batch, counted, number):
+        def backward(self, batch, minimised, counted, number):
             seen.append(number)
-            part = original(self, batch, counted, number)
+            part = original(self, batch, minimised, counted, number)
             if not first <= len(seen) - 1 < first + count:
                 return part
             self.trained[0].grad[0] = torch.nan
@@ -451,7 +451,35 @@ def test_other_ways_to_compute(recipe, finished, tmp_path, option):
     assert ours["loss"] == pytest.approx(theirs["loss"], rel=0.02 if "bf16" in option else 1e-5)
 
 
-def test_the_ctc_loss_counts_transcriptions_alone_and_never_divides_a_row(finished, data):
+def test_an_alignment_runs_before_the_answers_and_is_continued_exactly(recipe, tmp_path, monkeypatch):
+    from wavllm_cli.training.loop import Trainer
+
+    phase = "{steps: 3, objective: alignment, mixture: [{manifest: train.jsonl, weight: 1}]}"
+    fewer = ["stages.0.steps=4", "stages.0.checkpoint_every=2", "stages.0.validation=null"]
+    loaded = recipe(f"stages.0.curriculum=[{phase}]", *fewer)
+    stages.train(loaded, 1, tmp_path / "whole")
+    steps = [line for line in curve(tmp_path / "whole") if "loss" in line]
+    assert [line["objective"] for line in steps] == ["alignment"] * 3 + ["answers"]
+    assert steps[0]["loss_by_task"] == {"asr": pytest.approx(steps[0]["loss"])}
+
+    original = Trainer._save_state
+
+    def save(self, done):
+        original(self, done)
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "_save_state", save)
+        with pytest.raises(KeyboardInterrupt):
+            stages.train(loaded, 1, tmp_path / "broken")
+    stages.train(loaded, 1, tmp_path / "broken")
+    assert curve(tmp_path / "broken") == curve(tmp_path / "whole")
+    ours, theirs = tensors(tmp_path / "broken" / "stage1"), tensors(tmp_path / "whole" / "stage1")
+    assert all((ours[name] == theirs[name]).all() for name in theirs)
+
+
+def test_the_ctc_loss_counts_transcriptions_alone_and_never_divides_a_row(finished, data, monkeypatch):
     """Against torch's CTC loss, row by row; questions and text rows add nothing."""
     import torch
     import torch.nn.functional as F
@@ -477,6 +505,9 @@ def test_the_ctc_loss_counts_transcriptions_alone_and_never_divides_a_row(finish
             words = torch.tensor([processor.tokenizer.encode(clip.row.target, add_special_tokens=False)])
             lengths = torch.tensor([len(logits)]), torch.tensor([words.shape[1]])
             expected += F.ctc_loss(logits.log_softmax(-1)[:, None], words, *lengths, blank=1, reduction="sum")
+        monkeypatch.setattr(model.get_decoder(), "forward", None)  # an alignment has no use for the LLM's layers
+        aligned, _ = Objective(model, 0.7)(inputs, transcribes, torch.ones(4), tokens, "alignment")
+    torch.testing.assert_close(aligned, expected / tokens, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(with_ctc, plain + 0.7 * expected / tokens, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(plain, rows.sum() / tokens)
     torch.testing.assert_close(weighted, plain + 2 * rows[1] / tokens)

@@ -156,6 +156,11 @@ class Utterance(BaseModel):
         return self.audio is None and self.speech_text is not None
 
     @property
+    def is_transcribed(self) -> bool:
+        """Whether the right answer is what is said in the clip."""
+        return self.task == "asr" and self.audio is not None
+
+    @property
     def accepted(self) -> list[str]:
         """Every right answer that is not blank, the target first."""
         return [text for text in (self.target, *(self.references or ())) if text and text.strip()]

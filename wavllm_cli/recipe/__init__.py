@@ -2,6 +2,7 @@
 
 from wavllm_cli.recipe.augmentation import Augmentation, SpecAugment
 from wavllm_cli.recipe.network import (
+    HEARING,
     PARAMETER_GROUPS,
     Adapters,
     Backbone,
@@ -17,6 +18,7 @@ from wavllm_cli.recipe.schema import (
     CTC,
     Batch,
     Generation,
+    Minimised,
     Optimizer,
     Phase,
     Recipe,
@@ -28,6 +30,7 @@ from wavllm_cli.recipe.schema import (
 
 __all__ = [
     "CTC",
+    "HEARING",
     "MAX_BEAMS",
     "MAX_NEW_TOKENS",
     "MAX_TEMPERATURE",
@@ -41,6 +44,7 @@ __all__ = [
     "Generation",
     "LanguageModel",
     "LoRA",
+    "Minimised",
     "Model",
     "Optimizer",
     "Phase",

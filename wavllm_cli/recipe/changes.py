@@ -62,7 +62,7 @@ MEANINGS: dict[type[Section], dict[str, Meaning]] = {
     },
     PromptAdapter: {"width": FIXED},
     Source: {"manifest": CONTENT, "weight": FIXED},
-    Phase: {"steps": FIXED, "mixture": FIXED},
+    Phase: {"steps": FIXED, "mixture": FIXED, "objective": FIXED},
     Augmentation: {"speed": FIXED, "reverb": FIXED, "noise": FIXED, "spec_augment": FIXED},
     Speed: {"factors": FIXED},
     Reverb: {"source": CONTENT, "probability": FIXED},

@@ -27,6 +27,8 @@ ParameterGroup = Literal[
     "semantic_encoder", "acoustic_encoder", "layer_weights", "adapters", "language_model", "lora", "prompt_adapter"
 ]
 PARAMETER_GROUPS: tuple[str, ...] = get_args(ParameterGroup)
+# Rows without audio pass by them, and the language model's layers need not run for them to learn.
+HEARING = ("semantic_encoder", "acoustic_encoder", "layer_weights", "adapters")
 
 
 def _finite(config: dict[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
 from wavllm_cli.recipe.augmentation import Augmentation
-from wavllm_cli.recipe.network import Model, ParameterGroup, PromptAdapter
+from wavllm_cli.recipe.network import HEARING, Model, ParameterGroup, PromptAdapter
 from wavllm_cli.recipe.ranges import (
     MAX_ACCUMULATE,
     MAX_BEAMS,
@@ -78,13 +78,22 @@ def _each_once(mixture: tuple[Source, ...]) -> tuple[Source, ...]:
 Mixture = Annotated[tuple[Source, ...], Field(min_length=1), AfterValidator(_each_once)]
 
 
+Minimised = Literal["answers", "alignment"]
+
+
 class Phase(Section):
-    """A beginning of a stage that draws from a mixture of its own: text before speech, short before long."""
+    """A beginning of a stage that draws from a mixture of its own: text before speech, short before long.
+
+    `alignment` minimises CTC alone: the speech tokens of asr rows learn to stand for their words by the language
+    model's own head, and its layers, the dearest part of a step, are not run at all.
+    """
 
     steps: Steps
     """How long it lasts."""
     mixture: Mixture
     """What it draws from."""
+    objective: Minimised = "answers"
+    """What is minimised: the loss of the answers, as in the rest of the stage, or CTC alone."""
 
 
 class Batch(Section):
@@ -170,7 +179,7 @@ class Stage(Section):
     task_weights: dict[TaskCode, Weight] = Field(default={})
     """How much the answer tokens of a task count in the loss, 1 where it is not named: one-word answers hardly do."""
     ctc: CTC | None = None
-    """A second loss, for encoders that start from nothing."""
+    """A second loss, for encoders that start from nothing; `alignment` needs the section, but not its weight."""
     precision: Literal["fp32", "bf16"]
     """Of the computation."""
     gradient_checkpointing: bool = False
@@ -187,6 +196,25 @@ class Stage(Section):
         """Every manifest that the stage draws from, once."""
         mixtures = [*(phase.mixture for phase in self.curriculum), self.mixture]
         return tuple(dict.fromkeys(source.manifest for mixture in mixtures for source in mixture))
+
+    def minimises(self, step: int) -> Minimised:
+        """What step `step` (from 0) does."""
+        for phase in self.curriculum:
+            if step < phase.steps:
+                return phase.objective
+            step -= phase.steps
+        return "answers"
+
+    @model_validator(mode="after")
+    def _alignment_trains(self) -> "Stage":
+        if any(phase.objective == "alignment" for phase in self.curriculum):
+            if self.ctc is None:
+                raise ValueError("`curriculum` has an alignment, which is by CTC, but the stage has no `ctc` section")
+            if not set(HEARING) & set(self.trainable):
+                raise ValueError(
+                    f"`curriculum` has an alignment, but `trainable` names nothing that hears ({', '.join(HEARING)})"
+                )
+        return self
 
     @model_validator(mode="after")
     def _prompt_adapter_exists(self) -> "Stage":

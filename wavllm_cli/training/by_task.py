@@ -36,9 +36,7 @@ class Prepared:
         rows = [] if inputs is None else batch.rows
         return cls(
             inputs,
-            torch.tensor(
-                [row.task == "asr" and row.audio is not None for row in rows], dtype=torch.bool, device=device
-            ),
+            torch.tensor([row.is_transcribed for row in rows], dtype=torch.bool, device=device),
             torch.tensor([CODES.index(row.task) for row in rows], dtype=torch.long, device=device),
             torch.zeros(0, device=device) if inputs is None else (inputs["labels"] != IGNORE).sum(1).float(),
         )

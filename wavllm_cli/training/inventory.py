@@ -20,6 +20,7 @@ class Stock:
         hours: of those whose duration the manifest says.
         unmeasured: clips whose duration only their file tells.
         text: rows without audio.
+        transcribed: rows whose right answer is what is said in the clip.
         groups: conversations, sessions or talks that they come from, where they say it.
         left_out: why rows cannot be used, how many, and the id of the first.
     """
@@ -28,6 +29,7 @@ class Stock:
     hours: float
     unmeasured: int
     text: int
+    transcribed: int
     groups: frozenset[str]
     left_out: dict[str, tuple[int, str]]
 
@@ -128,6 +130,7 @@ def _stock(found: Survey, longest: float) -> Stock:
         hours=float(np.nansum(seconds)) / 3600,
         unmeasured=int(np.isnan(seconds).sum()),
         text=int(found.is_text[used].sum()),
+        transcribed=int(found.is_transcribed[used].sum()),
         groups=found.groups(used),
         left_out={reason: (len(rows), found.clips[rows[0]].row.id) for reason, rows in unusable.items()},
     )

@@ -28,7 +28,7 @@ from wavllm_cli.data.mixture import Curriculum
 from wavllm_cli.errors import WavLLMError
 from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration
 from wavllm_cli.model.processing_wavllm import WavLLMProcessor
-from wavllm_cli.recipe import Optimizer, Recipe
+from wavllm_cli.recipe import Minimised, Optimizer, Recipe
 from wavllm_cli.training.augmented import augmenter_of
 from wavllm_cli.training.by_task import CODES, Prepared, means, weights_of
 from wavllm_cli.training.checkpoint import RunFolder, State
@@ -194,7 +194,8 @@ class Trainer:
             self._skip(line, "none of its clips can be used", [])
             return self._agree([], received).stopping
         counted = (tokens * self.task_weights).sum()
-        parts = [self._backward(batch, counted, i) for i, batch in enumerate(prepared)]
+        minimised = self.stage.minimises(step)
+        parts = [self._backward(batch, minimised, counted, i) for i, batch in enumerate(prepared)]
         share = schedule(step, self.stage.steps, self.stage.optimizer)
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak"] * share
@@ -205,7 +206,8 @@ class Trainer:
         if math.isfinite(loss) and math.isfinite(norm):
             self.optimizer.step()
             self.skipped.clear()
-            line |= {"loss": loss, "learning_rate": rate, "grad_norm": norm, "answer_tokens": int(tokens.sum())}
+            line |= {"objective": minimised, "loss": loss, "learning_rate": rate, "grad_norm": norm}
+            line |= {"answer_tokens": int(tokens.sum())}
             line |= {"loss_by_task": means(agreed.by_task, tokens), **self.scales.shares()}
             self.pending.append(line | {"seconds": time.perf_counter() - started})
         else:
@@ -222,13 +224,13 @@ class Trainer:
         everywhere = self.accelerator.reduce(torch.cat([told, losses]))
         return Agreed(float(everywhere[1]), bool(everywhere[0] > 0), everywhere[2:])
 
-    def _backward(self, batch: Prepared, counted: torch.Tensor, number: int) -> Part:
+    def _backward(self, batch: Prepared, minimised: Minimised, counted: torch.Tensor, number: int) -> Part:
         """Add the gradient of batch `number` of this process; its part of the step's loss."""
         with ExitStack() as stack:
             if number + 1 < -(-self.stage.batch.accumulate // self.accelerator.num_processes):
                 stack.enter_context(self.accelerator.no_sync(self.objective))
             weights = self.task_weights[batch.tasks]
-            loss, row_losses = self.objective(batch.inputs, batch.transcribes, weights, counted)
+            loss, row_losses = self.objective(batch.inputs, batch.transcribes, weights, counted, minimised)
             # Processes are averaged, but the loss is a sum over all their tokens.
             self.accelerator.backward(loss * self.accelerator.num_processes)
         return Part(loss.detach(), batch.summed(row_losses))
@@ -269,8 +271,8 @@ class Trainer:
     def _flush(self, bar: Progress, task: TaskID, done: int) -> None:
         """Log the pending steps."""
         lines, self.pending = self.pending, []
-        losses = [line["loss"] for line in lines if "loss" in line]
-        bar.update(task, completed=done, note=f"loss {losses[-1]:.3f}" if losses else "")
+        losses = [f"{line['objective']}: loss {line['loss']:.3f}" for line in lines if "loss" in line]
+        bar.update(task, completed=done, note=losses[-1] if losses else "")
         if self.accelerator.is_main_process:
             self._log("log.jsonl", lines)
             for line in lines:

@@ -1,14 +1,16 @@
 """What a stage minimises: the answers' cross-entropy, and for encoders that start from nothing a CTC loss beside it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration
 from wavllm_cli.model.processing_wavllm import IGNORE
+from wavllm_cli.recipe import Minimised
 
 
 class Objective(nn.Module):
@@ -24,7 +26,12 @@ class Objective(nn.Module):
         self.ctc_weight = ctc_weight
 
     def forward(
-        self, inputs: Mapping[str, Any] | None, transcribes: Tensor, weights: Tensor, tokens: Tensor
+        self,
+        inputs: Mapping[str, Any] | None,
+        transcribes: Tensor,
+        weights: Tensor,
+        tokens: Tensor,
+        minimised: Minimised = "answers",
     ) -> tuple[Tensor, Tensor]:
         """The loss of a batch, summed over its answer tokens and divided by `tokens`; and (B,) that of each row.
 
@@ -34,33 +41,55 @@ class Objective(nn.Module):
             transcribes: (B,) is the answer the transcript of the clip?
             weights: (B,) how much the answer tokens of a row count; the second result is without them.
             tokens: answer tokens over all batches of the step, each as much as it counts.
+            minimised: the answers' cross-entropy with CTC beside it, or CTC alone.
         """
         if inputs is None:
             nothing = sum((p.flatten()[:1].sum() * 0 for p in self.model.parameters() if p.requires_grad), tokens * 0.0)
             return nothing, weights
+        if minimised == "alignment":
+            row_losses = self._ctc(self._heard(inputs), inputs["labels"], transcribes)
+            return (row_losses * weights).sum() / tokens, row_losses.detach()
         outputs = self.model(**inputs, num_items_in_batch=tokens)
         loss = (outputs.row_losses * weights).sum() / tokens
         if self.ctc_weight and transcribes.any():
-            loss = loss + self.ctc_weight * self._ctc(outputs.speech, inputs, transcribes) / tokens
+            counts = (inputs["input_ids"] == self.model.config.audio_token_id).sum(1)
+            clips = outputs.speech.split(counts.tolist())
+            loss = loss + self.ctc_weight * self._ctc(clips, inputs["labels"], transcribes).sum() / tokens
         return loss, outputs.row_losses.detach()
 
-    def _ctc(self, speech: Tensor, inputs: Mapping[str, Any], transcribes: Tensor) -> Tensor:
+    def _heard(self, inputs: Mapping[str, Any]) -> list[Tensor]:
+        """The speech tokens of each row, as the LLM would be given them; its layers are not run."""
+        names = ("input_features", "input_values", "audio_lengths")
+        dtype = self.model.get_input_embeddings().weight.dtype
+        return [clip.to(dtype) for clip in self.model.get_audio_features(**{name: inputs[name] for name in names})]
+
+    def _ctc(self, clips: Sequence[Tensor], labels: Tensor, transcribes: Tensor) -> Tensor:
         """Connectionist temporal classification of the speech tokens by the LLM's own head.
 
         It aligns speech and words without a frame of supervision, and does so in the LLM's embedding space.
+
+        Args:
+            clips: B x (speech tokens, D).
+            labels: (B, L), -100 where there is no answer token.
+            transcribes: (B,) the rows that count.
+
+        Returns:
+            (B,) summed over the words of each row, 0 where it does not count.
         """
         config = self.model.config
-        counts = (inputs["input_ids"] == config.audio_token_id).sum(1)
-        clips = [clip for clip, wanted in zip(speech.split(counts.tolist()), transcribes, strict=True) if wanted]
-        logits = self.model.get_output_embeddings()(pad_sequence(clips))  # (T, B, V)
-        labels = inputs["labels"][transcribes]
+        meant = [clip for clip, wanted in zip(clips, transcribes.tolist(), strict=True) if wanted]
+        lengths = [len(clip) for clip in meant]
+        # On 2-D rows: the backward of a product with (T, B, D) copies the head's matrix for each of them.
+        scores = self.model.get_output_embeddings()(torch.cat(meant)).float().log_softmax(-1)
+        labels = labels[transcribes]
         words = (labels != IGNORE) & (labels != config.eos_token_id)
-        return F.ctc_loss(
-            logits.float().log_softmax(-1),
+        losses = F.ctc_loss(
+            pad_sequence(scores.split(lengths)),  # (T, B, V)
             labels[words],
-            input_lengths=counts[transcribes],
+            input_lengths=torch.tensor(lengths, device=labels.device),
             target_lengths=words.sum(1),
             blank=config.bos_token_id,  # no answer contains it
-            reduction="sum",
+            reduction="none",
             zero_infinity=True,
         )
+        return torch.zeros(len(clips), device=losses.device).masked_scatter(transcribes, losses)

@@ -17,7 +17,7 @@ from wavllm_cli.model.build import build_config, build_processor, build_tokenize
 from wavllm_cli.model.configuration_wavllm import BACKBONES, WavLLMConfig
 from wavllm_cli.model.processing_wavllm import WavLLMProcessor
 from wavllm_cli.model.trial import blank, require_running
-from wavllm_cli.recipe import PromptAdapter, Recipe
+from wavllm_cli.recipe import HEARING, PromptAdapter, Recipe
 from wavllm_cli.training.augmented import missing_sounds
 from wavllm_cli.training.batches import Batches, batches_of
 from wavllm_cli.training.groups import count_parameters
@@ -28,7 +28,6 @@ BYTES = {"fp32": 4, "bf16": 2}
 TRAINED_BYTES = 16  # float32 weight, gradient and Adam's two moments
 GIB = 2**30
 MOST_GIB = 2**15  # 32 TiB: the largest machines that are sold; a GPU has a hundredth of it
-HEARING = {"semantic_encoder", "acoustic_encoder", "layer_weights", "adapters"}  # rows without audio pass by them
 STATES = 3  # training states on the disk at once: two that are kept and one that is being written
 
 
@@ -116,6 +115,7 @@ def check(recipe: Recipe, output: Path, only: int | None = None, network: bool =
     problems += inventory.problems
     problems += [sentence for number in numbers for sentence in missing_sounds(recipe, recipe.stages[number - 1])]
     problems += [sentence for number in numbers for sentence in _unheard(recipe, number, inventory)]
+    problems += [sentence for number in numbers for sentence in _unaligned(recipe, number, inventory)]
     stages = [_stage_plan(number, recipe, counts[number - 1], inventory) for number in numbers if counts]
     if not only and not problems and not recipe.model.language_model.tokenizer:  # which is not trained yet
         stages = [replace(s, batches=batches_of(recipe, recipe.stages[s.stage - 1], processor)) for s in stages]
@@ -184,12 +184,26 @@ def _unheard(recipe: Recipe, number: int, inventory: Inventory) -> Iterator[str]
     stage = recipe.stages[number - 1]
     for path in map(recipe.manifest, stage.manifests):
         stock = inventory.stocks.get((number, path))
-        if stock and stock.text and set(stage.trainable) <= HEARING:
+        if stock and stock.text and set(stage.trainable) <= set(HEARING):
             key = recipe.key("stages", number - 1, "trainable")
             yield (
                 f"{key} names only what hears ({', '.join(stage.trainable)}), "
                 f"which learns nothing from the {stock.text:,} rows of {path} that have no audio: leave them out."
             )
+
+
+def _unaligned(recipe: Recipe, number: int, inventory: Inventory) -> Iterator[str]:
+    """Manifests of alignments with rows that are no clip and its transcript."""
+    for i, phase in enumerate(recipe.stages[number - 1].curriculum):
+        for source in phase.mixture if phase.objective == "alignment" else ():
+            path = recipe.manifest(source.manifest)
+            stock = inventory.stocks.get((number, path))
+            if stock and stock.transcribed < stock.utterances:
+                key = recipe.key("stages", number - 1, "curriculum", i, "objective")
+                yield (
+                    f"{key} is alignment, which is of speech and its transcript, but {path} has "
+                    f"{stock.utterances - stock.transcribed:,} rows that are not asr with audio: leave them out."
+                )
 
 
 def _stage_plan(number: int, recipe: Recipe, counts: dict[str, int], inventory: Inventory) -> StagePlan:

@@ -27,6 +27,7 @@ class Survey:
         clips: the rows, each with its audio.
         seconds: (N,) of each clip, NaN where only its files tell, 0 for text.
         is_text: (N,) whether there is nothing to hear.
+        is_transcribed: (N,) whether the right answer is what is said in the clip.
         most_tokens: (N,) that instruction and answer can be, see `most_tokens`.
         text_bytes: (N, 2) of instruction and answer.
         sha256: of the rows, whatever they are packed in.
@@ -49,6 +50,7 @@ class Survey:
         self.clips = Clips(self.rows, self.audio)
         self.seconds = self._column("seconds")
         self.is_text = self._column("is_text")
+        self.is_transcribed = self._column("is_transcribed")
         self.most_tokens = self._column("most_tokens")
         self.text_bytes = np.stack([self._column("prompt_bytes"), self._column("target_bytes")], axis=1)
         self.sha256 = total.hexdigest()
@@ -111,6 +113,7 @@ class _Columns:
             "files": pa.list_(pa.string()),
             "seconds": pa.float64(),
             "is_text": pa.bool_(),
+            "is_transcribed": pa.bool_(),
             "awaits_speech": pa.bool_(),
             "has_target": pa.bool_(),
             "most_tokens": pa.int64(),
@@ -123,13 +126,13 @@ class _Columns:
         self._batches: list[Any] = []
 
     def add(self, row: Utterance) -> None:
-        is_text = row.audio is None
-        seconds = 0.0 if is_text else row.known_duration
+        heard = row.audio is None, row.is_transcribed, row.awaits_speech
+        seconds = 0.0 if row.audio is None else row.known_duration
         has_target = row.target is not None
         texts = row.prompt, row.target or ""
         tokens = sum(map(most_tokens, texts))
         sizes = [len(text.encode()) for text in texts]
-        self._rows.append((row.files, seconds, is_text, row.awaits_speech, has_target, tokens, *sizes, row.group))
+        self._rows.append((row.files, seconds, *heard, has_target, tokens, *sizes, row.group))
         if len(self._rows) == BLOCK:
             self._flush()
 
