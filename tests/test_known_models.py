@@ -2,8 +2,8 @@ import re
 
 import pytest
 
-from wavllm_cli.data.known_models import cache_folder, catalogue, known, resolve
-from wavllm_cli.data.origin import locate, looks_local
+from wavllm_cli.data.known_models import cache_folder, catalogue, known, name_of, resolve
+from wavllm_cli.data.origin import Origin, anchored, entry_of, locate, looks_local, stored_origin
 from wavllm_cli.errors import UsageError
 
 
@@ -53,3 +53,23 @@ def test_the_cache_lies_where_the_user_wants_it(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", "")
     monkeypatch.setenv("HOME", "/home/somebody")
     assert str(cache_folder()) == "/home/somebody/.cache/wavllm"
+
+
+def test_a_folder_of_the_cache_has_a_name(cache):
+    assert name_of(cache / "models" / "whisper-base") == "whisper-base"
+    assert name_of(cache / "models" / "mine") is None and name_of(cache / "whisper-base") is None
+
+
+def test_a_known_backbone_keeps_its_name(cache, monkeypatch):
+    entry = entry_of(Origin(str(cache / "models" / "whisper-base"), local=True))
+    assert entry == {"path": "whisper-base", "known": True}
+    assert anchored({"semantic_encoder": entry}) == {"semantic_encoder": entry}  # whether it is here or not
+    with pytest.raises(UsageError, match="not on this machine yet"):
+        stored_origin(entry)
+    for folder in ("models/whisper-base", "here/whisper-base"):
+        (cache / folder).mkdir(parents=True)
+        (cache / folder / "config.json").write_text("{}")
+    monkeypatch.chdir(cache / "here")  # a folder of that name does not take its place
+    assert stored_origin(entry).path == str(cache / "models" / "whisper-base")
+    with pytest.raises(UsageError, match=r"^No model is called 'other'"):
+        stored_origin({"path": "other", "known": True})

@@ -1,4 +1,4 @@
-"""`wavllm convert` and `export`: models from and for other programs."""
+"""`wavllm convert` and `export`: models from and for other programs, and for other people."""
 
 from functools import partial
 from pathlib import Path
@@ -63,8 +63,11 @@ def export(
     model: Annotated[str, typer.Option("--model", "-m", help="Checkpoint folder or hub id.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")],
     to: Annotated[
-        Literal["peft", "merged", "base"],
-        typer.Option(help="A LoRA adapter, the LLM with it merged in, or the LLM without it."),
+        Literal["peft", "merged", "base", "bundle"],
+        typer.Option(
+            help="A LoRA adapter, the LLM with it merged in, the LLM without it; or the whole model, with all that "
+            "others could not get by name."
+        ),
     ],
     prompt: Annotated[
         str | None, typer.Option(help="The instruction that the LoRA is made for.", callback=require_utf8)
@@ -73,7 +76,14 @@ def export(
     trust_remote_code: Trust = False,
     json: Json = False,
 ) -> None:
-    """Write the LLM as it is for one instruction, for serving engines that know nothing of WavLLM."""
+    """Write the LLM as it is for one instruction, for engines that know nothing of WavLLM; or a model to hand on."""
+    if to == "bundle":
+        if prompt is not None:
+            raise UsageError("A bundle answers any instruction: leave out --prompt.")
+        from wavllm_cli.convert.bundle import bundle
+
+        show(bundle(model, output, dtype, trust_remote_code), json)
+        return
     from wavllm_cli.convert import export as core
 
     show(core.export(model, output, to, prompt, dtype, trust_remote_code), json)

@@ -4,7 +4,7 @@ The prompt adapter reads the instruction and nothing else. So for a fixed one it
 `W x + s * (B A x)` is an ordinary LoRA with B' = diag(s) B, which can be kept as an adapter or merged into W.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +18,7 @@ from transformers import AutoModelForCausalLM
 from wavllm_cli import console
 from wavllm_cli.convert.finished import contents, finished, key_of, leave_record, save_tensors
 from wavllm_cli.data.files import owned, replacing
-from wavllm_cli.data.origin import locate
+from wavllm_cli.data.origin import Origin, locate, stored_origin
 from wavllm_cli.errors import UsageError
 from wavllm_cli.model.load import check_source, load_config, load_model
 from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration
@@ -86,8 +86,9 @@ def _export(
     """The work of `export`; what it reports but for the output."""
     made_from = key()
     model, processor = load_model(source, _dtype(source, dtype, trust), trust)
-    base = (model.config.backbones or {}).get("language_model", {})
-    result = {"kind": to, "prompt": prompt, "base": base.get("path")}
+    entry = (model.config.backbones or {}).get("language_model")
+    base = stored_origin(entry) if entry else None
+    result = {"kind": to, "prompt": prompt, "base": base and base.path}
     with torch.inference_mode(), replacing(output) as draft:
         draft.mkdir()
         if to == "peft":
@@ -135,7 +136,7 @@ def _last(name: str) -> str:
 
 
 def _save_adapter(
-    folder: Path, model: WavLLMForConditionalGeneration, lora: LoRA, prompt: str | None, base: Mapping[str, Any]
+    folder: Path, model: WavLLMForConditionalGeneration, lora: LoRA, prompt: str | None, base: Origin | None
 ) -> None:
     tensors = {}
     for name, (a, b) in lora.items():
@@ -146,8 +147,8 @@ def _save_adapter(
         r=model.config.lora_rank,
         lora_alpha=_alpha(model),
         target_modules=list(PROJECTIONS),
-        base_model_name_or_path=base.get("path"),
-        revision=base.get("revision"),
+        base_model_name_or_path=base and base.path,
+        revision=base and base.revision,
         task_type="CAUSAL_LM",
         inference_mode=True,
     ).save_pretrained(folder)

@@ -89,6 +89,12 @@ def known(name: str) -> KnownModel:
     return catalogue()[name]
 
 
+def name_of(folder: str | Path) -> str | None:
+    """The name of the known model that a folder of the cache holds; None of any other folder."""
+    path = Path(folder)
+    return path.name if path.name in catalogue() and path == catalogue()[path.name].folder else None
+
+
 def resolve(name: str) -> Path | None:
     """The folder of a known model; None if the name is nobody's here (a hub id, say).
 

@@ -17,7 +17,7 @@ from typing import Any
 from wavllm_cli import console, strict_json
 from wavllm_cli.data import hub
 from wavllm_cli.data.files import digest, is_lfs_pointer
-from wavllm_cli.data.known_models import resolve
+from wavllm_cli.data.known_models import known, name_of, resolve
 from wavllm_cli.errors import UsageError, WavLLMError, reason, shortened
 
 # Every file in which transformers looks for code to import, or for another model to follow.
@@ -154,17 +154,19 @@ def looks_local(name: str) -> bool:
 def stored_origin(entry: Mapping[str, Any], folder: str | Path | None = None) -> Origin:
     """The origin that an entry of `config.backbones` names.
 
-    Entries say which kind they are (`local`); those of older versions, which do not, are read as a user's.
+    Entries say which kind they are (`local`, `known`); those of older versions, which do not, are read as a user's.
 
     Args:
         folder: the checkpoint's, from which a relative local path starts.
 
     Raises:
-        UsageError: the entry has no path.
+        UsageError: the entry has no path, or names a known model that is still to be fetched.
     """
     path = entry.get("path") if isinstance(entry, Mapping) else None
     if not isinstance(path, str) or not path:
         raise UsageError(f"a reference to a backbone needs a path, not {path!r}.")
+    if entry.get("known"):
+        return Origin(str(resolve(known(path).name)), local=True)
     if entry.get("local") is None:
         return locate(path, entry.get("revision"))
     if not entry["local"]:
@@ -173,12 +175,22 @@ def stored_origin(entry: Mapping[str, Any], folder: str | Path | None = None) ->
 
 
 def anchored(backbones: Mapping[str, Any] | None, folder: str | Path | None = None) -> dict[str, Any] | None:
-    """`config.backbones` as it means the same from everywhere: local paths absolute and marked as such."""
-    return {part: entry_of(stored_origin(entry, folder)) for part, entry in (backbones or {}).items()} or None
+    """`config.backbones` as it means the same from everywhere: local paths absolute and marked as such.
+
+    Known models go by their name, whether they are on this machine or not.
+    """
+    return {part: _anchored(entry, folder) for part, entry in (backbones or {}).items()} or None
+
+
+def _anchored(entry: Mapping[str, Any], folder: str | Path | None) -> dict[str, Any]:
+    is_named = isinstance(entry, Mapping) and entry.get("known")
+    return dict(entry) if is_named else entry_of(stored_origin(entry, folder))
 
 
 def entry_of(origin: Origin) -> dict[str, Any]:
     """An origin as an entry of `config.backbones`, which can be taken for no other."""
+    if origin.local and (name := name_of(origin.path)):
+        return {"path": name, "known": True}
     if origin.local:
         return {"path": origin.path, "local": True}
     return {"path": origin.path, "revision": origin.revision, "local": False}

@@ -125,6 +125,7 @@ class WavLLMConfig(PreTrainedConfig):
         prompt_scale_max: upper bound of the per-channel LoRA scale.
         acoustic_window: a clip of more than so many seconds goes through the acoustic encoder in overlapping windows
             of this length; `None`: always in one piece.
+        taught_seconds: the longest clip that the model was taught with, where no recipe beside it tells.
         interleaved_scale: the prompt adapter counts the channels of q and k in the interleaved rotary order of Meta's
             LLaMA, as the released checkpoint does; the LLM itself holds them in the half-split order of transformers.
     """
@@ -153,6 +154,7 @@ class WavLLMConfig(PreTrainedConfig):
     prompt_scale_max: float | int = PUBLISHED_PROMPT_SCALE_MAX
     interleaved_scale: bool = False
     acoustic_window: float | int | None = ACOUSTIC_WINDOW
+    taught_seconds: float | int | None = None
 
     def __post_init__(self, **kwargs):
         super().__post_init__(**kwargs)

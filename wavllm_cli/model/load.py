@@ -84,14 +84,17 @@ def new_tokens(source: str) -> int | None:
 
 
 def taught_seconds(source: str) -> float | None:
-    """The longest clip that a model was taught with, by the recipe beside it; None where there is none."""
+    """The longest clip that a model was taught with, by the recipe beside it or its configuration; None if unknown."""
     with explaining(source):
-        file = locate(source).file("recipe.yaml")
+        origin = locate(source)
+        file = origin.file("recipe.yaml")
+        config = origin.file("config.json")
+        own = read_json(config).get("taught_seconds") if config else None
     try:
         recipe: Any = parse(file.read_text(encoding="utf-8"))[0] if file else {}
         return float(max(stage["max_audio_seconds"] for stage in recipe["stages"]))
     except (TextError, LookupError, TypeError, ValueError):  # somebody else's file of that name
-        return None
+        return float(own) if own else None
 
 
 def _require_fitting(source: str, config: WavLLMConfig, processor: WavLLMProcessor) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -83,16 +83,25 @@ class WavLLMPreTrainedModel(PreTrainedModel):
         return super().from_pretrained(None, config=config, state_dict=state, dtype=dtype, **kwargs)
 
     def save_pretrained(
-        self, path: str | os.PathLike, *args, full: bool = False, state_dict: dict | None = None, **kwargs
+        self,
+        path: str | os.PathLike,
+        *args,
+        full: bool | Collection[str] = False,
+        state_dict: dict | None = None,
+        **kwargs,
     ) -> None:
-        """Save the trained tensors; with `full` the frozen backbones too, so that the folder needs nothing else."""
+        """Save the trained tensors, and refer to the frozen backbones.
+
+        Args:
+            full: store these backbones too (names of `config.BACKBONES`); True: all, so that the folder needs nothing
+                else.
+        """
         state = self.state_dict() if state_dict is None else state_dict
         backbones = self.config.backbones or {}
-        if full:
-            self.config.backbones = None
-        else:
-            state = {k: v for k, v in state.items() if not is_backbone_tensor(k, backbones)}
-            self.config.backbones = anchored(backbones)
+        stored = backbones.keys() if full is True else full or ()
+        referred = {part: entry for part, entry in backbones.items() if part not in stored}
+        state = {k: v for k, v in state.items() if not is_backbone_tensor(k, referred)}
+        self.config.backbones = anchored(referred)
         try:
             super().save_pretrained(Path(path), *args, state_dict=state, **kwargs)
             self._note_dtype(Path(path) / CONFIG_NAME, state)

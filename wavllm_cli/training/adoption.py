@@ -12,7 +12,7 @@ from typing import Any
 from transformers import PreTrainedConfig
 
 from wavllm_cli import recipe as recipes
-from wavllm_cli.data.origin import locate, stored_origin
+from wavllm_cli.data.origin import entry_of, locate, stored_origin
 from wavllm_cli.errors import UsageError, WavLLMError
 from wavllm_cli.model.configuration_wavllm import WavLLMConfig
 from wavllm_cli.model.load import load_config
@@ -83,8 +83,8 @@ def _model_of(config: WavLLMConfig, source: str) -> Model:
     for part in PARTS:
         entry = (config.backbones or {}).get(part)
         if entry:
-            found = stored_origin(entry, origin.path)
-            parts[part] = {"path": found.path, "revision": found.revision}
+            found = entry_of(stored_origin(entry, origin.path))
+            parts[part] = {"path": found["path"], "revision": found.get("revision")}
         else:
             parts[part] = {"config": _sizes(getattr(config, SUB_CONFIGS[part]))}
     if "config" in parts["language_model"]:
