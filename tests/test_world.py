@@ -56,7 +56,7 @@ def test_more_than_there_are_cannot_be_drawn():
         return None if rolled == 6 else (rolled, lambda: rolled)
 
     assert sorted(distinct(draw, 5, "rolls")) == [1, 2, 3, 4, 5]
-    with pytest.raises(UsageError, match="^6 rolls were asked for, but there are hardly more than 5"):
+    with pytest.raises(UsageError, match=r"^6 rolls were asked for, but there are hardly more than 5"):
         distinct(draw, 6, "rolls")
 
 
