@@ -1,9 +1,10 @@
-"""Who answers by default: what the user has set, else a small cascade that is fetched with leave alone."""
+"""Who answers by default: the user's choice, else the model of the package, else a cascade; none fetched unasked."""
 
 import json
 
 import pytest
 
+from wavllm_cli.data import known_models
 from wavllm_cli.data.known_models import known
 from wavllm_cli.errors import UsageError
 from wavllm_cli.inference import default
@@ -18,6 +19,7 @@ def fetched(monkeypatch, tmp_path):
     monkeypatch.delenv("WAVLLM_MODEL", raising=False)
     monkeypatch.setenv("WAVLLM_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setattr(known_models, "BUNDLE", tmp_path / "bundle")  # without one
     names = []
     monkeypatch.setattr(default, "fetch", lambda model: names.append(model.name))
     return names
@@ -26,6 +28,62 @@ def fetched(monkeypatch, tmp_path):
 def have(name):
     known(name).folder.mkdir(parents=True)
     (known(name).folder / "config.json").write_text("{}")
+
+
+@pytest.fixture
+def bundle(tmp_path):
+    """The package has a model, whose Whisper goes by its name."""
+    (tmp_path / "bundle").mkdir()
+    backbones = {"semantic_encoder": {"path": "whisper-tiny.en", "known": True}}
+    (tmp_path / "bundle" / "config.json").write_text(json.dumps({"model_type": "wavllm", "backbones": backbones}))
+    return tmp_path / "bundle"
+
+
+def test_the_package_s_own_model_answers_by_default(bundle, capsys, tmp_path):
+    have("whisper-tiny.en")
+    assert chosen(None, None, False) == chosen("wavllm", None, False) == ("wavllm", "mini")
+    said = capsys.readouterr().err.splitlines()
+    assert said[0].startswith("model: mini – ") and "small closed world" in said[0] and "--system cascade" in said[0]
+    assert chosen("cascade", None, True)[0] == "cascade"
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "config.json").write_text("{}")
+    set_default("mine")
+    assert chosen(None, None, False) == ("wavllm", str(tmp_path / "mine"))
+
+
+def test_one_line_gives_the_default_back_to_the_cascade(bundle, monkeypatch):
+    monkeypatch.setattr(default, "BUNDLED", None)
+    assert chosen(None, None, True)[0] == "cascade"
+    assert chosen("wavllm", None, True) == ("wavllm", None)
+
+
+def test_what_a_model_is_built_on_is_fetched_with_leave(bundle, fetched, monkeypatch):
+    monkeypatch.setattr("sys.stdin.isatty", lambda: False, raising=False)
+    for model in (None, "mini", str(bundle)):
+        with pytest.raises(UsageError, match=r"parts that are not here\. whisper-tiny\.en .* --yes"):
+            chosen(None, model, False)
+    assert not fetched
+    assert chosen(None, "mini", True) == ("wavllm", "mini")
+    assert fetched == ["whisper-tiny.en"]
+
+
+def test_the_package_s_model_can_be_chosen_and_is_never_removed(bundle, wavllm):
+    set_default("mini")
+    assert chosen(None, None, True) == ("wavllm", "mini")
+    code, out, _ = wavllm("models")
+    assert code == 0 and "mini: in this package" in out
+    code, out, _ = wavllm("models", "get", "mini", "--json")
+    assert code == 0 and json.loads(out)[0]["folder"] == str(bundle)
+    code, _, err = wavllm("models", "remove", "mini")
+    assert code == 2 and "belongs to the package" in err and (bundle / "config.json").is_file()
+
+
+def test_an_installation_without_it_says_so(wavllm):
+    for command in (("get", "mini"), ("default", "mini")):
+        code, _, err = wavllm("models", *command)
+        assert code == 2 and "mini is not in this installation of wavllm" in err
+    with pytest.raises(UsageError, match="mini is not in this installation"):
+        chosen(None, "mini", True)
 
 
 def test_a_named_model_is_taken_as_it_is(fetched):

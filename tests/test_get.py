@@ -174,7 +174,7 @@ def test_removing(no_hub, cache, monkeypatch):
 def test_the_command(wavllm):
     code, out, _ = wavllm("models", "--json")
     assert code == 0 and [entry["name"] for entry in json.loads(out)] == list(catalogue())
-    assert wavllm("models")[1].count("MIT") == 2
+    assert wavllm("models")[1].count("MIT") == 3
     code, out, err = wavllm("models", "get", "whisper-huge")
     assert (code, out) == (2, "") and "No model is called 'whisper-huge'" in err
     code, out, _ = wavllm("models", "default")

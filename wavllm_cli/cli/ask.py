@@ -16,9 +16,14 @@ DecodingOption = partial(typer.Option, rich_help_panel="Decoding")
 MachineOption = partial(typer.Option, rich_help_panel="Machine")
 Model = Annotated[
     str | None,
-    typer.Option("--model", "-m", help="Folder, hub id or name. [default: as set by `wavllm models default`]"),
+    typer.Option(
+        "--model", "-m", help="Folder, hub id or name. [default: as set by `wavllm models default`, else mini]"
+    ),
 ]
-System = Annotated[str | None, typer.Option("--system", metavar="NAME", help="Who answers. [default: wavllm]")]
+System = Annotated[
+    str | None,
+    typer.Option("--system", metavar="NAME", help="Who answers; cascade hears words best. [default: wavllm]"),
+]
 Channel = Annotated[int | None, typer.Option(min=0, help="Of recordings, from 0. [default: all, mixed]")]
 MaxNewTokens = Annotated[int | None, DecodingOption(min=1)]
 Temperature = Annotated[float | None, DecodingOption(min=0, help="0 is greedy.")]

@@ -1,4 +1,4 @@
-"""Small pretrained models that have a name here, and the folders of the user's cache in which they are kept.
+"""Small pretrained models that have a name here: in folders of the user's cache, and one in the package itself.
 
 `models/` fetches them; whoever looks for a backbone or a model finds them through `resolve`.
 """
@@ -15,6 +15,7 @@ import yaml
 from wavllm_cli.errors import UsageError, did_you_mean, shortened
 
 CATALOGUE = Path(__file__).with_name("known_models.yaml")
+BUNDLE = Path(__file__).parent.parent / "mini" / "bundle"  # of the model that comes with the package
 
 
 @dataclass(frozen=True)
@@ -39,19 +40,27 @@ class KnownModel:
     name: str
     use: str
     license: str
-    hub: str
-    format: str
     precision: str
-    packages: tuple[Package, ...]
+    hub: str = ""
+    format: str = ""
+    packages: tuple[Package, ...] = ()
+    bundled: bool = False
 
     @property
     def folder(self) -> Path:
-        return models_folder() / self.name
+        return BUNDLE if self.bundled else models_folder() / self.name
 
     @property
     def present(self) -> bool:
         """Whether it is on this machine; a folder has its name only when it is complete."""
         return (self.folder / "config.json").is_file()
+
+    @property
+    def absent(self) -> str:
+        """What to do where it is not on this machine: a sentence."""
+        if self.bundled:
+            return f"{self.name} is not in this installation of wavllm: take a release, which brings it along."
+        return f"{self.name} is not on this machine yet: `wavllm models get {self.name}` fetches it."
 
 
 def cache_folder() -> Path:
@@ -73,7 +82,7 @@ def catalogue() -> dict[str, KnownModel]:
 
 
 def _entry(name: str, fields: dict[str, Any]) -> KnownModel:
-    packages = tuple(Package(**package) for package in fields.pop("packages"))
+    packages = tuple(Package(**package) for package in fields.pop("packages", ()))
     return KnownModel(name, packages=packages, **fields)
 
 
@@ -105,5 +114,5 @@ def resolve(name: str) -> Path | None:
     if model is None:
         return None
     if not model.present:
-        raise UsageError(f"{name} is not on this machine yet: `wavllm models get {name}` fetches it.")
+        raise UsageError(model.absent)
     return model.folder

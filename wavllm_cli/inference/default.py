@@ -1,13 +1,16 @@
-"""Who answers where a command names nobody: what the user has set, else the small cascade, which is fetched if need be.
+"""Who answers where a command names nobody: what the user has set, else the model that comes with the package, else the
+small cascade. Parts that are not here are fetched, with the user's leave.
 
 A model that happens to lie in `runs/` is nobody's choice and never taken.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from wavllm_cli import console
 from wavllm_cli.data.known_models import KnownModel, known
+from wavllm_cli.data.origin import locate, read_json
 from wavllm_cli.errors import UsageError
 from wavllm_cli.models.default import default_model
 from wavllm_cli.models.get import fetch, require_agreement
@@ -15,7 +18,8 @@ from wavllm_cli.systems.base import Options, System
 from wavllm_cli.systems.registry import open_system
 
 USUAL = "wavllm"  # whose models --model names
-RECOGNISERS = ("whisper-base", "whisper-tiny.en")  # the first that is here, else the first
+BUNDLED: str | None = "mini"  # answers by default wherever the package has it; None leaves it to the cascade
+RECOGNISERS = ("whisper-base", "whisper-tiny.en")  # of the cascade: the first that is here, else the first
 LANGUAGE_MODEL = "smollm2-135m-instruct"
 
 
@@ -39,14 +43,32 @@ def chosen(system: str | None, model: str | None, yes: bool) -> tuple[str, str |
         UsageError: something would be fetched and nobody can be asked.
         WavLLMError: nothing was to be fetched, or it cannot be had.
     """
-    if model is not None:
-        return system or USUAL, model
-    if system in (None, USUAL) and (found := default_model()):
-        console.info(f"model: {found[0]} (set by {found[1]})")
-        return USUAL, found[0]
-    if system in (None, "cascade"):
+    if system in (None, USUAL) and (name := model or _usual_model()):
+        _require_parts(_parts_of(name), f"{name} has frozen parts that are not here", yes)
+        return USUAL, name
+    if system in (None, "cascade") and model is None:
         return "cascade", _small_cascade(yes)
-    return system, None
+    return system or USUAL, model
+
+
+def _usual_model() -> str | None:
+    """The user's choice, else the model that the package brings; None where there is neither."""
+    if found := default_model():
+        console.info(f"model: {found[0]} (set by {found[1]})")
+        return found[0]
+    if BUNDLED and known(BUNDLED).present:
+        console.info(f"model: {BUNDLED} – {known(BUNDLED).use}; for words alone `--system cascade` hears better")
+        return BUNDLED
+    return None
+
+
+def _parts_of(model: str) -> list[KnownModel]:
+    """The known models that a checkpoint on this machine refers to."""
+    origin = locate(model)
+    config = Path(origin.path, "config.json")
+    entries = read_json(config).get("backbones") if origin.local and config.is_file() else None
+    named = entries.values() if isinstance(entries, dict) else ()
+    return [known(str(entry.get("path"))) for entry in named if isinstance(entry, dict) and entry.get("known")]
 
 
 def _small_cascade(yes: bool) -> str:
@@ -54,17 +76,27 @@ def _small_cascade(yes: bool) -> str:
     recognisers = [known(name) for name in RECOGNISERS]
     recogniser = next((model for model in recognisers if model.present), recognisers[0])
     parts = [recogniser, known(LANGUAGE_MODEL)]
+    _require_parts(parts, "No model is named", yes)
+    name = "+".join(part.name for part in parts)
+    console.info(f"model: {name} – {', '.join(map(_described, parts))}; it hears words, no voices and no other sounds")
+    return name
+
+
+def _require_parts(parts: Sequence[KnownModel], why: str, yes: bool) -> None:
+    """Fetch what is not here yet, with the user's leave.
+
+    Raises:
+        UsageError: nobody can be asked.
+        WavLLMError: the answer is no, or one cannot be had.
+    """
     missing = [part for part in parts if not part.present]
     try:
         require_agreement(missing, yes)
     except UsageError as error:
         names = " ".join(part.name for part in missing)
-        raise UsageError(f"No model is named. {error} Or: `wavllm models get {names}`, or --model NAME.") from error
+        raise UsageError(f"{why}. {error} Or: `wavllm models get {names}`, or --model NAME.") from error
     for part in missing:
         fetch(part)
-    name = "+".join(part.name for part in parts)
-    console.info(f"model: {name} – {', '.join(map(_described, parts))}; it hears words, no voices and no other sounds")
-    return name
 
 
 def _described(part: KnownModel) -> str:

