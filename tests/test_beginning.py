@@ -7,9 +7,11 @@ import pytest
 import torch
 from transformers import Wav2Vec2FeatureExtractor
 
-from wavllm_cli.model.backbones import backbone_tensors
-from wavllm_cli.model.load import restore_stored
+from wavllm_cli.errors import RecipeError
+from wavllm_cli.model.backbones import POSITIONS, backbone_tensors
+from wavllm_cli.model.load import load_model, restore_stored
 from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration
+from wavllm_cli.training.adoption import settle
 from wavllm_cli.training.beginning import keep_beginning, load_beginning
 from wavllm_cli.training.groups import set_trainable
 
@@ -48,6 +50,36 @@ def test_a_pretrained_part_that_is_trained_in_bf16_begins_as_it_was_published(be
     assert not torch.equal(model.get_parameter(name), values)
     restore_stored(model, None, recipe.stages[0].trainable, referred)
     assert torch.equal(model.get_parameter(name), values)
+
+
+def test_a_pretrained_whisper_hears_shorter_windows(beep_recipe, tiny_whisper, noise, tmp_path):
+    whisper = tiny_whisper()
+    recipe = beep_recipe(f"model.semantic_encoder={{path: {whisper}}}", "model.semantic_window=1")
+    model, processor = begun(tmp_path / "begin", recipe, recipe.stages[0])
+    published = backbone_tensors("semantic_encoder", {"path": str(whisper), "local": True})[POSITIONS]
+    assert len(published) == 100 and torch.equal(model.get_parameter(POSITIONS), published[:50])
+    model.save_pretrained(tmp_path / "run")
+    processor.save_pretrained(tmp_path / "run")
+    loaded, again = load_model(str(tmp_path / "run"))  # refers to the Whisper, and finds it with all its positions
+    assert loaded.config.backbones["semantic_encoder"]["path"] == str(whisper)
+    inputs = again(text="How high is it?", audio=noise(2.5))
+    assert inputs["input_features"].shape == (1, 3, 16, 100)
+    with torch.no_grad():
+        assert torch.equal(loaded(**inputs).logits, model.eval()(**inputs).logits)
+
+    settled = settle(recipe, 2, str(tmp_path / "run"))
+    assert settled.recipe.model.semantic_window == 1 and not [s for s in settled.taken_over if "window" in s]
+    longer = recipe.model_copy(update={"model": recipe.model.model_copy(update={"semantic_window": None})})
+    taken_over = settle(longer, 2, str(tmp_path / "run")).taken_over
+    assert "model.semantic_window is 1 there, None in the recipe" in taken_over
+    restore_stored(model, None, ["semantic_encoder"], model.config.backbones)
+    assert len(model.get_parameter(POSITIONS)) == 50
+
+
+def test_no_window_is_longer_than_the_encoder(beep_recipe, tiny_whisper):
+    recipe = beep_recipe(f"model.semantic_encoder={{path: {tiny_whisper()}}}", "model.semantic_window=3")
+    with pytest.raises(RecipeError, match=r"semantic_window is 3, but .* has positions for 2 s\.$"):
+        keep_beginning(None, recipe, None, ["low"])
 
 
 def test_what_is_kept_gives_the_same_model_and_processor_again(beep_recipe, tmp_path):

@@ -132,6 +132,7 @@ def test_the_dump_keeps_numbers_numbers():
         ("stages.0.workers=100000", "it may be at most 256, each of them a process"),
         ("stages.0.steps=true", "it must be a number, not yes or no"),
         ("model.adapters.semantic_channels=[255, 256]", "channels.0 is 255: it must be even"),
+        ("model.semantic_window=10", "of one with `config` max_source_positions says it"),
         ("model.adapters.width=100000000", "it may be at most 131,072"),
         ("model.language_model.tokenizer.vocab_size=1000000000", "it may be at most 1,048,576"),
         ("model.language_model.tokenizer.vocab_size=5", "it should be greater than or equal to 259"),

@@ -16,6 +16,7 @@ from wavllm_cli.model.stored import explaining, on_meta, require_fit, stored_sha
 # A full Whisper checkpoint names its encoder `model.encoder.*`; without this mapping transformers would leave the
 # encoder at random values and say so only in a log line.
 WHISPER_KEYS = {r"^(model\.)?encoder\.": ""}
+POSITIONS = "semantic_encoder.model.embed_positions.weight"
 LORA_HOME = re.compile(r"\.([qkvo]_proj)\.(weight|bias)$")
 _BASE = r".\1.base_layer.\2"
 
@@ -79,15 +80,21 @@ def load_backbones(config: PreTrainedConfig, fresh: bool = False, trust: bool = 
     state: dict[str, Tensor] = {}
     for part, own in parts.items():
         if part in origins:
-            state |= _renamed(part, load_backbone(part, origins[part], trust))
+            state |= _renamed(part, load_backbone(part, origins[part], trust), own)
         elif fresh:
-            state |= _renamed(part, build_part(part, own, trust))
+            state |= _renamed(part, build_part(part, own, trust), own)
     return state
 
 
-def backbone_tensors(part: str, entry: Mapping[str, Any], trust: bool = False) -> dict[str, Tensor]:
-    """One pretrained backbone (an entry of `config.backbones`) as tensors named as in WavLLM."""
-    return _renamed(part, load_backbone(part, _origin(part, entry, trust), trust))
+def backbone_tensors(
+    part: str, entry: Mapping[str, Any], trust: bool = False, own: PreTrainedConfig | None = None
+) -> dict[str, Tensor]:
+    """One pretrained backbone (an entry of `config.backbones`) as tensors named as in WavLLM.
+
+    Args:
+        own: its configuration in WavLLM, where Whisper's windows may be shorter; None: as it was trained.
+    """
+    return _renamed(part, load_backbone(part, _origin(part, entry, trust), trust), own)
 
 
 def _origin(part: str, entry: Mapping[str, Any], trust: bool) -> Origin:
@@ -98,10 +105,14 @@ def _origin(part: str, entry: Mapping[str, Any], trust: bool) -> Origin:
         return origin
 
 
-def _renamed(part: str, model: PreTrainedModel) -> dict[str, Tensor]:
-    if part != "language_model":
-        return {f"{part}.model.{name}": tensor for name, tensor in model.state_dict().items()}
-    return {f"{part}.{LORA_HOME.sub(_BASE, name)}": tensor for name, tensor in model.state_dict().items()}
+def _renamed(part: str, model: PreTrainedModel, own: PreTrainedConfig | None) -> dict[str, Tensor]:
+    state = model.state_dict()
+    if part == "language_model":
+        return {f"{part}.{LORA_HOME.sub(_BASE, name)}": tensor for name, tensor in state.items()}
+    tensors = {f"{part}.model.{name}": tensor for name, tensor in state.items()}
+    if own is not None and POSITIONS in tensors:  # the first ones: a sinusoid knows nothing of its table's length
+        tensors[POSITIONS] = tensors[POSITIONS][: own.max_source_positions].clone()
+    return tensors
 
 
 def backbone_config(part: str, origin: Origin, trust: bool = False) -> PreTrainedConfig:

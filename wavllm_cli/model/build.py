@@ -14,7 +14,7 @@ from transformers import (
 from wavllm_cli.data.origin import TOKENIZER_FILES, Origin, entry_of, locate, refuse_code
 from wavllm_cli.errors import RecipeError
 from wavllm_cli.model.backbones import backbone_config
-from wavllm_cli.model.configuration_wavllm import BACKBONES, WavLLMConfig
+from wavllm_cli.model.configuration_wavllm import BACKBONES, POSITIONS_PER_SECOND, WavLLMConfig
 from wavllm_cli.model.extractors import require_extractors
 from wavllm_cli.model.part_config import random_part
 from wavllm_cli.model.processing_wavllm import SPEECH_CLOSE, SPEECH_OPEN, WavLLMProcessor
@@ -77,6 +77,7 @@ def build_config(
             problems += error.args
     if problems:
         raise RecipeError(*problems)
+    _set_window(recipe, parts["semantic_encoder"])
     text_config = parts["language_model"]
     if model.language_model.config is not None and text_config.vocab_size < tokens:
         raise RecipeError(
@@ -158,6 +159,19 @@ def _part_config(recipe: Recipe, part: str, defaults: dict[str, Any], trust: boo
     if source.path is None:
         return random_part(recipe, part, defaults)
     return backbone_config(part, _origin(source), trust)
+
+
+def _set_window(recipe: Recipe, config: PreTrainedConfig) -> None:
+    """Give a pretrained Whisper's configuration the recipe's window, in place."""
+    window, longest = recipe.model.semantic_window, config.max_source_positions // POSITIONS_PER_SECOND
+    if window is None:
+        return
+    if window > longest:
+        raise RecipeError(
+            f"{recipe.key('model', 'semantic_window')} is {window}, but {recipe.model.semantic_encoder.path} has "
+            f"positions for {longest} s."
+        )
+    config.max_source_positions = window * POSITIONS_PER_SECOND
 
 
 def _feature_extractor(part: str, encoder: Backbone, trust: bool) -> Any:

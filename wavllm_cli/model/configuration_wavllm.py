@@ -11,6 +11,7 @@ from transformers.configuration_utils import SubConfigSpec
 from wavllm_cli.data.audio import SAMPLE_RATE
 
 MEL_HOP = 160  # samples between two log-mel frames: 10 ms, the same in every Whisper
+POSITIONS_PER_SECOND = SAMPLE_RATE // (2 * MEL_HOP)  # of the semantic encoder
 PUBLISHED_PROMPT_SCALE_MAX = 3.0
 WINDOWS_AT_ONCE = 64  # semantic ones; more of them, as long clips have, go through the encoder in turn
 ACOUSTIC_WINDOW, SHORTEST_ACOUSTIC_WINDOW, ACOUSTIC_CONTEXT = 60, 20, 5  # seconds
@@ -111,7 +112,8 @@ class WavLLMConfig(PreTrainedConfig):
     Configuration of a WavLLM; the defaults are the published 7B model (sizes of the backbones included).
 
     Args:
-        semantic_config: a `WhisperConfig` (only its encoder is used).
+        semantic_config: a `WhisperConfig` (only its encoder is used). `max_source_positions` is the length of its
+            windows; of a pretrained encoder that has more positions the first ones are taken.
         acoustic_config: a `WavLMConfig`.
         text_config: the configuration of any causal LLM of the Auto classes.
         backbones: for each of `semantic_encoder`, `acoustic_encoder`, `language_model` that is frozen and not stored

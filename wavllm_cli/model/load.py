@@ -184,7 +184,7 @@ def restore_stored(
             stored = stored_tensors(weight_files(locate(source)))
     for part, entry in (backbones or {}).items():
         if part in groups:
-            stored |= backbone_tensors(part, entry, trust)
+            stored |= backbone_tensors(part, entry, trust, model.config.semantic_config)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if name in stored and group_of(name) in groups:

@@ -142,13 +142,18 @@ class WavLLMProcessor(ProcessorMixin):
         acoustic_feature_extractor: Wav2Vec2FeatureExtractor | None = None,
         template: Template | None = None,
     ) -> "WavLLMProcessor":
-        """The processor of a model of this configuration; extractors that are not given are made to its sizes."""
+        """The processor of a model of this configuration; extractors that are not given are made to its sizes.
+
+        A `feature_extractor` of longer windows than the model's is given its window.
+        """
         geometry = config.audio_geometry
+        seconds = geometry.window // SAMPLE_RATE
+        if feature_extractor is None:
+            feature_extractor = WhisperFeatureExtractor(config.semantic_config.num_mel_bins, chunk_length=seconds)
+        elif feature_extractor.n_samples > geometry.window:
+            feature_extractor = with_window(feature_extractor, seconds)
         return cls(
-            feature_extractor
-            or WhisperFeatureExtractor(
-                feature_size=config.semantic_config.num_mel_bins, chunk_length=geometry.window // SAMPLE_RATE
-            ),
+            feature_extractor,
             acoustic_feature_extractor or Wav2Vec2FeatureExtractor(do_normalize=False, return_attention_mask=True),
             tokenizer,
             template=asdict(template) if template else None,
@@ -326,6 +331,11 @@ class WavLLMProcessor(ProcessorMixin):
             if clip.ndim != 1:
                 raise ValueError(f"A clip must be mono, shape (samples,), not {clip.shape}.")
         return [np.pad(c, (0, shortest - len(c))) if 0 < len(c) < shortest else c for c in clips]
+
+
+def with_window(extractor: WhisperFeatureExtractor, seconds: int) -> WhisperFeatureExtractor:
+    """A feature extractor for windows of another length, and otherwise the same."""
+    return type(extractor).from_dict(extractor.to_dict() | {"chunk_length": seconds})
 
 
 def pad_rows(rows: Sequence[Sequence[int]], value: int, left: bool = False) -> torch.Tensor:

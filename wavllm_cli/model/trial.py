@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM
 
 from wavllm_cli.data.audio import SAMPLE_RATE
 from wavllm_cli.errors import RecipeError
-from wavllm_cli.model.configuration_wavllm import WavLLMConfig
+from wavllm_cli.model.configuration_wavllm import POSITIONS_PER_SECOND, WavLLMConfig
 from wavllm_cli.model.encoders import AcousticEncoder, SemanticEncoder
 from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration
 from wavllm_cli.model.part_config import one_sentence
@@ -51,11 +51,12 @@ def require_running(recipe: Recipe, model: WavLLMForConditionalGeneration) -> No
 
 def _require_audible(recipe: Recipe, config: WavLLMConfig) -> None:
     """The encoders can be fed: features are made for whole seconds, and a clip of a second is long enough."""
-    second = SAMPLE_RATE // 320  # positions of the semantic encoder in a second
     positions = config.semantic_config.max_source_positions
-    if positions % second:
+    if positions % POSITIONS_PER_SECOND:
         key = recipe.key("model", "semantic_encoder", "config", "max_source_positions")
-        raise RecipeError(f"{key} is {positions}, but must be a multiple of {second}: windows are whole seconds.")
+        raise RecipeError(
+            f"{key} is {positions}, but must be a multiple of {POSITIONS_PER_SECOND}: windows are whole seconds."
+        )
     shortest = config.audio_geometry.shortest
     if shortest > SAMPLE_RATE:
         key = recipe.key("model", "acoustic_encoder", "config")

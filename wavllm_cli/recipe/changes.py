@@ -35,6 +35,7 @@ MEANINGS: dict[type[Section], dict[str, Meaning]] = {
         "language_model": PARTS,
         "adapters": PARTS,
         "lora": PARTS,
+        "semantic_window": FIXED,
         "acoustic_window": FIXED,
     },
     Backbone: {"path": CONTENT, "revision": CONTENT, "config": FIXED},

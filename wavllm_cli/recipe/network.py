@@ -16,6 +16,7 @@ from wavllm_cli.recipe.ranges import (
     Channels,
     Count,
     Real,
+    SemanticWindow,
     Text,
     Whole,
     Width,
@@ -107,7 +108,11 @@ class LoRA(Section):
 
 
 class Model(Section):
-    """Clips of more seconds than `acoustic_window` go through the acoustic encoder in overlapping windows of it."""
+    """Clips of more seconds than `acoustic_window` go through the acoustic encoder in overlapping windows of it.
+
+    Whisper hears windows side by side, the last one padded, and was trained with 30 s: for short clips a shorter
+    `semantic_window` costs less, at a length that it has not been trained with.
+    """
 
     semantic_encoder: Backbone
     """Hears what is said: any Whisper encoder."""
@@ -119,8 +124,19 @@ class Model(Section):
     """From the encoders' frames to the LLM's tokens."""
     lora: LoRA
     """Low-rank updates of the LLM."""
+    semantic_window: SemanticWindow | None = None
+    """Seconds that a pretrained Whisper hears at a time; absent: as many as it was trained with."""
     acoustic_window: AcousticWindow | None = 60
     """Seconds beyond which WavLM hears a clip in overlapping windows."""
+
+    @model_validator(mode="after")
+    def _window_of_a_pretrained_encoder(self) -> "Model":
+        if self.semantic_window is not None and self.semantic_encoder.config is not None:
+            raise ValueError(
+                "`semantic_window` belongs with a pretrained semantic_encoder: of one with `config` "
+                "max_source_positions says it"
+            )
+        return self
 
 
 class PromptAdapter(Section):

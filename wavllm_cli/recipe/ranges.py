@@ -20,6 +20,7 @@ MAX_ACCUMULATE = 2**12
 MAX_UTTERANCES = 2**16
 MAX_TOKENS = 2**24
 MAX_SECONDS = 86_400
+MAX_WINDOW = 600  # s
 MAX_RATE = 1.0
 MAX_WEIGHT = 10**6
 MAX_WORKERS = 256
@@ -83,6 +84,7 @@ Amount = Annotated[Real, Field(gt=0)]
 Width = Annotated[Count, at_most(MAX_WIDTH, "wider than the widest published layers")]
 Steps = Annotated[Count, at_most(MAX_STEPS, "months at ten steps a second")]
 Seconds = Annotated[Amount, at_most(MAX_SECONDS, "a day of audio")]
+SemanticWindow = Annotated[Count, at_most(MAX_WINDOW, "since no Whisper hears ten minutes at a time")]
 AcousticWindow = Annotated[Seconds, at_least(20, "of which 5 s on either side are only heard along")]
 Weight = Annotated[Amount, at_most(MAX_WEIGHT, "since weights are relative")]
 Factor = Annotated[Real, Field(ge=MIN_SPEED, le=MAX_SPEED)]

@@ -14,7 +14,8 @@ from transformers import PreTrainedConfig
 from wavllm_cli import recipe as recipes
 from wavllm_cli.data.origin import entry_of, locate, stored_origin
 from wavllm_cli.errors import UsageError, WavLLMError
-from wavllm_cli.model.configuration_wavllm import WavLLMConfig
+from wavllm_cli.model.backbones import backbone_config
+from wavllm_cli.model.configuration_wavllm import POSITIONS_PER_SECOND, WavLLMConfig
 from wavllm_cli.model.load import load_config
 from wavllm_cli.recipe import Backbone, Model, PromptAdapter, Recipe
 from wavllm_cli.recipe.changes import Change, section_changes
@@ -89,7 +90,17 @@ def _model_of(config: WavLLMConfig, source: str) -> Model:
             parts[part] = {"config": _sizes(getattr(config, SUB_CONFIGS[part]))}
     if "config" in parts["language_model"]:
         parts["language_model"]["tokenizer"] = {"vocab_size": config.text_config.vocab_size}
-    return Model.model_validate({**parts, **_own_layers(config)})
+    window = _semantic_window(config, parts["semantic_encoder"])
+    return Model.model_validate({**parts, **_own_layers(config), "semantic_window": window})
+
+
+def _semantic_window(config: WavLLMConfig, whisper: dict[str, Any]) -> int | None:
+    """Seconds, where they are fewer than those of the pretrained Whisper that is meant."""
+    positions = config.semantic_config.max_source_positions
+    if "path" not in whisper:
+        return None
+    own = backbone_config("semantic_encoder", locate(whisper["path"], whisper["revision"])).max_source_positions
+    return positions // POSITIONS_PER_SECOND if positions < own else None
 
 
 def _own_layers(config: WavLLMConfig) -> dict[str, Any]:
@@ -151,8 +162,9 @@ def _differences(there: Model, here: Model) -> Iterator[str]:
         yield from _part_differences(f"model.{part}", getattr(there, part), getattr(here, part))
     for part in ("adapters", "lora"):
         yield from map(_said, section_changes(getattr(there, part), getattr(here, part), f"model.{part}"))
-    if there.acoustic_window != here.acoustic_window:
-        yield f"model.acoustic_window is {there.acoustic_window} there, {here.acoustic_window} in the recipe"
+    for key in ("semantic_window", "acoustic_window"):
+        if getattr(there, key) != getattr(here, key):
+            yield f"model.{key} is {getattr(there, key)} there, {getattr(here, key)} in the recipe"
 
 
 def _part_differences(key: str, there: Backbone, here: Backbone) -> Iterator[str]:
