@@ -1,4 +1,4 @@
-"""The closed world of the miniature: sentences whose German, summary and answers are known."""
+"""The closed world of the miniature: sentences whose German, summary and answers are known; and its instructions."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from functools import cache
 from random import Random
 from typing import Any
 
+from wavllm_cli.mini.exchanges import Exchange, exchanges
 from wavllm_cli.mini.vocabulary import (
     LONGEST,
     SHORTEST,
@@ -20,7 +21,7 @@ from wavllm_cli.mini.vocabulary import (
     world,
 )
 
-__all__ = ["Question", "Scene", "german_digits", "scenes"]
+__all__ = ["Exchange", "Question", "Scene", "exchanges", "german_digits", "scenes"]
 
 QUESTIONS = 5  # at most, about a scene
 WRONG = 2  # choices beside the right one
