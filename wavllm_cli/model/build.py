@@ -15,9 +15,10 @@ from wavllm_cli.data.origin import TOKENIZER_FILES, Origin, entry_of, locate, re
 from wavllm_cli.errors import RecipeError
 from wavllm_cli.model.backbones import backbone_config
 from wavllm_cli.model.configuration_wavllm import BACKBONES, POSITIONS_PER_SECOND, WavLLMConfig
+from wavllm_cli.model.conversation import SPEECH_CLOSE, SPEECH_OPEN
 from wavllm_cli.model.extractors import require_extractors
 from wavllm_cli.model.part_config import random_part
-from wavllm_cli.model.processing_wavllm import SPEECH_CLOSE, SPEECH_OPEN, WavLLMProcessor
+from wavllm_cli.model.processing_wavllm import WavLLMProcessor
 from wavllm_cli.model.stored import explaining
 from wavllm_cli.recipe import Backbone, Model, PromptAdapter, Recipe
 

@@ -9,6 +9,7 @@ import numpy as np
 from wavllm_cli.data.audio import read_audio
 from wavllm_cli.errors import UsageError
 
+SPEECH_OPEN, SPEECH_CLOSE = "<SPEECH>", " </SPEECH> "  # around a clip; the instruction follows
 ROLES = "one message of the user; the system prompt is the template's own, and there are no earlier turns"
 
 

@@ -22,14 +22,13 @@ from wavllm_cli.data.audio import SAMPLE_RATE
 from wavllm_cli.data.files import write_text
 from wavllm_cli.data.origin import OWN_PROCESSOR, OWN_PROCESSOR_FILE, TOKENIZER_FILES, locate, refuse_code
 from wavllm_cli.model.configuration_wavllm import AudioGeometry, WavLLMConfig
-from wavllm_cli.model.conversation import instruction
+from wavllm_cli.model.conversation import SPEECH_CLOSE, SPEECH_OPEN, instruction
 
 IGNORE = -100  # label of positions that are not part of the answer
 SYSTEM = (
     "As a helpful language and speech assistant, you are able to understand the speech content provided by the user, "
     "and assist the user with a variety of tasks using natural language."
 )
-SPEECH_OPEN, SPEECH_CLOSE = "<SPEECH>", " </SPEECH> "
 SIGNPOST = '''"""This model's processor is part of the Python package wavllm."""
 
 try:

@@ -1,0 +1,87 @@
+from random import Random
+
+import pytest
+from rapidfuzz.distance import LCSseq
+
+from wavllm_cli.data.schema import Part, Utterance
+from wavllm_cli.errors import UsageError
+from wavllm_cli.mini import spelled as module
+from wavllm_cli.mini.spelled import HEAVIEST, is_in_words, spelled
+from wavllm_cli.mini.world import Scene, scenes
+from wavllm_cli.model.conversation import SPEECH_CLOSE, SPEECH_OPEN
+
+
+def heard(scene: Scene, **fields) -> Utterance:
+    """A row about the clip of a scene."""
+    known = {"task": "st", "prompt": "Translate.", "target": scene.german, "transcript": scene.text, "language": "en"}
+    about = {"id": scene.text.replace(" ", "-"), "audio": "a.wav", "duration": 2.0, "split": "train", "corpus": "mini"}
+    return Utterance(**{**known, **about, **fields})
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return [heard(scene) for scene in scenes("train", 300, seed=3)]
+
+
+def slot(row: Utterance) -> str:
+    """What stands in place of the clip."""
+    return row.prompt.removeprefix(f"{SPEECH_OPEN} ").partition(SPEECH_CLOSE)[0]
+
+
+def test_a_row_of_text_stands_for_a_row_about_a_clip(rows):
+    text = spelled(rows[0], seed=1)
+    assert (text.audio, text.duration, text.task, text.transcript) == (None, None, "sft", None)
+    assert (text.target, text.split, text.corpus, text.language) == (rows[0].target, "train", "mini", "en")
+    assert text.prompt.startswith("<SPEECH> ") and text.prompt.endswith(" </SPEECH> Translate.")
+    assert text.id == f"{rows[0].id}-spelled-1" != spelled(rows[0], seed=2).id
+
+
+def test_how_it_sounds():
+    """Pieces drawn out, with blanks within and between words, one of them misheard, one dropped."""
+    row = Utterance(id="door", audio=None, task="asr", prompt="", target="x", transcript="open the yellow door two two")
+    assert [slot(spelled(row, seed)) for seed in (3, 6, 10)] == [
+        "open the yellow door two - two",
+        "- - open open the yellow door - - - two dwo - two",
+        "- op op-n the - - - - - - - - - - - - yel yel yell ow - - d-oor - - two - - - - t t t t-wo wo -",
+    ]
+
+
+def test_the_same_row_and_seed_give_the_same_noise(rows):
+    assert spelled(rows[0], 1) == spelled(rows[0], 1)
+    assert [spelled(row, 1).prompt for row in rows] != [spelled(row, 2).prompt for row in rows]
+
+
+def test_rows_differ_in_their_noise_and_some_have_none(rows):
+    noise = [len(slot(spelled(row, 1))) / len(row.transcript) for row in rows]
+    clean = sum(slot(spelled(row, 1)) == row.transcript for row in rows) / len(rows)
+    assert 0.12 < clean < 0.3
+    assert max(noise) > 2 and sorted(noise)[len(noise) // 2] < 1.7
+
+
+def test_what_is_said_twice_is_heard_twice():
+    """As with CTC there is a blank between, whatever the noise; what is drawn out has none."""
+    for seed in range(30):
+        row = Utterance(id="twos", audio=None, task="asr", prompt="", target="x", transcript="two two two")
+        frames = slot(spelled(row, seed)).split(" ")
+        assert sum(a == "-" != b for a, b in zip(["-", *frames], frames, strict=False)) >= 3
+
+
+@pytest.mark.parametrize("word", ["two", "six", "bananas", "umbrella", "a"])
+def test_more_than_half_of_a_word_is_heard(word):
+    rng = Random(1)
+    for _ in range(200):
+        text = module._spelled_word(word, HEAVIEST, rng)
+        assert 2 * LCSseq.similarity(word, text) > len(word), text
+
+
+def test_only_what_follows_from_the_words_can_be_spelled(rows):
+    mood = rows[0].model_copy(update={"task": "er", "target": "happy"})
+    both = rows[0].model_copy(
+        update={"task": "ii", "parts": [Part(task="sv", prompt="Who?"), Part(task="st", prompt="")]}
+    )
+    silent = rows[0].model_copy(update={"transcript": None})
+    for row in (mood, both, silent):
+        assert not is_in_words(row)
+        with pytest.raises(UsageError, match=f"^Row {row.id} cannot be spelled out: .*'er', 'sv'"):
+            spelled(row, 1)
+    assert is_in_words(rows[0])
