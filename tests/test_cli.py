@@ -159,6 +159,7 @@ def test_mistakes_are_one_sentence_and_an_exit_code(wavllm, inputs, monkeypatch,
     monkeypatch.delenv("WAVLLM_MODEL", raising=False)
     monkeypatch.setenv("WAVLLM_CACHE", str(inputs / "no-cache"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(inputs / "no-settings"))
+    monkeypatch.setattr("wavllm_cli.data.known_models.BUNDLE", inputs / "no-bundle")
     before = set(inputs.iterdir())
     returned, out, err = wavllm(*line.split())
     assert returned == code
