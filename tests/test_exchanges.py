@@ -4,8 +4,8 @@ from string import Formatter
 
 import pytest
 
-from wavllm_cli.mini.exchanges import FAMILIES, as_said, exchanges, tables
-from wavllm_cli.mini.vocabulary import kinds, split_of
+from wavllm_cli.mini.exchanges import FAMILIES, as_said, exchanges
+from wavllm_cli.mini.vocabulary import kinds, split_of, tables
 
 SPLITS = ("train", "dev", "test")
 

@@ -24,11 +24,103 @@ def told(drawn):
 
 
 # A scene of each story, read by eye: word order, cases of the three genders, numbers, times, contractions.
-GOLDEN = {}
+GOLDEN = {
+    "if you need help phone sarah on three four nine four": (
+        "Wenn Sie Hilfe brauchen, rufen Sie Sarah unter drei vier neun vier an.",
+        "Phone number of Sarah.",
+        "Telefonnummer von Sarah.",
+    ),
+    "three nine seven two is the code for the white suitcase": (
+        "Drei neun sieben zwei ist der Code für den weißen Koffer.",
+        "Code for the white suitcase.",
+        "Code für den weißen Koffer.",
+    ),
+    "please write down that the wedding is on the ninth of december": (
+        "Bitte notieren Sie, dass die Hochzeit am neunten Dezember ist.",
+        "Wedding on the ninth of December.",
+        "Hochzeit am neunten Dezember.",
+    ),
+    "for four euros we will send you the red jacket": (
+        "Für vier Euro schicken wir Ihnen die rote Jacke.",
+        "Red jacket for four euros.",
+        "Rote Jacke für vier Euro.",
+    ),
+    "i would like to order nine apples and six eggs": (
+        "Ich möchte neun Äpfel und sechs Eier bestellen.",
+        "Nine apples and six eggs.",
+        "Neun Äpfel und sechs Eier.",
+    ),
+    "to get to munich you must take the train from milan at half past nine": (
+        "Um nach München zu kommen, müssen Sie um halb zehn den Zug von Mailand nehmen.",
+        "Train to Munich at half past nine.",
+        "Zug nach München um halb zehn.",
+    ),
+    "the ticket is listed as number two five nine six": (
+        "Die Karte ist als Nummer zwei fünf neun sechs eingetragen.",
+        "Ticket number two five nine six.",
+        "Karte Nummer zwei fünf neun sechs.",
+    ),
+    "drive carefully in the east because we expect fog on tuesday afternoon": (
+        "Fahren Sie im Osten vorsichtig, denn wir erwarten am Dienstagnachmittag Nebel.",
+        "Fog in the east on Tuesday afternoon.",
+        "Nebel im Osten am Dienstagnachmittag.",
+    ),
+    "thomas got a call from robert at a quarter past five about the gift": (
+        "Thomas bekam um Viertel nach fünf einen Anruf von Robert, es ging um das Geschenk.",
+        "Call from Robert to Thomas.",
+        "Anruf von Robert bei Thomas.",
+    ),
+    "the forecast for vienna says that there is thunder on saturday": (
+        "Die Vorhersage für Wien sagt, dass es am Samstag Donner gibt.",
+        "Thunder in Vienna on Saturday.",
+        "Donner am Samstag in Wien.",
+    ),
+    "prague reports fifteen degrees while brussels reports thirteen degrees": (
+        "Prag meldet fünfzehn Grad, während Brüssel dreizehn Grad meldet.",
+        "Fifteen degrees in Prague, thirteen in Brussels.",
+        "Fünfzehn Grad in Prag, dreizehn in Brüssel.",
+    ),
+    "instead of tuesday the meeting with paul is now on thursday": (
+        "Statt am Dienstag ist das Treffen mit Paul jetzt am Donnerstag.",
+        "Meeting with Paul now on Thursday.",
+        "Treffen mit Paul jetzt am Donnerstag.",
+    ),
+    "let us talk to peter on the phone about the invoice on wednesday morning": (
+        "Lassen Sie uns am Mittwochmorgen mit Peter am Telefon über die Rechnung sprechen.",
+        "Phone call with Peter on Wednesday morning.",
+        "Telefonat mit Peter am Mittwochmorgen.",
+    ),
+    "a seat on the train to moscow is booked for nina on friday": (
+        "Für Nina ist am Freitag ein Platz im Zug nach Moskau reserviert.",
+        "Nina travels to Moscow on Friday.",
+        "Nina reist am Freitag nach Moskau.",
+    ),
+    "we are sorry that the train to berlin on platform four is seven minutes late": (
+        "Es tut uns leid, dass der Zug nach Berlin auf Gleis vier um sieben Minuten verspätet ist.",
+        "Train to Berlin seven minutes late.",
+        "Zug nach Berlin sieben Minuten verspätet.",
+    ),
+    "david will wait for you in the library on tuesday at a quarter past two": (
+        "David wartet am Dienstag um Viertel nach zwei in der Bibliothek auf Sie.",
+        "Meeting with David on Tuesday.",
+        "Treffen mit David am Dienstag.",
+    ),
+    "the thirteen pencils that martin bought cost eleven euros": (
+        "Die dreizehn Bleistifte, die Martin gekauft hat, kosten elf Euro.",
+        "Martin bought thirteen pencils.",
+        "Martin hat dreizehn Bleistifte gekauft.",
+    ),
+    "please bring martin the brown umbrella instead of the yellow one": (
+        "Bitte bringen Sie Martin den braunen Regenschirm statt des gelben.",
+        "The brown umbrella is for Martin.",
+        "Der braune Regenschirm ist für Martin.",
+    ),
+}
 
 
 def test_the_world_as_it_is_told():
     said = {scene.text: scene for split in ("dev", "test") for scene in scenes(split, 400, seed=5)}
+    assert len(GOLDEN) == len(world()["stories"])
     for text, known in GOLDEN.items():
         assert (said[text].german, said[text].summary, said[text].summary_german) == known
 
@@ -38,14 +130,22 @@ def test_the_same_arguments_give_the_same_scenes(drawn):
     assert scenes("dev", 50, seed=2) != drawn["dev"][:50]
 
 
-def test_no_scene_is_drawn_twice_and_no_facts_are_in_two_splits(drawn):
+def check_disjoint(drawn, each):
     facts = {split: {scene.key.rpartition(" | ")[0] for scene in drawn[split]} for split in SPLITS}
     texts = {split: {scene.text for scene in drawn[split]} for split in SPLITS}
-    for split in SPLITS:
-        assert len(texts[split]) == len({scene.key for scene in drawn[split]}) == 300
+    assert {len(said) for said in texts.values()} == {each}
     for held_out in (facts, texts):
-        assert not held_out["train"] & held_out["dev"] | held_out["train"] & held_out["test"]
-        assert not held_out["dev"] & held_out["test"]
+        assert held_out["train"].isdisjoint(held_out["dev"] | held_out["test"])
+        assert held_out["dev"].isdisjoint(held_out["test"])
+
+
+def test_no_scene_is_drawn_twice_and_no_facts_are_in_two_splits(drawn):
+    check_disjoint(drawn, 300)
+
+
+@pytest.mark.slow
+def test_thousands_of_scenes_share_no_facts():
+    check_disjoint({split: scenes(split, 3000, seed) for seed, split in enumerate(SPLITS)}, 3000)
 
 
 def test_more_than_there_are_cannot_be_drawn():

@@ -43,7 +43,17 @@ class Noun(str):
 @cache
 def world() -> dict[str, Any]:
     """What world.yaml holds."""
-    return yaml.safe_load(files("wavllm_cli.mini").joinpath("world.yaml").read_text(encoding="utf-8"))
+    return _read("world.yaml")
+
+
+@cache
+def tables() -> dict[str, Any]:
+    """What exchanges.yaml holds."""
+    return _read("exchanges.yaml")
+
+
+def _read(name: str) -> dict[str, Any]:
+    return yaml.safe_load(files("wavllm_cli.mini").joinpath(name).read_text(encoding="utf-8"))
 
 
 @cache
