@@ -12,7 +12,7 @@ from wavllm_cli.data.files import digest, owned
 from wavllm_cli.data.manifest import read_manifest, write_manifest
 from wavllm_cli.errors import UsageError, WavLLMError
 from wavllm_cli.training.checkpoint import RunFolder
-from wavllm_cli.training.opening import Request, open_stage
+from wavllm_cli.training.opening import Request, _texts, open_stage
 from wavllm_cli.training.record import describe
 
 
@@ -239,6 +239,15 @@ def test_the_tokenizer_is_the_one_that_the_run_began_with(beep_recipe, half, cap
     opened(beep_recipe("stages.0.steps=12"), half)
     assert "is made again from the same data" in capsys.readouterr().err
     assert digest(half / "begin" / "tokenizer.json") == began
+
+
+def test_of_many_rows_a_tokenizer_is_trained_on_some_from_everywhere(beep_recipe, monkeypatch):
+    recipe = beep_recipe()
+    rows = read_manifest(recipe.manifest(recipe.stages[0].manifests[0]))
+    all_of_them = list(_texts(recipe))
+    assert all_of_them[: 2 * len(rows)] == [text for row in rows for text in (row.prompt, row.target)]
+    monkeypatch.setattr("wavllm_cli.training.opening.TOLD", len(rows) // 2)
+    assert list(_texts(recipe))[:4] == [rows[0].prompt, rows[0].target, rows[2].prompt, rows[2].target]
 
 
 @pytest.mark.parametrize("text", ["", "a: [", "[1, 2]", None])

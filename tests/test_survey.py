@@ -55,13 +55,16 @@ def test_the_digest_is_that_of_the_rows_whatever_they_are_packed_in(manifest):
     assert Survey(manifest).sha256 == Survey(manifest.with_suffix(".parquet")).sha256
 
 
-def test_many_rows_are_columns_in_order(tmp_path, monkeypatch):
-    monkeypatch.setattr("wavllm_cli.training.survey.BLOCK", 4)
-    rows = [row(str(i), audio=f"{i}.wav", duration=1.0 + i) for i in range(10)]
+def test_rows_of_no_one_and_several_files_are_looked_at_in_order(tmp_path):
+    audio = [None, "a.wav", [{"audio": "b.wav"}, {"audio": "gone.wav"}], "b.wav", "gone.wav", None]
+    rows = [row(str(i), audio=names, group=f"g{i % 2}") for i, names in enumerate(audio)]
+    for name in ("a.wav", "b.wav"):
+        (tmp_path / name).touch()
     write_manifest(tmp_path / "m.jsonl", rows)
     found = Survey(tmp_path / "m.jsonl")
-    assert list(found) == [(f"{i}.wav",) for i in range(len(rows))] and len(found) == len(rows)
-    assert found.seconds[-1] == 10
+    (missing,) = found.unusable(10.0).values()
+    assert missing.tolist() == [2, 4] and found.usable({"": missing}).tolist() == [0, 1, 3, 5]
+    assert found.groups(np.array([0, 4])) == {"g0"} and len(found) == len(rows)
 
 
 def test_a_look_is_taken_again_only_at_another_file(manifest):

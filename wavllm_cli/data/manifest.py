@@ -19,6 +19,7 @@ from wavllm_cli import strict_json
 from wavllm_cli.data import tsv
 from wavllm_cli.data.files import replacing
 from wavllm_cli.data.foreign import refuse_foreign
+from wavllm_cli.data.ids import Ids
 from wavllm_cli.data.rows import Rows
 from wavllm_cli.data.schema import Row, Task, Utterance, problems_in
 from wavllm_cli.data.text_file import is_packed, numbered_lines, require_file
@@ -112,7 +113,7 @@ def _some(rows: Iterable[Row], path: Path) -> Iterator[Row]:
 
 
 def checked(rows: Iterable[tuple[int, Row | str]], name: str, unit: str = "line") -> Iterator[Row]:
-    """Yield the rows of a file as long as nothing is wrong with any of them and no id occurs twice.
+    """Yield the rows of a file as long as nothing is wrong with any of them; whether an id occurs twice shows last.
 
     Args:
         rows: their numbers and the rows, or what is wrong with them, from ` (id …)` or `: ` on.
@@ -122,21 +123,21 @@ def checked(rows: Iterable[tuple[int, Row | str]], name: str, unit: str = "line"
     Raises:
         ManifestError: at the end, a sentence for each kind among the first `MAX_PROBLEMS` problems.
     """
-    numbers: dict[str, int] = {}
+    ids = Ids()
     problems: list[tuple[int, str]] = []
     for number, row in rows:
         if isinstance(row, str):
             problems.append((number, row))
-        elif row.id in numbers:
-            taken = f"id {shortened(row.id)!r} is already taken by {unit} {numbers[row.id]}"
-            problems.append((number, f": {taken}."))
         else:
-            numbers[row.id] = number
+            ids.add(row.id, number)
             if not problems:
                 yield row
         if len(problems) == MAX_PROBLEMS:
             break
+    for number, id, first in islice(ids.repeated(), MAX_PROBLEMS):
+        problems.append((number, f": id {shortened(id)!r} is already taken by {unit} {first}."))
     if problems:
+        problems = sorted(problems)[:MAX_PROBLEMS]
         stopped = [f"{name}: reading stopped after {MAX_PROBLEMS} problems."] if len(problems) == MAX_PROBLEMS else []
         raise ManifestError(*_alike(problems, name, unit), *stopped)
 
@@ -282,12 +283,12 @@ def write_manifest(path: str | Path, rows: Iterable[Utterance]) -> None:
 
 
 def _distinct(rows: Iterable[Utterance], path: Path) -> Iterator[Utterance]:
-    ids: set[str] = set()
-    for row in rows:
-        if row.id in ids:
-            raise ManifestError(f"{path} cannot be written: id {shortened(row.id)!r} occurs twice.")
-        ids.add(row.id)
+    ids = Ids()
+    for number, row in enumerate(rows, start=1):
+        ids.add(row.id, number)
         yield row
+    for _, id, _ in ids.repeated():
+        raise ManifestError(f"{path} cannot be written: id {shortened(id)!r} occurs twice.")
 
 
 def _write_parquet(path: Path, rows: Iterable[Utterance]) -> None:

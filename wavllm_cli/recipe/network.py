@@ -66,7 +66,7 @@ class Backbone(Section):
 
 
 class TokenizerTraining(Section):
-    """A byte-level BPE tokenizer learned from the texts of the recipe's manifests."""
+    """A byte-level BPE tokenizer learned from the texts of the recipe's manifests, up to 100,000 rows of each."""
 
     vocab_size: Annotated[
         Whole, Field(ge=MIN_VOCABULARY), at_most(MAX_VOCABULARY, "more than any published vocabulary")

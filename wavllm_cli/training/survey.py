@@ -1,6 +1,8 @@
 """What the rows of a manifest say of themselves, as columns: a training start makes an object of each row once."""
 
 import hashlib
+import math
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -12,8 +14,9 @@ from wavllm_cli.data.audio_paths import AudioFiles
 from wavllm_cli.data.batch import Clips
 from wavllm_cli.data.manifest import read_manifest
 from wavllm_cli.data.schema import Utterance
+from wavllm_cli.data.texts import Texts
 
-BLOCK = 1 << 14  # rows that become columns at a time
+NEAR = 1 << 14  # files of which it is remembered whether they can be opened
 
 
 class Survey:
@@ -45,27 +48,22 @@ class Survey:
             columns.add(row)
 
         self.rows = read_manifest(manifest, each=each)
-        self._table = columns.table()
-        self.audio = AudioFiles(self.rows, manifest, files=self)
+        self._columns = columns
+        self.audio = AudioFiles(self.rows, manifest, files=columns)
         self.clips = Clips(self.rows, self.audio)
-        self.seconds = self._column("seconds")
-        self.is_text = self._column("is_text")
-        self.is_transcribed = self._column("is_transcribed")
-        self.most_tokens = self._column("most_tokens")
-        self.text_bytes = np.stack([self._column("prompt_bytes"), self._column("target_bytes")], axis=1)
+        self.seconds = np.frombuffer(columns.seconds)
+        self.is_text = np.frombuffer(columns.is_text, dtype=bool)
+        self.is_transcribed = np.frombuffer(columns.is_transcribed, dtype=bool)
+        self.most_tokens = np.frombuffer(columns.most_tokens, dtype=np.int64)
+        self.text_bytes = np.frombuffer(columns.text_bytes, dtype=np.int64).reshape(-1, 2)
         self.sha256 = total.hexdigest()
 
     def __len__(self) -> int:
-        return self._table.num_rows
-
-    def __iter__(self) -> Iterator[tuple[str, ...]]:
-        """What each row calls its files."""
-        for batch in self._table.select(["files"]).to_batches(BLOCK):
-            yield from map(tuple, batch.column(0).to_pylist())
+        return len(self.rows)
 
     def groups(self, rows: np.ndarray) -> frozenset[str]:
         """Conversations, sessions or talks that rows come from, where they say it."""
-        return frozenset(group for group in self._table["group"].take(rows).unique().to_pylist() if group)
+        return frozenset(map(self._columns.groups.__getitem__, rows)) - {""}
 
     def unusable(self, longest: float) -> dict[str, np.ndarray]:
         """The numbers of rows that cannot be used by the reasons why, as far as shows without opening audio.
@@ -74,8 +72,7 @@ class Survey:
             longest: seconds of the longest clips that are used.
         """
         reasons: dict[str, list[int]] = {}
-        has_target = self._column("has_target")
-        doubtful = {int(i): "no target" for i in np.flatnonzero(~has_target)}
+        doubtful = {int(i): "no target" for i in np.flatnonzero(np.frombuffer(self._columns.lacks_target, dtype=bool))}
         for i in self._lacking:
             if i not in doubtful and (lack := self.clips[i].lack()):
                 doubtful[i] = lack
@@ -95,61 +92,42 @@ class Survey:
     @cached_property
     def _lacking(self) -> list[int]:
         """Rows of which something may be lacking: most are found to be sound without making an object of them."""
-        is_sound = lru_cache(BLOCK)(self.audio.is_sound)  # the segments of a file stand together
-        awaits_speech = self._column("awaits_speech")
-        return [i for i, files in enumerate(self) if awaits_speech[i] or not all(map(is_sound, files))]
-
-    def _column(self, name: str) -> np.ndarray:
-        return self._table[name].to_numpy()
+        is_sound = lru_cache(NEAR)(self.audio.is_sound)  # the segments of a file stand together
+        looked_at = zip(self._columns, self._columns.awaits_speech, strict=True)
+        return [i for i, (files, waits) in enumerate(looked_at) if waits or not all(map(is_sound, files))]
 
 
 class _Columns:
-    """Rows that become columns of an Arrow table, some at a time."""
+    """Facts of rows, side by side in arrays: what each row calls its files is what it is to go through them."""
 
     def __init__(self) -> None:
-        import pyarrow as pa
-
-        types = {
-            "files": pa.list_(pa.string()),
-            "seconds": pa.float64(),
-            "is_text": pa.bool_(),
-            "is_transcribed": pa.bool_(),
-            "awaits_speech": pa.bool_(),
-            "has_target": pa.bool_(),
-            "most_tokens": pa.int64(),
-            "prompt_bytes": pa.int64(),
-            "target_bytes": pa.int64(),
-            "group": pa.string(),
-        }
-        self._schema = pa.schema(types)
-        self._rows: list[tuple[Any, ...]] = []
-        self._batches: list[Any] = []
+        self.seconds, self.most_tokens, self.text_bytes = array("d"), array("q"), array("q")
+        self.is_text, self.is_transcribed = bytearray(), bytearray()
+        self.awaits_speech, self.lacks_target = bytearray(), bytearray()
+        self.groups = Texts()  # empty where a row has none
+        self._files, self._pieces = Texts(), array("I")
 
     def add(self, row: Utterance) -> None:
-        heard = row.audio is None, row.is_transcribed, row.awaits_speech
-        seconds = 0.0 if row.audio is None else row.known_duration
-        has_target = row.target is not None
-        texts = row.prompt, row.target or ""
-        tokens = sum(map(most_tokens, texts))
-        sizes = [len(text.encode()) for text in texts]
-        self._rows.append((row.files, seconds, *heard, has_target, tokens, *sizes, row.group))
-        if len(self._rows) == BLOCK:
-            self._flush()
+        is_text, target = row.audio is None, row.target or ""
+        seconds = 0.0 if is_text else row.known_duration
+        self.seconds.append(math.nan if seconds is None else seconds)
+        self.most_tokens.append(most_tokens(row.prompt) + most_tokens(target))
+        self.text_bytes.extend((len(row.prompt.encode()), len(target.encode())))
+        self.is_text.append(is_text)
+        self.is_transcribed.append(row.is_transcribed)
+        self.awaits_speech.append(row.awaits_speech)
+        self.lacks_target.append(row.target is None)
+        self.groups.append(row.group or "")
+        files = row.files
+        for file in files:
+            self._files.append(file)
+        self._pieces.append(len(files))
 
-    def table(self) -> Any:
-        import pyarrow as pa
-
-        if self._rows:
-            self._flush()
-        return pa.Table.from_batches(self._batches, self._schema)
-
-    def _flush(self) -> None:
-        import pyarrow as pa
-
-        columns = zip(*self._rows, strict=True)
-        arrays = [pa.array(column, field.type) for column, field in zip(columns, self._schema, strict=True)]
-        self._batches.append(pa.record_batch(arrays, schema=self._schema))
-        self._rows = []
+    def __iter__(self) -> Iterator[tuple[str, ...]]:
+        end = 0
+        for count in self._pieces:
+            yield tuple(self._files[i] for i in range(end, end + count))
+            end += count
 
 
 def most_tokens(text: str) -> int:
