@@ -25,7 +25,7 @@ from wavllm_cli.speech.engine import Engine, Line, NoVoice, Options, Unspoken, w
 
 # English as spoken in several places, by the name of espeak-ng's file (`en-gb` has none; `en` is British), and voices.
 ACCENTS = ("en-us", "en-us-nyc", "en", "en-gb-x-rp", "en-gb-scotland", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-029")
-SPEAKERS = ("f1", "f2", "f3", "f4", "f5", "m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8")
+SPEAKERS = ("f1", "f2", "f3", "f4", "f5", "m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8")  # more are in `speakers`
 VOICES = tuple(f"{accent}+{speaker}" for accent in ACCENTS for speaker in SPEAKERS)
 
 STOPS = ",.;:!?"  # which change how a clause sounds …
@@ -35,10 +35,11 @@ _SWITCH = re.compile(r"\([^()]*\)")  # "(en)": where a word is pronounced as in 
 RATE = 160  # words a minute
 RATES = (80, 450)
 PITCHES = (0, 99)
+VARIATIONS = (0, 99)
 
 # From speak_lib.h.
 _SYNCHRONOUS, _DONT_EXIT = 2, 0x8000
-_RATE, _PITCH = 1, 3
+_RATE, _PITCH, _RANGE = 1, 3, 4
 _UTF8 = 1
 _IPA = 2
 
@@ -118,31 +119,45 @@ def accents() -> dict[str, dict[str, int]]:
     return found
 
 
-def synthesise(text: str, voice: str = "en-us+m3", rate: int = RATE, pitch: int = 50) -> np.ndarray:
+@cache
+def speakers() -> frozenset[str]:
+    """All timbres that espeak-ng has, `SPEAKERS` and some eighty that differ more in quality.
+
+    Raises:
+        WavLLMError: espeak-ng is not installed.
+    """
+    return frozenset(file.name for file in (data_folder() / "voices" / "!v").iterdir())
+
+
+def synthesise(
+    text: str, voice: str = "en-us+m3", rate: int = RATE, pitch: int = 50, variation: int = 50
+) -> np.ndarray:
     """Speak a text; the same arguments give the same samples, in any order and any process.
 
     Args:
         text: in the voice's language.
-        voice: ACCENT+SPEAKER, of `accents` and `SPEAKERS`; `VOICES` are those that speak English.
+        voice: ACCENT+SPEAKER, of `accents` and `speakers`; `VOICES` are some that speak English.
         rate: words a minute, 80 to 450.
         pitch: 0 to 99; 50 is the voice's own.
+        variation: of the pitch, 0 (monotonous) to 99; 50 is the voice's own.
 
     Returns:
         (samples,) float32 at 16 kHz.
 
     Raises:
-        UsageError: no such voice, or rate or pitch out of range.
+        UsageError: no such voice, or rate, pitch or variation out of range.
         AudioError: the text is nothing that can be spoken.
         WavLLMError: espeak-ng is not installed or does not work here.
     """
     accent, _, speaker = voice.partition("+")
-    if accent not in accents() or speaker not in SPEAKERS:  # espeak-ng itself falls back to another without a word
+    if accent not in accents() or speaker not in speakers():  # espeak-ng itself falls back to another without a word
         meant = did_you_mean(voice, VOICES)
         raise UsageError(
             f"There is no voice {voice!r}{meant}: it is ACCENT+SPEAKER, as in en-us+f3, and speakers are "
             f"{', '.join(SPEAKERS)}."
         )
-    for name, value, (low, high) in (("rate", rate, RATES), ("pitch", pitch, PITCHES)):
+    settings = (("rate", rate, RATES), ("pitch", pitch, PITCHES), ("variation", variation, VARIATIONS))
+    for name, value, (low, high) in settings:
         if not low <= value <= high:
             raise UsageError(f"A voice's {name} must be from {low} to {high}, not {value}.")
     encoded = text.encode()
@@ -152,6 +167,7 @@ def synthesise(text: str, voice: str = "en-us+m3", rate: int = RATE, pitch: int 
         library.espeak_SetSynthCallback(collect)
         library.espeak_SetParameter(_RATE, rate, 0)
         library.espeak_SetParameter(_PITCH, pitch, 0)
+        library.espeak_SetParameter(_RANGE, variation, 0)
         failed = library.espeak_Synth(encoded, ctypes.c_size_t(len(encoded) + 1), 0, 1, 0, _UTF8, None, None)
     if spoken.error is not None:
         raise spoken.error
