@@ -145,7 +145,7 @@ def test_what_cannot_be_unpacked_is_one_items(root, tmp_path, monkeypatch):
     content[entries[1] + 8] |= 1  # encrypted
     content[entries[2] + 10] = 97  # WavPack
     path.write_bytes(bytes(content))
-    recordings, skipped = fsdd._load(path)
+    recordings, skipped = fsdd.load(path)
     assert [r.name for r in recordings] == ["3_george_9", "4_george_9", "7_george_9"]
     assert [str(one) for one in skipped["train"]] == [
         "0_george_9.wav (0_george_9.wav is damaged in the archive: Bad CRC-32 for file 'recordings/0_george_9.wav')",
@@ -164,7 +164,7 @@ def test_odd_files_in_the_folder_are_one_items(root):
     os.mkfifo(folder / "1_lucas_9.wav")
     (folder / "2_lucas_9.wav").mkdir()
     (folder / "3_lucas_9.wav").symlink_to("gone.wav")
-    recordings, skipped = fsdd._load(root)
+    recordings, skipped = fsdd.load(root)
     assert len(recordings) == 100
     reasons = " ".join(one.detail for one in skipped["train"])
     assert len(skipped["train"]) == 3

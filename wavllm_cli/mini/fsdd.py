@@ -90,7 +90,7 @@ def manifests(root: Path, out: Path, options: Options) -> Iterator[Draft]:
     count = TRAIN_STRINGS if options.count is None else options.count
     if digits:
         check_range(digits, count)
-    recordings, skipped = _load(root)
+    recordings, skipped = load(root)
     taken: set[Digits] = set()
     for split in SPLITS:
         mine = [r for r in recordings if r.split == split]
@@ -99,7 +99,7 @@ def manifests(root: Path, out: Path, options: Options) -> Iterator[Draft]:
             strings = _draw(mine, digits, n, taken, Random(f"fsdd {split} {seed}"))
             taken |= {tuple(r.digit for r in string) for string in strings}
             folder = f"audio/fsdd-{digits[0]}to{digits[1]}-seed{seed}"
-            rows = _joined(strings, out, folder, Random(f"fsdd pauses {split} {seed}"))
+            rows = joined(strings, out, folder, Random(f"fsdd pauses {split} {seed}"))
         else:
             strings = [[r] for r in mine]
             rows = _isolated(mine, out)
@@ -107,11 +107,11 @@ def manifests(root: Path, out: Path, options: Options) -> Iterator[Draft]:
     n = min(count, SHORT_STRINGS)
     train = [r for r in recordings if r.split == "train"]
     strings = _draw(train, SHORT, n, taken, Random(f"fsdd short {seed}"))
-    rows = _joined(strings, out, f"audio/fsdd-short-seed{seed}", Random(f"fsdd pauses short {seed}"), short=True)
+    rows = joined(strings, out, f"audio/fsdd-short-seed{seed}", Random(f"fsdd pauses short {seed}"), short=True)
     yield from beginner_drafts(rows, n, "fsdd", seed)
 
 
-def _load(root: Path) -> tuple[list[Recording], dict[str, list[Skipped]]]:
+def load(root: Path) -> tuple[list[Recording], dict[str, list[Skipped]]]:
     """All recordings in the order of their names, and by split those that cannot be used.
 
     Raises:
@@ -230,7 +230,7 @@ def _draw(
     return strings
 
 
-def _joined(
+def joined(
     strings: list[list[Recording]], out: Path, folder: str, rng: Random, short: bool = False
 ) -> Iterator[Utterance]:
     for number, string in enumerate(strings):

@@ -1,0 +1,75 @@
+"""What is asked about a clip of the miniature whose words are known: rows of each task, and steps of chains."""
+
+from collections.abc import Iterable, Sequence
+from random import Random
+
+from wavllm_cli.corpora import TRANSCRIBE, TRANSLATE
+from wavllm_cli.data.schema import Utterance
+from wavllm_cli.mini.digits import questions as digit_questions
+from wavllm_cli.mini.world import Scene, german_digits
+from wavllm_cli.prompts.clauses import Step
+from wavllm_cli.prompts.sqa import Question, can_be_read_back, to_rows
+from wavllm_cli.prompts.summaries import INSTRUCTIONS
+from wavllm_cli.text.words import count_words
+
+CORPUS = "mini"
+GERMAN = "de"
+SPARE_WORDS = 3  # that the limit of a summary may exceed its length by
+
+
+def transcription(name: str, text: str, split: str, **fields: object) -> Utterance:
+    """The asr row of a clip, which other rows about it are made from."""
+    about = {"id": name, "target": text, "transcript": text, "split": split, "corpus": CORPUS, "language": "en"}
+    return Utterance.model_validate({"audio": None, "task": "asr", "prompt": TRANSCRIBE} | about | fields)
+
+
+def translation(row: Utterance, german: str) -> Utterance:
+    """The st row of a transcribed clip."""
+    translated = {"target": german, "target_language": GERMAN, "prompt": TRANSLATE.format(language="German")}
+    return row.model_copy(update={"id": f"{row.id}-st", "task": "st"} | translated)
+
+
+def choices(rows: Sequence[Utterance], scenes: Sequence[Scene], seed: int) -> list[Utterance]:
+    """A question with three choices about each clip of a scene."""
+    asked = []
+    for row, scene in zip(rows, scenes, strict=True):
+        rng = Random(f"choices {seed} {row.id}")
+        one = rng.choice(scene.questions)
+        asked.append(Question(f"{row.id}-sqa", row, one.question, one.answer, tuple(rng.sample(one.wrong, 2))))
+    return to_rows(filter(can_be_read_back, asked), seed)
+
+
+def free_questions(rows: Sequence[Utterance], scenes: Sequence[Scene], seed: int) -> list[Utterance]:
+    """A question without choices about each clip of a scene: the answer itself is asked for."""
+    asked = []
+    for row, scene in zip(rows, scenes, strict=True):
+        one = Random(f"free {seed} {row.id}").choice(scene.questions)
+        asked.append(Question(f"{row.id}-free", row, one.question, one.answer))
+    return to_rows(filter(can_be_read_back, asked), seed)
+
+
+def summaries(rows: Sequence[Utterance], scenes: Sequence[Scene], seed: int) -> list[Step]:
+    """The summary of each clip of a scene and its translation, as steps of multi-task rows."""
+    steps = []
+    for row, scene in zip(rows, scenes, strict=True):
+        rng = Random(f"summary {seed} {row.id}")
+        words = count_words(scene.summary) + rng.randint(0, SPARE_WORDS)
+        prompt = rng.choice(INSTRUCTIONS).format(words=words)
+        asked = {"id": f"{row.id}-summary", "task": "sft", "prompt": prompt, "target": scene.summary}
+        steps.append(Step("summary", row.model_copy(update=asked), words))
+        steps.append(
+            Step("summary-st", translation(row, scene.summary_german).model_copy(update={"id": f"{row.id}-summary-st"}))
+        )
+    return steps
+
+
+def about_digits(rows: Iterable[Utterance], seed: int) -> tuple[list[Utterance], list[Utterance]]:
+    """Translations of clips of digit strings, and questions about them."""
+    rows = list(rows)
+    translated = [translation(row, german_digits(row.target or "")) for row in rows]
+    return translated, list(digit_questions(rows, Random(f"digit questions {seed}")))
+
+
+def instruction(name: str, prompt: str, answer: str, split: str) -> Utterance:
+    """A text instruction."""
+    return transcription(name, answer, split, task="sft", prompt=prompt, transcript=None)

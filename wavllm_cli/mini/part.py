@@ -1,0 +1,216 @@
+"""A split of the miniature: what is said in it, what was recorded elsewhere, and what is asked about both."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from wavllm_cli.corpora import Skipped
+from wavllm_cli.data.pieces import Piece
+from wavllm_cli.data.schema import Utterance
+from wavllm_cli.mini import asked, real, real_digits
+from wavllm_cli.mini.casting import SPLITS, Casting, conditions, moods, share_of
+from wavllm_cli.mini.exchanges import exchanges
+from wavllm_cli.mini.given import Given
+from wavllm_cli.mini.script import write
+from wavllm_cli.mini.takes import Clip, Take
+from wavllm_cli.mini.world import Scene, scenes
+from wavllm_cli.mini.written import text_rows
+from wavllm_cli.prompts.clauses import Step
+from wavllm_cli.prompts.multitask import compose
+from wavllm_cli.prompts.pools import attach
+from wavllm_cli.speech.engine import Unspoken
+
+COUNTS = {  # rows of train, dev and test at scale 1
+    "world": (3000, 150, 300),
+    "er": (900, 100, 200),
+    "sv": (900, 100, 200),
+    "sqqa": (900, 100, 200),
+    "spoken": (2500, 50, 100),
+    "digits": (800, 60, 200),
+    "sv-real": (500, 60, 0),
+    "sft": (3000, 100, 200),
+    "ii": (4000, 100, 300),
+    "cot": (4000, 100, 300),
+    "text": (45_000, 500, 0),
+    "text scenes": (12_000, 400, 0),
+}
+FEWEST = 8  # rows of a kind, at any scale
+SHORT = 8.0  # seconds of the read speech that multi-task rows are about …
+READ = 0.1  # … and how many of these there are for each row
+SUMMARISED = 0.4  # of the scenes: those whose summary multi-task rows may ask for
+FOUR = 4  # parts of an ii row that asks for much …
+MANY = 6  # … among so many of any size
+EMOTION = {"prompt": "", "choices": list(moods())}
+
+Kinds = Iterator[tuple[str, list[Utterance]]]  # manifests by the word that follows their split
+Clips = Mapping[Take, Clip | Unspoken]
+
+
+@dataclass(frozen=True)
+class About:
+    """Clips of scenes and what is asked about them, each row of a list about another clip.
+
+    Attributes:
+        scenes: of the clips.
+        said: transcriptions.
+        translated: into German.
+        chosen: questions with choices.
+        free: questions without.
+    """
+
+    scenes: list[Scene]
+    said: list[Utterance]
+    translated: list[Utterance]
+    chosen: list[Utterance]
+    free: list[Utterance]
+
+    @classmethod
+    def of(cls, told: Sequence[tuple[Scene, Utterance]], seed: int) -> "About":
+        scenes_of, said = [scene for scene, _ in told], [row for _, row in told]
+        translated = [asked.translation(row, scene.german) for scene, row in told]
+        questions = asked.choices(said, scenes_of, seed), asked.free_questions(said, scenes_of, seed)
+        return cls(scenes_of, said, translated, *questions)
+
+    @property
+    def rows(self) -> list[Utterance]:
+        return [*self.said, *self.translated, *self.chosen, *self.free]
+
+
+class Part:
+    """A split.
+
+    Args:
+        cast: of its voices.
+        scale: of all numbers of rows.
+        given: what the user brings.
+    """
+
+    def __init__(self, cast: Casting, scale: float, given: Given):
+        self.split, self.seed, self.given = cast.split, cast.seed, given
+        self.counts = {kind: _scaled(numbers, self.split, scale) for kind, numbers in COUNTS.items()}
+        self.sentences = given.open_sentences(self.split)
+        self.script = write(self.counts, self.sentences, cast)
+
+    def unspoken(self, clips: Clips) -> list[Skipped]:
+        """What could not be said."""
+        lost = {take.text: clips[take] for take in self.script.takes() if isinstance(clips[take], Unspoken)}
+        return [Skipped(text, "unspoken", str(why).rstrip(".")) for text, why in lost.items()]
+
+    def manifests(self, clips: Clips, out: Path) -> Kinds:
+        """Rows about recordings, then those composed of them, then what needs no audio."""
+        world = About.of(self._told(self.script.world, clips), self.seed)
+        moods_of, felt = self._felt(clips)
+        read, digits = self.given.read_speech(self.split), dict(self._digits(out))
+        texts = self._instructions()
+        yield from self._worded({"world": world.said, "st": world.translated, "sqa": self._questions(world)})
+        yield from self._worded({"er": moods_of, "sv": self._pairs(clips), "sqqa": self._aloud(clips)})
+        yield from self._worded({"spoken": self._open(clips)} | digits)
+        yield from self._worded(self._real(read))
+        yield "sft", texts
+        single = [*world.rows, *felt.rows, *moods_of, *(row for rows in digits.values() for row in rows)]
+        yield from self._composed([*single, *self._short(read), *texts], self._summaries(world))
+        if self.counts["text"]:
+            about = scenes(self.split, self.counts["text scenes"], self.seed)
+            yield "text", text_rows(self.split, self.counts["text"], about, self.sentences, texts, self.seed)
+
+    def _worded(self, kinds: Mapping[str, Iterable[Utterance]]) -> Kinds:
+        """Instructions vary over the wordings that are for training."""
+        for kind, rows in kinds.items():
+            yield kind, attach(rows, self.seed)
+
+    # --- what is spoken here ---
+
+    def _row(self, name: str, text: str, take: Take, clips: Clips) -> Utterance | None:
+        """The transcription of a clip, where there is one."""
+        clip = clips[take]
+        if isinstance(clip, Unspoken):
+            return None
+        heard = {"audio": clip.audio, "duration": clip.seconds, "speaker": take.voice, "extra": conditions(take)}
+        return asked.transcription(name, text, self.split, **heard)
+
+    def _told(self, said: Mapping[str, tuple[Scene, Take]], clips: Clips) -> list[tuple[Scene, Utterance]]:
+        rows = ((scene, self._row(name, scene.text, take, clips)) for name, (scene, take) in said.items())
+        return [(scene, row) for scene, row in rows if row]
+
+    def _felt(self, clips: Clips) -> tuple[list[Utterance], About]:
+        """Rows that ask for the mood, and what else is asked about the same clips."""
+        felt = self.script.felt
+        told = self._told({name: (scene, take) for name, (scene, _, take) in felt.items()}, clips)
+        asks = [
+            row.model_copy(update={"id": f"{row.id}-mood", "task": "er", "target": felt[row.id][1]} | EMOTION)
+            for _, row in told
+        ]
+        return asks, About.of(told, self.seed)
+
+    def _questions(self, about: About) -> list[Utterance]:
+        """With choices; in train half as many without, which teach to find an answer before letters are at stake."""
+        return [*about.chosen, *(about.free[::2] if self.split == "train" else [])]
+
+    def _pairs(self, clips: Clips) -> list[Utterance]:
+        rows = []
+        for name, takes in self.script.pairs.items():
+            said = [clip for take in takes if isinstance(clip := clips[take], Clip)]
+            if len(said) == len(takes):
+                pieces = [Piece(audio=c.audio, duration=min(c.seconds, real.PIECE), level=real.LEVEL) for c in said]
+                rows.append(real.pair(name, pieces, [take.voice for take in takes], self.split, asked.CORPUS))
+        return rows
+
+    def _aloud(self, clips: Clips) -> list[Utterance]:
+        rows = []
+        for name, (exchange, take) in self.script.aloud.items():
+            if row := self._row(name, exchange.prompt, take, clips):
+                rows.append(row.model_copy(update={"task": "sqqa", "prompt": "", "target": exchange.answer}))
+        return rows
+
+    def _open(self, clips: Clips) -> list[Utterance]:
+        rows = (self._row(name, take.text, take, clips) for name, take in self.script.open.items())
+        return [row for row in rows if row]
+
+    # --- what was recorded elsewhere ---
+
+    def _digits(self, out: Path) -> Kinds:
+        if not self.given.digits:
+            return
+        said = list(real_digits.rows(self.given.digits, self.split, self.counts["digits"], out, self.seed))
+        translated, questions = asked.about_digits(said, self.seed)
+        yield from {"digits": said, "digits-st": translated, "digits-sqa": questions}.items()
+
+    def _real(self, read: Sequence[Utterance]) -> dict[str, list[Utterance]]:
+        sets, split = self.given.sets, self.split
+        pairs = [*real.pairs(sets, split), *real.paired(read, split, self.counts["sv-real"], self.seed)]
+        return {
+            "read": list(read),
+            "accented": [] if split == "train" else self.given.read_speech(split, accented=True),
+            "sv-real": pairs,
+            "sqa-real": real.questions(sets, split, self.seed),
+            "er-real": real.emotions(sets, split),
+        }
+
+    def _short(self, read: Sequence[Utterance]) -> list[Utterance]:
+        short = [row for row in read if (row.duration or 0) <= SHORT]
+        return sorted(short, key=lambda row: share_of(row.id))[: round(READ * self.counts["ii"])]
+
+    # --- what needs several rows, or no audio ---
+
+    def _instructions(self) -> list[Utterance]:
+        known = exchanges(self.split, self.counts["sft"], self.seed, spoken=False)
+        named = ((f"mini-{self.split}-sft-{number:05d}", one) for number, one in enumerate(known))
+        return [asked.instruction(name, one.prompt, one.answer, self.split) for name, one in named]
+
+    def _summaries(self, about: About) -> list[Step]:
+        first = slice(round(SUMMARISED * len(about.said)))
+        return asked.summaries(about.said[first], about.scenes[first], self.seed)
+
+    def _composed(self, rows: Sequence[Utterance], summaries: Sequence[Step]) -> Kinds:
+        for kind in ("ii", "cot"):
+            yield kind, compose(rows, kind, self.counts[kind], self.seed, written=summaries)
+        if self.split == "test":
+            count = self.counts["ii"]
+            yield "ii-unseen", compose(rows, "ii", count, self.seed, "unseen", written=summaries)
+            many = compose(rows, "ii", MANY * count, self.seed + 1, written=summaries)
+            yield "ii-four", [row for row in many if len(row.parts or ()) == FOUR][:count]
+
+
+def _scaled(numbers: tuple[int, int, int], split: str, scale: float) -> int:
+    number = numbers[SPLITS.index(split)]
+    return max(FEWEST, round(number * (scale if split == "train" else min(scale, 1.0)))) if number else 0
