@@ -411,6 +411,14 @@ def test_a_validation_that_was_missed_is_made_up_for(recipe, finished, tmp_path,
     assert curve(tmp_path / "run") == curve(finished)
 
 
+def test_what_a_user_starts_from_is_validated_before_it_is_changed(recipe, finished, tmp_path, capsys):
+    stages.train(recipe("stages.0.steps=1"), 1, tmp_path / "run", start=str(finished / "stage1"))
+    before, _, after = curve(tmp_path / "run")
+    last = [line["validation_loss"] for line in curve(finished) if "validation_loss" in line][-1]
+    assert before == {"step": 0, "validation_loss": pytest.approx(last, rel=1e-4)} and after["step"] == 1
+    assert "step 0: validation loss" in capsys.readouterr().err
+
+
 def test_rows_whose_loss_is_no_number_are_left_out_of_the_validation(recipe, tmp_path, monkeypatch, capsys):
     import torch
 

@@ -252,9 +252,15 @@ def _require_plain_tokens(origin: Origin) -> None:
         if (file := origin.file(name)) is not None:
             _require_known_keys(_tokens(read_json(file), name == TOKEN_FILES[0]), file)
     if vocabulary := origin.file("tokenizer.json"):
-        content = strict_json.readable(vocabulary.read_bytes())  # of many megabytes; its own reader says what is wrong
-        added = content.get("added_tokens") if isinstance(content, dict) else None
-        _require_known_keys(_tokens(added, is_map=False), vocabulary)
+        _require_plain_vocabulary(vocabulary, vocabulary.stat().st_mtime_ns)
+
+
+@cache
+def _require_plain_vocabulary(vocabulary: Path, written: int) -> None:
+    """Of many megabytes, and asked for with every part of a model: read once as long as it stays the same."""
+    content = strict_json.readable(vocabulary.read_bytes())  # its own reader says what is wrong
+    added = content.get("added_tokens") if isinstance(content, dict) else None
+    _require_known_keys(_tokens(added, is_map=False), vocabulary)
 
 
 def _require_known_keys(tokens: Iterator[Mapping[str, Any]], file: Path) -> None:

@@ -295,7 +295,10 @@ class Trainer:
 
     def _validation_is_due(self, done: int) -> bool:
         section = self.stage.validation
-        return bool(section and done and (done % section.every == 0 or done == self.stage.steps))
+        if not done:  # a checkpoint that the user has chosen: how good was it before?
+            start = self.folder.record.start if self.folder.record else None
+            return bool(section and start and start.chosen)
+        return bool(section and (done % section.every == 0 or done == self.stage.steps))
 
     def _is_validated(self, done: int) -> bool:
         """Was the validation after step `done` logged, or was its process stopped before?"""
