@@ -5,6 +5,7 @@ import re
 import pytest
 
 from wavllm_cli import recipe as recipes
+from wavllm_cli.data.audio import write_wav
 from wavllm_cli.data.manifest import write_manifest
 from wavllm_cli.data.schema import Utterance
 from wavllm_cli.errors import UsageError, WavLLMError
@@ -98,6 +99,19 @@ def test_train_stops_at_what_check_finds(check, data, tmp_path, override, expect
             stages.train(recipe, 1, tmp_path / "run")
         assert set(str(caught.value).splitlines()) <= set(problems)
         assert list((tmp_path / "run").rglob("*")) == []
+
+
+def test_an_encoder_cache_has_its_price(check, data, noise):
+    write_wav(data / "clip.wav", noise(2.0))
+    write_manifest(data / "heard.jsonl", [row(i, audio="clip.wav", duration=2.0, task="asr") for i in (1, 2)])
+    override = "stages.1.mixture=[{manifest: heard.jsonl, weight: 1}]", "stages.1.encoder_cache=kept"
+    first, second = check(*override, "stages.1.validation=null").stages
+    assert first.encoder_cache_gib is None and "encoder cache gib" not in first.cells()
+    assert second.encoder_cache_gib * 2**30 == pytest.approx(4 * 2 * (50 * 96 + 50 * 2 * 48))
+    assert second.cells()["encoder cache gib"].startswith("at most ")
+    (data / "kept").touch()
+    assert "kept cannot be the output: it is a file" in check(*override).problems[0]
+    (data / "kept").unlink()
 
 
 def test_the_commands_say_the_same_and_end_alike(wavllm, data, tmp_path):

@@ -142,6 +142,7 @@ def test_the_dump_keeps_numbers_numbers():
         ("generation.temperature=1e-300", "it must be 0, which is greedy, or at least 0.01"),
         ("stages.0.mixture=[{manifest: a, weight: 1}, {manifest: a, weight: 2}]", "a occurs twice: name it once"),
         ("stages.0.trainable=[lora, lora]", "names lora twice"),
+        ("stages.0.encoder_cache=kept", "frozen encoders make, but `trainable` names semantic_encoder"),
         ("stages.0.curriculum=null", "is None: it should be a list"),
     ],
 )
@@ -149,11 +150,13 @@ def test_what_no_run_can_mean_is_a_problem(override, expected):
     assert expected in problems("tiny", [override])
 
 
-def test_an_alignment_is_by_ctc_and_of_what_hears():
+def test_sections_of_a_stage_that_contradict_each_other():
     alignment = "stages.0.curriculum.1.objective=alignment"
     steps = [recipe.load("tiny", [alignment]).stages[0].minimises(step) for step in (399, 400, 799, 800)]
     assert steps == ["answers", "alignment", "alignment", "answers"]
     assert "the stage has no `ctc` section" in problems("tiny", [alignment, "stages.0.ctc=null"])
+    changed = "stages.1.augmentation={speed: {factors: [0.9]}}", "stages.1.encoder_cache=kept"
+    assert "keeps what is made of clips, but `augmentation` changes them" in problems("tiny", [*changed])
     deaf = "stages.0.trainable=[language_model, lora]"
     assert "names nothing that hears (semantic_encoder, acoustic" in problems("tiny", [alignment, deaf])
 

@@ -114,7 +114,7 @@ class Collator:
             except WavLLMError as error:
                 batch.skipped.append(f"{clip.row.id}: {error}")
                 continue
-            if samples is not None and is_silent(samples):
+            if isinstance(samples, np.ndarray) and is_silent(samples):
                 batch.silent.append(clip.row.id)
             batch.notes += notes
             batch.rows.append(clip.row)

@@ -4,7 +4,9 @@ Both stay in evaluation mode whatever the model is told: WavLM in training mode 
 layers and applies dropout.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +18,33 @@ from wavllm_cli.model.adapters import length_mask
 from wavllm_cli.model.configuration_wavllm import AcousticWindow
 from wavllm_cli.model.wavlm import ClipwiseFeatureEncoder, adapt_wavlm
 from wavllm_cli.model.windows import windows
+
+Combine = Callable[[Sequence[Tensor]], Tensor]  # L x (B, T, D) -> (B, T, …)
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What frozen encoders make of one clip, or of the C clips of a batch: nothing in it is trained.
+
+    Attributes:
+        semantic: (W, T, D) Whisper's frames of the windows of all clips, padding left out or at the end.
+        acoustic: (T, L, D), of a batch (C, T, L, D), WavLM's hidden states, the input of its first layer among them.
+    """
+
+    semantic: Tensor
+    acoustic: Tensor
+
+    @classmethod
+    def batch(cls, clips: Sequence[Self]) -> Self:
+        """Clips right-padded to the longest."""
+        windows = [window for clip in clips for window in clip.semantic]
+        return cls(
+            pad_sequence(windows, batch_first=True), pad_sequence([clip.acoustic for clip in clips], batch_first=True)
+        )
+
+    def to(self, *args) -> "Encoded":
+        """As `Tensor.to`."""
+        return Encoded(self.semantic.to(*args), self.acoustic.to(*args))
 
 
 class SemanticEncoder(nn.Module):
@@ -55,32 +84,44 @@ class AcousticEncoder(nn.Module):
 
     def forward(self, input_values: Tensor, lengths: Sequence[int]) -> Tensor:
         """(B, samples) right-padded, B lengths in samples -> (B, T, D) at 50 Hz."""
+        return self._combined(input_values, lengths, self.weighted)
+
+    def states(self, input_values: Tensor, lengths: Sequence[int]) -> Tensor:
+        """(B, samples) right-padded, B lengths in samples -> (B, T, L, D), the hidden states that are weighted."""
+        return self._combined(input_values, lengths, lambda states: torch.stack(list(states), dim=2))
+
+    def weighted(self, states: Sequence[Tensor]) -> Tensor:
+        """L x (B, T, D) -> (B, T, D)."""
+        return weighted_sum(states, self.layer_weights)
+
+    def _combined(self, input_values: Tensor, lengths: Sequence[int], combine: Combine) -> Tensor:
+        """(B, samples) -> (B, T, …), in windows where a clip is longer than they are."""
         longest = max(lengths) if self.window is None else self.window.samples
         short = [i for i, length in enumerate(lengths) if length <= longest]
         if len(short) == len(lengths):
-            return self._whole(input_values, lengths)
-        clips = {i: self._in_windows(input_values[i, :n]) for i, n in enumerate(lengths) if n > longest}
+            return self._whole(input_values, lengths, combine)
+        clips = {i: self._in_windows(input_values[i, :n], combine) for i, n in enumerate(lengths) if n > longest}
         if short:
             kept = [lengths[i] for i in short]
-            clips |= zip(short, self._whole(input_values[short, : max(kept)], kept), strict=True)
+            clips |= zip(short, self._whole(input_values[short, : max(kept)], kept, combine), strict=True)
         return pad_sequence([clips[i] for i in range(len(lengths))], batch_first=True)
 
-    def _in_windows(self, samples: Tensor) -> Tensor:
-        """(samples,) -> (T, D), as many frames as the whole clip would have."""
+    def _in_windows(self, samples: Tensor, combine: Combine) -> Tensor:
+        """(samples,) -> (T, …), as many frames as the whole clip would have."""
         assert self.window is not None
         frames, parts = self.window.geometry.acoustic_frames(len(samples)), []
         for window in windows(frames, self.window.frames, self.window.context):
             cut = samples[self.window.span(window.start, window.end)]
-            (states,) = self._whole(cut[None], [len(cut)])
+            (states,) = self._whole(cut[None], [len(cut)], combine)
             parts.append(states[window.first - window.start : window.last - window.start])
         return torch.cat(parts)
 
-    def _whole(self, input_values: Tensor, lengths: Sequence[int]) -> Tensor:
+    def _whole(self, input_values: Tensor, lengths: Sequence[int], combine: Combine) -> Tensor:
         mask = length_mask(torch.tensor(lengths, device=input_values.device), input_values.shape[1])
         clipwise = isinstance(self.model.feature_extractor, ClipwiseFeatureEncoder)
         clips = [clip[:n] for clip, n in zip(input_values, lengths, strict=True)] if clipwise else input_values
         states = self.model(clips, attention_mask=mask.long(), output_hidden_states=True).hidden_states
-        return weighted_sum(states, self.layer_weights)
+        return combine(states)
 
 
 def weighted_sum(states: Sequence[Tensor], layer_weights: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ from transformers.utils import ModelOutput
 from wavllm_cli.errors import UsageError
 from wavllm_cli.model.adapters import SpeechAdapter
 from wavllm_cli.model.configuration_wavllm import WINDOWS_AT_ONCE, WavLLMConfig
-from wavllm_cli.model.encoders import AcousticEncoder, SemanticEncoder
+from wavllm_cli.model.encoders import AcousticEncoder, Encoded, SemanticEncoder
 from wavllm_cli.model.precision import half_precision
 from wavllm_cli.model.pretrained import WavLLMPreTrainedModel
 from wavllm_cli.model.processing_wavllm import IGNORE
@@ -142,13 +142,36 @@ class WavLLMForConditionalGeneration(WavLLMPreTrainedModel, GenerationMixin):
 
     # --- what the LLM is given ---
 
-    def get_audio_features(self, input_features: Tensor, input_values: Tensor, audio_lengths: Tensor) -> list[Tensor]:
+    @torch.no_grad()
+    def encode(self, input_features: Tensor, input_values: Tensor) -> Encoded:
+        """What the encoders make of one clip, whatever it would be batched with; `get_audio_features` goes on from it.
+
+        Args:
+            input_features: (W, M, frames) log-mel windows.
+            input_values: (S,) waveform.
+        """
+        samples = len(input_values)
+        with self._half_precision():
+            windows = input_features.to(self._encoder_dtype(self.semantic_encoder)).split(WINDOWS_AT_ONCE)
+            frames = torch.cat([self.semantic_encoder(some) for some in windows])
+            values = input_values[None].to(self._encoder_dtype(self.acoustic_encoder))
+            (states,) = self.acoustic_encoder.states(values, [samples])
+        return Encoded(frames[:, : self.geometry.semantic_frames(samples)], states)
+
+    def get_audio_features(
+        self,
+        input_features: Tensor | None,
+        input_values: Tensor | None,
+        audio_lengths: Tensor,
+        encoded: Encoded | None = None,
+    ) -> list[Tensor]:
         """Speech tokens of every clip.
 
         Args:
             input_features: (B, W, M, frames) log-mel windows; windows past a clip's end are ignored.
             input_values: (B, S) waveform, right-padded.
             audio_lengths: (B,) samples; 0 for an utterance without audio.
+            encoded: what `encode` has made of those with audio, in the place of the features and the waveform.
 
         Returns:
             B tensors (tokens, D); empty for an utterance without audio.
@@ -156,22 +179,32 @@ class WavLLMForConditionalGeneration(WavLLMPreTrainedModel, GenerationMixin):
         samples = audio_lengths.tolist()
         rows = [i for i, n in enumerate(samples) if n]
         clips = [samples[i] for i in rows]
-        empty = input_values.new_zeros(0, self.fusion.out_features)
+        empty = self.fusion.weight.new_zeros(0, self.fusion.out_features)
         features = [empty] * len(samples)
         if not rows:
             return features
         with self._half_precision():
-            semantic = self._semantic_tokens(input_features[rows], clips)
-            acoustic = self._acoustic_tokens(input_values[rows], clips)
+            if encoded is not None:
+                semantic = self._semantic_tokens(encoded.semantic, clips, nn.Identity())
+                states = encoded.acoustic.to(self._encoder_dtype(self.acoustic_encoder))
+                acoustic = self._acoustic_tokens(self.acoustic_encoder.weighted(states.unbind(2)), clips)
+            else:
+                semantic = self._semantic_tokens(self._windows(input_features[rows], clips), clips)
+                values = input_values[rows].to(self._encoder_dtype(self.acoustic_encoder))
+                acoustic = self._acoustic_tokens(self.acoustic_encoder(values, clips), clips)
             for i, s, a in zip(rows, semantic, acoustic, strict=True):
                 n = min(len(s), len(a))
                 features[i] = self.fusion(torch.cat([s[:n], a[:n]], dim=-1))
         return features
 
-    def _semantic_tokens(self, input_features: Tensor, samples: list[int]) -> list[Tensor]:
+    def _windows(self, input_features: Tensor, samples: list[int]) -> Tensor:
+        """(B, W, M, frames) -> the windows of all clips, without those past their ends."""
+        counts = map(self.geometry.windows, samples)
+        return torch.cat([clip[:n] for clip, n in zip(input_features, counts, strict=True)])
+
+    def _semantic_tokens(self, windows: Tensor, samples: list[int], encoder: nn.Module | None = None) -> list[Tensor]:
         """Each window by itself through encoder and adapter, then a clip's windows joined in time."""
         counts = [self.geometry.windows(n) for n in samples]
-        windows = torch.cat([clip[:n] for clip, n in zip(input_features, counts, strict=True)])
         kept = [self.geometry.semantic_frames(n) for n in samples]
         device = windows.device
         lengths = torch.tensor(kept, device=device).repeat_interleave(
@@ -179,14 +212,14 @@ class WavLLMForConditionalGeneration(WavLLMPreTrainedModel, GenerationMixin):
         )
         dtype, parts = self._encoder_dtype(self.semantic_encoder), []
         for some, ends in zip(windows.split(WINDOWS_AT_ONCE), lengths.split(WINDOWS_AT_ONCE), strict=True):
-            frames = self.semantic_encoder(some.to(dtype))
+            frames = (encoder or self.semantic_encoder)(some.to(dtype))
             parts.append(self.semantic_adapter(frames[:, : max(kept)], ends)[0])
         tokens = torch.cat(parts)
         per_window = [self.geometry.semantic_tokens(n) for n in samples]
         return [clip[:, :n].flatten(0, 1) for clip, n in zip(tokens.split(counts), per_window, strict=True)]
 
-    def _acoustic_tokens(self, input_values: Tensor, samples: list[int]) -> list[Tensor]:
-        frames = self.acoustic_encoder(input_values.to(self._encoder_dtype(self.acoustic_encoder)), samples)
+    def _acoustic_tokens(self, frames: Tensor, samples: list[int]) -> list[Tensor]:
+        """(B, T, D) weighted states through the adapter."""
         lengths = torch.tensor([self.geometry.acoustic_frames(n) for n in samples], device=frames.device)
         tokens, lengths = self.acoustic_adapter(frames, lengths)
         return [clip[:n] for clip, n in zip(tokens, lengths.tolist(), strict=True)]
@@ -219,15 +252,16 @@ class WavLLMForConditionalGeneration(WavLLMPreTrainedModel, GenerationMixin):
         input_features: Tensor | None,
         input_values: Tensor | None,
         audio_lengths: Tensor | None,
+        encoded: Encoded | None = None,
     ) -> Tensor:
         """(B, L) ids with placeholders -> (B, L, D) with the speech tokens in their place."""
         placeholder = input_ids == self.config.audio_token_id
         embeds = self.get_input_embeddings()(input_ids.masked_fill(placeholder, 0))
-        if input_values is None:
+        if input_values is None and encoded is None:
             if input_ids.shape[1] > 1 and placeholder.any():  # a decoding step has one column and no time to look
                 raise ValueError("There are audio placeholders in `input_ids`, but no audio.")
             return embeds
-        audio = torch.cat(self.get_audio_features(input_features, input_values, audio_lengths))
+        audio = torch.cat(self.get_audio_features(input_features, input_values, audio_lengths, encoded))
         if len(audio) != placeholder.sum():
             raise ValueError(f"{int(placeholder.sum())} audio placeholders for {len(audio)} speech tokens.")
         return embeds.masked_scatter(placeholder[..., None], audio.to(embeds.dtype))
@@ -241,6 +275,7 @@ class WavLLMForConditionalGeneration(WavLLMPreTrainedModel, GenerationMixin):
         input_features: Tensor | None = None,
         input_values: Tensor | None = None,
         audio_lengths: Tensor | None = None,
+        encoded: Encoded | None = None,
         prompt_ids: Tensor | None = None,
         prompt_mask: Tensor | None = None,
         lora_scale: Tensor | None = None,
@@ -257,7 +292,7 @@ class WavLLMForConditionalGeneration(WavLLMPreTrainedModel, GenerationMixin):
         Args:
             input_ids: (B, L) with one `audio_token_id` per speech token.
             attention_mask: (B, L); padding may stand on either side.
-            input_features, input_values, audio_lengths: see `get_audio_features`.
+            input_features, input_values, audio_lengths, encoded: see `get_audio_features`.
             prompt_ids, prompt_mask: (B, P) the user's instruction alone, right-padded, for the prompt adapter.
             lora_scale: (B, width) overrides what the prompt adapter would compute.
             labels: (B, L), -100 where there is no answer token. The LLM's head is then applied only to the columns
@@ -265,7 +300,7 @@ class WavLLMForConditionalGeneration(WavLLMPreTrainedModel, GenerationMixin):
             num_items_in_batch: answer tokens over all accumulated batches, to average over them instead of this one.
         """
         if inputs_embeds is None:
-            inputs_embeds = self.embed(required(input_ids), input_features, input_values, audio_lengths)
+            inputs_embeds = self.embed(required(input_ids), input_features, input_values, audio_lengths, encoded)
         if lora_scale is None:
             lora_scale = self.get_lora_scale(prompt_ids, prompt_mask, len(inputs_embeds))
         if position_ids is None and attention_mask is not None and cache is None:

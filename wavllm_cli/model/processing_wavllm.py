@@ -197,7 +197,7 @@ class WavLLMProcessor(ProcessorMixin):
         """Speech tokens of a clip, for planning: no audio is needed."""
         return self.geometry.tokens(max(samples, self.geometry.shortest)) if samples else 0
 
-    def _features(self, clips: Sequence[np.ndarray]) -> dict[str, torch.Tensor]:
+    def audio_inputs(self, clips: Sequence[np.ndarray]) -> dict[str, torch.Tensor]:
         """B clips, empty ones included -> input_features (B, W, M, frames), input_values (B, S), audio_lengths (B,)."""
         geometry = self.geometry
         windows = [clip[i : i + geometry.window] for clip in clips for i in range(0, len(clip), geometry.window)]
@@ -216,6 +216,28 @@ class WavLLMProcessor(ProcessorMixin):
         return {"input_features": features, "input_values": values, "audio_lengths": lengths}
 
     # --- batches ---
+
+    def text_inputs(
+        self, texts: Sequence[str], samples: Sequence[int], targets: Sequence[str | None] | None
+    ) -> dict[str, torch.Tensor]:
+        """What the language model reads of B utterances whose clips have so many samples, 0 for text alone.
+
+        Returns:
+            input_ids, attention_mask (B, L); prompt_ids, prompt_mask (B, P); with `targets` labels (B, L).
+        """
+        answers = targets or [None] * len(texts)
+        rows = [self.encode(t, self.audio_tokens(n), a) for t, n, a in zip(texts, samples, answers, strict=True)]
+        prompts = [self._ids(f'"{t}"') for t in texts]
+        pad = self.tokenizer.pad_token_id if self.tokenizer.pad_token_id is not None else self.tokenizer.eos_token_id
+        batch = {
+            "input_ids": pad_rows([ids for ids, _ in rows], pad, left=True),
+            "attention_mask": pad_rows([[1] * len(ids) for ids, _ in rows], 0, left=True),
+            "prompt_ids": pad_rows(prompts, pad),
+            "prompt_mask": pad_rows([[1] * len(p) for p in prompts], 0),
+        }
+        if targets is not None:
+            batch["labels"] = pad_rows([labels for _, labels in rows], IGNORE, left=True)
+        return batch
 
     def __call__(
         self,
@@ -257,24 +279,14 @@ class WavLLMProcessor(ProcessorMixin):
         texts = [text] if isinstance(text, str) else list(text)
         if padding not in (True, "longest") and (len(texts) > 1 or padding not in (False, "do_not_pad")):
             raise ValueError(f"WavLLMProcessor pads a batch to its longest row: padding=True, not {padding!r}.")
-        clips = self._clips(audio, len(texts))
+        clips = self.clips(audio, len(texts))
         targets = [None] * len(texts) if target is None else [target] if isinstance(target, str) else list(target)
         if not len(texts) == len(clips) == len(targets):
             raise ValueError(f"{len(texts)} texts, {len(clips)} clips and {len(targets)} targets do not match.")
 
-        rows = [self.encode(t, self.audio_tokens(len(c)), a) for t, c, a in zip(texts, clips, targets, strict=True)]
-        prompts = [self._ids(f'"{t}"') for t in texts]
-        pad = self.tokenizer.pad_token_id if self.tokenizer.pad_token_id is not None else self.tokenizer.eos_token_id
-        batch = {
-            "input_ids": pad_rows([ids for ids, _ in rows], pad, left=True),
-            "attention_mask": pad_rows([[1] * len(ids) for ids, _ in rows], 0, left=True),
-            "prompt_ids": pad_rows(prompts, pad),
-            "prompt_mask": pad_rows([[1] * len(p) for p in prompts], 0),
-        }
+        batch = self.text_inputs(texts, [len(clip) for clip in clips], targets if target is not None else None)
         if any(len(clip) for clip in clips):
-            batch |= self._features(clips)
-        if target is not None:
-            batch["labels"] = pad_rows([labels for _, labels in rows], IGNORE, left=True)
+            batch |= self.audio_inputs(clips)
         return BatchFeature(batch)
 
     def apply_chat_template(
@@ -318,7 +330,7 @@ class WavLLMProcessor(ProcessorMixin):
         texts = self.batch_decode(ids[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
         return [text.strip() for text in texts]
 
-    def _clips(self, audio: np.ndarray | Sequence[np.ndarray | None] | None, count: int) -> list[np.ndarray]:
+    def clips(self, audio: np.ndarray | Sequence[np.ndarray | None] | None, count: int) -> list[np.ndarray]:
         """One array per utterance, empty where there is no audio, never shorter than the encoders can take."""
         if audio is None:
             audio = [None] * count

@@ -50,6 +50,7 @@ MEANINGS: dict[type[Section], dict[str, Meaning]] = {
         "curriculum": FIXED,
         "max_audio_seconds": FIXED,
         "augmentation": FIXED,
+        "encoder_cache": NOTED,
         "steps": NOTED,
         "batch": FIXED,
         "optimizer": NOTED,

@@ -170,6 +170,8 @@ class Stage(Section):
     """Longer clips are left out, and counted; when they are asked about later, it is window by window."""
     augmentation: Augmentation | None = None
     """What is done to clips so that they are never the same twice."""
+    encoder_cache: Text | None = None
+    """Folder that keeps what frozen encoders make of clips, each heard once; a relative one lies in `data`."""
     steps: Steps
     """How many, the `curriculum` included."""
     batch: Batch
@@ -214,6 +216,15 @@ class Stage(Section):
                 raise ValueError(
                     f"`curriculum` has an alignment, but `trainable` names nothing that hears ({', '.join(HEARING)})"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _clips_are_encoded_the_same(self) -> "Stage":
+        if self.encoder_cache is not None:
+            if trained := [group for group in ("semantic_encoder", "acoustic_encoder") if group in self.trainable]:
+                raise ValueError(f"`encoder_cache` keeps what frozen encoders make, but `trainable` names {trained[0]}")
+            if self.augmentation:
+                raise ValueError("`encoder_cache` keeps what is made of clips, but `augmentation` changes them")
         return self
 
     @model_validator(mode="after")

@@ -1,7 +1,7 @@
 """A stage's utterances: read from its manifests, checked before the first step, drawn as batches by a plan."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -16,6 +16,8 @@ from wavllm_cli.data.mixture import Curriculum, Pairs, share
 from wavllm_cli.errors import UsageError, WavLLMError
 from wavllm_cli.recipe import Recipe, Stage
 from wavllm_cli.training.augmented import AugmentedClip, blank
+from wavllm_cli.training.encoder_cache import EncoderCache
+from wavllm_cli.training.encoding import CachedClips
 from wavllm_cli.training.room import Room
 from wavllm_cli.training.survey import Survey, surveyed
 
@@ -34,6 +36,10 @@ class Utterances:
     clips: Sequence[Clip]
     seconds: np.ndarray
     text_bytes: np.ndarray
+
+    def cached(self, cache: EncoderCache) -> "Utterances":
+        """The same, whose clips are looked for in a cache first."""
+        return replace(self, clips=CachedClips(self.clips, cache))
 
 
 def load_utterances(manifest: Path, max_seconds: float, room: Room) -> Utterances:

@@ -33,6 +33,8 @@ from wavllm_cli.training.augmented import augmenter_of
 from wavllm_cli.training.by_task import CODES, Prepared, means, weights_of
 from wavllm_cli.training.checkpoint import RunFolder, State
 from wavllm_cli.training.dataset import MixtureDataset, Stream, training_manifests
+from wavllm_cli.training.encoder_cache import cache_of
+from wavllm_cli.training.encoding import CachingProcessor, encode
 from wavllm_cli.training.groups import optimizer_groups, set_trainable
 from wavllm_cli.training.objective import Objective
 from wavllm_cli.training.room import Room
@@ -106,7 +108,8 @@ class Trainer:
         self.objective, self.optimizer = self.accelerator.prepare(objective, optimizer)
         self.scales = Scales(model.prompt_adapter)
         self.task_weights = weights_of(self.stage.task_weights, self.accelerator.device)
-        self.collator = Collator(processor, with_targets=True)
+        self.cache = cache_of(recipe, self.stage, model, processor)
+        self.collator = Collator(CachingProcessor(processor) if self.cache else processor, with_targets=True)
         self.room = Room(model.config, processor)
         self.validator = self._validator()
         self.pending: list[dict] = []
@@ -116,7 +119,8 @@ class Trainer:
         section = self.stage.validation
         if not section:
             return None
-        return Validator(self.recipe, self.stage, section, self.processor, self.room, self.accelerator)
+        shared = self.room, self.accelerator, self.collator, self.cache
+        return Validator(self.recipe, self.stage, section, self.processor, *shared)
 
     # --- the run ---
 
@@ -175,6 +179,8 @@ class Trainer:
         speeds = augmenter.speeds if augmenter else None
         tokens = tokens_of(manifests, self.processor) if self.stage.batch.max_tokens else None
         plan = Curriculum(self.stage, seconds, self.recipe.seed, speeds, tokens)
+        if self.cache:
+            manifests = [m.cached(self.cache) for m in manifests]
         dataset = MixtureDataset(manifests, self.collator, augmenter)
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
         return Stream(dataset, plan, first, rank, world, self.stage.workers)
@@ -187,6 +193,10 @@ class Trainer:
         accelerator = self.accelerator
         torch.manual_seed((self.recipe.seed << 32) + step * accelerator.num_processes + accelerator.process_index)
         self.objective.train()
+        if self.cache:
+            with accelerator.autocast():
+                for batch in batches:
+                    encode(batch, self.bare, self.cache)
         prepared = [Prepared.of(batch, accelerator.device) for batch in batches]
         tokens = accelerator.reduce(sum(batch.summed(batch.tokens) for batch in prepared))
         line: dict[str, Any] = {"step": step + 1}

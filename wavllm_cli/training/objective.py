@@ -59,9 +59,9 @@ class Objective(nn.Module):
 
     def _heard(self, inputs: Mapping[str, Any]) -> list[Tensor]:
         """The speech tokens of each row, as the LLM would be given them; its layers are not run."""
-        names = ("input_features", "input_values", "audio_lengths")
+        names = ("input_features", "input_values", "audio_lengths", "encoded")
         dtype = self.model.get_input_embeddings().weight.dtype
-        return [clip.to(dtype) for clip in self.model.get_audio_features(**{name: inputs[name] for name in names})]
+        return [clip.to(dtype) for clip in self.model.get_audio_features(**{name: inputs.get(name) for name in names})]
 
     def _ctc(self, clips: Sequence[Tensor], labels: Tensor, transcribes: Tensor) -> Tensor:
         """Connectionist temporal classification of the speech tokens by the LLM's own head.

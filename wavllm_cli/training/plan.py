@@ -20,8 +20,9 @@ from wavllm_cli.model.trial import blank, require_running
 from wavllm_cli.recipe import HEARING, PromptAdapter, Recipe
 from wavllm_cli.training.augmented import missing_sounds
 from wavllm_cli.training.batches import Batches, batches_of
+from wavllm_cli.training.encoder_cache import bytes_per_second
 from wavllm_cli.training.groups import count_parameters
-from wavllm_cli.training.inventory import Inventory, take_inventory
+from wavllm_cli.training.inventory import Inventory, manifests_of, take_inventory
 from wavllm_cli.training.machine import memory
 
 BYTES = {"fp32": 4, "bf16": 2}
@@ -37,7 +38,8 @@ class StagePlan:
 
     `utterances` and `hours` are None where a manifest cannot be read; `hours` are at least so many where the manifests
     do not say the durations of all clips (`unmeasured`). `batches` are None where they cannot be known, and
-    where training begins, which will have them anyway.
+    where training begins, which will have them anyway. `encoder_cache_gib` is None where a stage has no cache or where
+    durations are missing, and too much where manifests share clips.
     """
 
     stage: int
@@ -52,14 +54,17 @@ class StagePlan:
     unmeasured: int
     updates: int
     batches: Batches | None
+    encoder_cache_gib: float | None = None
 
     def cells(self) -> dict[str, str]:
         """The figures as they are shown, by their names."""
-        figures = {name: value for name, value in asdict(self).items() if name != "batches"}
+        figures = {name: value for name, value in asdict(self).items() if name not in ("batches", "encoder_cache_gib")}
         shown = {name.replace("_", " "): _cell(value) for name, value in figures.items()}
         if self.unmeasured:
             least = f"at least {shown['hours']}" if self.hours else "unknown"
             shown["hours"] = f"{least} ({self.unmeasured:,} rows without duration)"
+        if self.encoder_cache_gib is not None:
+            shown["encoder cache gib"] = f"at most {_cell(self.encoder_cache_gib)}"
         shown |= self.batches.cells() if self.batches else {}
         return {name: text for name, text in shown.items() if name not in ("stage", "unmeasured")}
 
@@ -109,6 +114,7 @@ def check(recipe: Recipe, output: Path, only: int | None = None, network: bool =
         if network:
             counts, config, processor = _networks(recipe, trust)
             warnings += _too_long(recipe, config)
+            per_second = bytes_per_second(config)
     except WavLLMError as error:
         problems += error.args
     inventory = take_inventory(recipe, numbers)
@@ -117,6 +123,10 @@ def check(recipe: Recipe, output: Path, only: int | None = None, network: bool =
     problems += [sentence for number in numbers for sentence in _unheard(recipe, number, inventory)]
     problems += [sentence for number in numbers for sentence in _unaligned(recipe, number, inventory)]
     stages = [_stage_plan(number, recipe, counts[number - 1], inventory) for number in numbers if counts]
+    if counts:
+        caches = [_cache_gib(recipe, stage.stage, per_second, inventory) for stage in stages]
+        stages = [replace(stage, encoder_cache_gib=gib) for stage, gib in zip(stages, caches, strict=True)]
+        _compare_cache_disks(recipe, stages, problems, warnings)
     if not only and not problems and not recipe.model.language_model.tokenizer:  # which is not trained yet
         stages = [replace(s, batches=batches_of(recipe, recipe.stages[s.stage - 1], processor)) for s in stages]
     _compare_memory(stages, problems, problems if only else warnings)
@@ -232,7 +242,33 @@ def _stage_plan(number: int, recipe: Recipe, counts: dict[str, int], inventory: 
     )
 
 
+def _cache_gib(recipe: Recipe, number: int, per_second: float, inventory: Inventory) -> float | None:
+    """What the encoder cache of a stage will hold, if every row has a clip of its own."""
+    stage = recipe.stages[number - 1]
+    stocks = [inventory.stocks.get((number, recipe.manifest(name))) for name in manifests_of(stage)]
+    known = [stock for stock in stocks if stock and not stock.unmeasured]
+    if stage.encoder_cache is None or len(known) < len(stocks):
+        return None
+    return sum(stock.hours for stock in known) * 3600 * per_second / GIB
+
+
 # --- the machine ---
+
+
+def _compare_cache_disks(recipe: Recipe, stages: Sequence[StagePlan], problems: list[str], warnings: list[str]) -> None:
+    """Folders for caches that cannot be written, and disks that may be too small: training goes on without them."""
+    for stage in stages:
+        name = recipe.stages[stage.stage - 1].encoder_cache
+        if name is None:
+            continue
+        folder = recipe.manifest(name)
+        try:
+            require_folder(folder)
+            require_space(folder, max(0, round((stage.encoder_cache_gib or 0) * GIB) - _size(folder)))
+        except UsageError as error:
+            problems += error.args
+        except WavLLMError as error:
+            warnings += error.args
 
 
 def _compare_memory(stages: Sequence[StagePlan], problems: list[str], lacking: list[str]) -> None:

@@ -18,6 +18,8 @@ from wavllm_cli.systems.base import Failure, Item
 from wavllm_cli.systems.decoding import Decoding
 from wavllm_cli.systems.wavllm import WavLLM
 from wavllm_cli.training.dataset import load_utterances, validation_batches
+from wavllm_cli.training.encoder_cache import EncoderCache
+from wavllm_cli.training.encoding import encode
 from wavllm_cli.training.room import Room
 from wavllm_cli.training.tokens import packed
 
@@ -45,11 +47,14 @@ class Validator:
         processor: WavLLMProcessor,
         room: Room,
         accelerator: Accelerator,
+        collator: Collator,
+        cache: EncoderCache | None,
     ):
         self.processor, self.accelerator = processor, accelerator
         self.samples = section.samples
         self.decoding = Decoding(max_new_tokens=recipe.generation.max_new_tokens, temperature=0)
         self.utterances = load_utterances(recipe.manifest(section.manifest), stage.max_audio_seconds, room)
+        self.collator, self.cache = collator, cache
         self.packed = packed(self.utterances, stage, processor)
 
     @torch.no_grad()
@@ -59,9 +64,9 @@ class Validator:
         accelerator = self.accelerator
         total = torch.zeros(2, device=accelerator.device, dtype=torch.float64)
         left_out: list[str] = []
-        collator = Collator(self.processor, with_targets=True)
+        heard = self.utterances.cached(self.cache) if self.cache else self.utterances
         rank, world = accelerator.process_index, accelerator.num_processes
-        for batch in validation_batches(self.utterances, self.packed[rank::world], collator):
+        for batch in validation_batches(heard, self.packed[rank::world], self.collator):
             summed = self._summed(model, batch)
             if torch.isfinite(summed):
                 total += torch.stack([summed.double(), (batch.inputs["labels"] != IGNORE).sum().to(total)])
@@ -72,6 +77,8 @@ class Validator:
 
     def _summed(self, model: WavLLMForConditionalGeneration, batch: Batch) -> torch.Tensor:
         with self.accelerator.autocast():
+            if self.cache:
+                encode(batch, model, self.cache)
             return model(**batch.inputs.to(self.accelerator.device), num_items_in_batch=1).loss
 
     def answers(self, model: WavLLMForConditionalGeneration) -> list[dict[str, Any]]:
