@@ -8,9 +8,8 @@ import pytest
 from wavllm_cli.data.manifest import read_manifest, write_manifest
 from wavllm_cli.data.schema import Utterance
 from wavllm_cli.errors import UsageError
-from wavllm_cli.prompts import command
+from wavllm_cli.prompts import command, pools
 from wavllm_cli.prompts.pools import (
-    attach,
     language_name,
     load_pool,
     load_roles,
@@ -24,6 +23,10 @@ from wavllm_cli.text.normalize import basic
 KINDS = ("ii", "cot")
 FRAMED = ("sqa", "sft")
 QUESTION = "What will the man do next? A. Start to take exercise; B. Do as he always does; C. Change his working time."
+
+
+def attach(*given, **options):
+    return list(pools.attach(*given, **options))
 
 
 def row(i, task="asr", **more):

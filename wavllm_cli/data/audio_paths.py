@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any, overload
 
 from wavllm_cli import console
 from wavllm_cli.data.files import is_readable, shown
@@ -103,11 +104,28 @@ def resolve_audio(row: Utterance, manifest: str | Path, audio_root: str | Path |
     return path
 
 
-def relocated(rows: Sequence[Row], manifest: Path, target: Path) -> list[Row]:
-    """The rows of a manifest as they must stand in another, where relative audio paths start from its folder."""
-    if manifest.parent == target.parent:
-        return list(rows)
-    return [beside(row, paths, target) for row, paths in zip(rows, audio_paths(rows, manifest), strict=True)]
+class Relocated(Sequence[Row]):
+    """The rows of a manifest as they must stand in another, where relative audio paths start from its folder.
+
+    Each is made when it is asked for.
+    """
+
+    def __init__(self, rows: Sequence[Row], manifest: Path, target: Path):
+        self._rows, self._target = rows, target
+        self._audio = None if manifest.parent == target.parent else AudioFiles(rows, manifest)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Row]: ...
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[i] for i in range(len(self))[index]]
+        row = self._rows[index]
+        return beside(row, self._audio.paths(row), self._target) if self._audio else row
 
 
 def beside(row: Row, paths: Sequence[Path], target: Path) -> Row:

@@ -262,8 +262,11 @@ def require_writable(path: Path) -> None:
         raise ManifestError(f"{path} cannot be written: a manifest's name ends in .jsonl, .jsonl.gz or .parquet.")
 
 
-def write_manifest(path: str | Path, rows: Iterable[Utterance]) -> None:
+def write_manifest(path: str | Path, rows: Iterable[Utterance]) -> int:
     """Write .jsonl, .jsonl.gz or .parquet; the file appears under its name only when it is complete.
+
+    Returns:
+        How many rows there were.
 
     Raises:
         ManifestError: another suffix, or an id that occurs twice.
@@ -273,13 +276,16 @@ def write_manifest(path: str | Path, rows: Iterable[Utterance]) -> None:
     require_writable(path)
     with replacing(path) as draft:
         if path.suffix == ".parquet":
-            _write_parquet(draft, _distinct(rows, path))
-            return
+            return _write_parquet(draft, _distinct(rows, path))
+        written = 0
         with draft.open("wb") as file:
             # No name and time in the archive's header: the same rows give the same bytes.
             packed = gzip.GzipFile("", "wb", fileobj=file, mtime=0) if path.suffix == ".gz" else file
             with io.TextIOWrapper(packed, encoding="utf-8", newline="\n") as text:
-                text.writelines(row.json_line() + "\n" for row in _distinct(rows, path))
+                for row in _distinct(rows, path):
+                    text.write(f"{row.json_line()}\n")
+                    written += 1
+    return written
 
 
 def _distinct(rows: Iterable[Utterance], path: Path) -> Iterator[Utterance]:
@@ -291,7 +297,7 @@ def _distinct(rows: Iterable[Utterance], path: Path) -> Iterator[Utterance]:
         raise ManifestError(f"{path} cannot be written: id {shortened(id)!r} occurs twice.")
 
 
-def _write_parquet(path: Path, rows: Iterable[Utterance]) -> None:
+def _write_parquet(path: Path, rows: Iterable[Utterance]) -> int:
     """Rows become Arrow some at a time; what type a column has only the last of them may tell."""
     import pyarrow as pa
     from pyarrow.parquet import write_table
@@ -306,6 +312,7 @@ def _write_parquet(path: Path, rows: Iterable[Utterance]) -> None:
     for name in empty & set(table.column_names):  # without any value it has no type of its own; theirs is text
         table = table.set_column(table.column_names.index(name), name, table[name].cast(pa.string()))
     write_table(table, path)
+    return table.num_rows
 
 
 def _parquet_fields(row: Utterance) -> dict[str, Any]:

@@ -177,7 +177,7 @@ class Hypothesis(Utterance):
     text: str
     system: str | None = None
     token_ids: list[int] | None = None
-    logprobs: list[float] | None = None
+    logprobs: list[float | None] | None = None  # null where it is no number
     steps: list[dict[str, Any]] | None = None  # what a system of several steps did on its way
     warnings: list[str] | None = None  # what to know about the answer, such as that it was cut
 

@@ -1,6 +1,7 @@
 """A whole manifest: batches in order, one bad clip never stops the others, an interrupted run is continued."""
 
 import time
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -100,17 +101,19 @@ def answer_manifest(
         WavLLMError: not one row could be answered, the system failed, or the disk is full.
     """
     started = time.perf_counter()
-    there = [clip for clip in clips if clip.row.id not in missing]
-    seconds = [_seconds(clip) for clip in there]
+    ids, lengths = _looked_at(clips)
+    there = [number for number, row_id in enumerate(ids) if row_id not in missing]
+    seconds = [lengths[number] for number in there]
     partial = Partial(output, _answered_by(system, seconds), system.name)
-    done, asked_again = partial.earlier(clips)
+    asked_again = partial.earlier(clips)
+    done = partial.answers
     earlier = len(done)
     skipped = Skipped(missing)
     batches = [[there[i] for i in indices] for indices in reversed(pack(seconds, system.batch_limits(utterances)))]
-    open_batches = [batch for batch in batches if any(clip.row.id not in done for clip in batch)]
+    open_batches = [batch for batch in batches if any(ids[number] not in done for number in batch)]
     with console.progress_bar() as bar:
         task = bar.add_task("answering", total=len(clips), completed=earlier, note="")
-        for prepared in ahead(lambda batch: prepare(system, batch), open_batches):
+        for prepared in ahead(lambda batch: prepare(system, [clips[number] for number in batch]), open_batches):
             for name in prepared.silent:
                 skipped.tell(name, "silent clip")
             asked = [clip for clip in prepared.clips if clip.row.id not in done]
@@ -122,25 +125,51 @@ def answer_manifest(
                     skipped.add(clip.row.id, outcome.sentence)
                 else:
                     fresh.append(Hypothesis(**clip.row.model_dump(), **vars(outcome), system=system.name))
-            _keep(partial, fresh, asked, len(done))
-            done.update((row.id, row) for row in fresh)
+            _keep(partial, fresh, asked)
             bar.update(task, completed=len(done) + len(skipped.sentences))
     if not done:
         raise WavLLMError(f"No utterance of {len(clips)} could be answered; the first: {skipped.sentences[0]}")
-    rows = [beside(done[clip.row.id], clip.paths, output) for clip in clips if clip.row.id in done]
-    write_manifest(output, rows)
-    partial.remove()
-    return Report(
+    warnings = _written(output, clips, ids, done)
+    report = Report(
         output=str(output),
         model=system.name,
         answered=len(done) - earlier,
         earlier=earlier,
         asked_again=asked_again,
-        warnings=_by_warning(rows),
+        warnings=warnings,
         skipped=skipped.sentences,
-        audio_seconds=sum(s for s, clip in zip(seconds, there, strict=True) if clip.row.id in done),
+        audio_seconds=sum(lengths[number] for number in there if ids[number] in done),
         seconds=time.perf_counter() - started,
     )
+    partial.remove()
+    return report
+
+
+def _looked_at(clips: Iterable[Clip]) -> tuple[list[str], "array[float]"]:
+    """The id and duration of each clip; 0 for those that will be skipped anyway."""
+    ids, seconds = [], array("d")
+    for clip in clips:
+        ids.append(clip.row.id)
+        seconds.append(_seconds(clip))
+    return ids, seconds
+
+
+def _written(
+    output: Path, clips: Sequence[Clip], ids: Sequence[str], answers: Mapping[str, Hypothesis]
+) -> dict[str, list[str]]:
+    """Write the answers in the manifest's order; the ids of those that each warning is about."""
+    about: dict[str, list[str]] = {}
+
+    def rows() -> Iterator[Hypothesis]:
+        for number, row_id in enumerate(ids):
+            if row_id in answers:
+                row = answers[row_id]
+                for warning in row.warnings or ():
+                    about.setdefault(warning, []).append(row_id)
+                yield beside(row, clips[number].paths, output)
+
+    write_manifest(output, rows())
+    return about
 
 
 def _answered_by(system: System, seconds: Sequence[float]) -> Fingerprint:
@@ -148,21 +177,12 @@ def _answered_by(system: System, seconds: Sequence[float]) -> Fingerprint:
     return replace(by, settings=by.settings | system.settings_about(max(seconds, default=0.0)))
 
 
-def _by_warning(rows: Iterable[Hypothesis]) -> dict[str, list[str]]:
-    """The ids of the answers that each warning is about."""
-    about: dict[str, list[str]] = {}
-    for row in rows:
-        for warning in row.warnings or ():
-            about.setdefault(warning, []).append(row.id)
-    return about
-
-
-def _keep(partial: Partial, answers: list[Hypothesis], clips: list[Clip], kept: int) -> None:
+def _keep(partial: Partial, answers: list[Hypothesis], clips: list[Clip]) -> None:
     try:
         partial.add(answers, clips)
     except WavLLMError as error:
         raise WavLLMError(
-            f"{error} {kept} answers are kept; the same command continues where it can be written."
+            f"{error} {len(partial.answers)} answers are kept; the same command continues where it can be written."
         ) from error
 
 

@@ -1,7 +1,7 @@
 """Instruction wordings: pools that ship with the package or are the user's, their seen/unseen split, attaching them."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from hashlib import blake2b
 from pathlib import Path
@@ -172,7 +172,7 @@ def attach(
     split: Split = "seen",
     pools: Mapping[str, Sequence[str]] | None = None,
     tasks: Iterable[str] = UNPROMPTED,
-) -> list[Utterance]:
+) -> Iterator[Utterance]:
     """Give the rows of some tasks an instruction; all other rows keep theirs.
 
     A wording replaces the prompt, except that those of sqa and sft are frames around it. A prompt that stands in a
@@ -197,14 +197,15 @@ def attach(
     frames = {
         task: [wording.split("{prompt}") for wording in pool if "{prompt}" in wording] for task, pool in whole.items()
     }
-    attached = []
-    for row in rows:
-        if row.task in chosen:
-            wording = fill(pick(chosen[row.task], seed, row.id), row)
-            prompt = wording.replace("{prompt}", _unframed(row.prompt, frames[row.task]))
-            row = row.model_copy(update={"prompt": prompt})
-        attached.append(row)
-    return attached
+
+    def attached(row: Utterance) -> Utterance:
+        if row.task not in chosen:
+            return row
+        wording = fill(pick(chosen[row.task], seed, row.id), row)
+        prompt = wording.replace("{prompt}", _unframed(row.prompt, frames[row.task]))
+        return row.model_copy(update={"prompt": prompt})
+
+    return map(attached, rows)
 
 
 def _unframed(prompt: str, frames: Iterable[list[str]]) -> str:

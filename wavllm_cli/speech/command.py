@@ -3,13 +3,13 @@
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from wavllm_cli import console
-from wavllm_cli.data.audio_paths import relative_audio, relocated
+from wavllm_cli.data.audio_paths import Relocated, relative_audio
 from wavllm_cli.data.files import owned, require_output, shown
 from wavllm_cli.data.manifest import read_manifest, require_writable, write_manifest
 from wavllm_cli.data.schema import Utterance
@@ -114,7 +114,7 @@ def speak(manifest: Path, engine: str, options: Options, work: Work) -> Spoken:
         raise UsageError(f"--speed must be from {low:g} to {high:g}, not {options.speed:g}.")
     require_writable(work.out)
     require_output(work.out, [manifest])
-    rows = relocated(read_manifest(manifest), manifest, work.out)
+    rows = Relocated(read_manifest(manifest), manifest, work.out)
     _require_languages(manifest, rows, work.language)
     opened = engine_class(engine).open(options)
     with owned(work.out):
@@ -122,10 +122,10 @@ def speak(manifest: Path, engine: str, options: Options, work: Work) -> Spoken:
 
 
 def _require_languages(manifest: Path, rows: Sequence[Utterance], language: str | None) -> None:
-    waiting = [row for row in rows if row.awaits_speech]
-    if not waiting:
+    languages = {row.id: row.language for row in rows if row.awaits_speech}
+    if not languages:
         raise UsageError(f"{shown(manifest)} has no row that waits for a voice: one with `speech_text` and no `audio`.")
-    unsaid = [row.id for row in waiting if not row.language]
+    unsaid = [row_id for row_id, said in languages.items() if not said]
     if unsaid and not language:
         raise UsageError(
             f"{len(unsaid)} rows of {shown(manifest)} do not say the language of their text (first: {unsaid[0]}): give "
@@ -140,28 +140,41 @@ def _spoken(rows: Sequence[Utterance], engine: Engine, work: Work) -> Spoken:
     folder = work.audio or work.out.with_name("speech")
     paths = {line: folder / clip_name(engine, line) for line in lines.values() if isinstance(line, Line)}
     results, made = _recorded(engine, paths, work.workers)
-
-    def outcome(row: Utterance, line: Line | Skip) -> Utterance | Skip:
-        if isinstance(line, Skip):
-            return line
-        result = results[line]
-        if isinstance(result, Unspoken):
-            return Skip(row.id, UNSPOKEN, str(result).rstrip("."))
-        return _with_clip(row, line, relative_audio(paths[line], work.out), result, work.language)
-
-    outcomes = [outcome(row, lines[row.id]) if row.id in lines else row for row in rows]
-    written = [one for one in outcomes if isinstance(one, Utterance)]
-    skipped = [one for one in outcomes if isinstance(one, Skip)]
-    given = [row for row in written if row.id in lines]
-    if not given:
+    said, skipped = _outcomes(lines, results)
+    if not said:
         raise WavLLMError(f"Not one of {len(lines)} rows could be spoken; the first: {skipped[0]}.")
+
+    def written() -> Iterator[Utterance]:
+        for row in rows:
+            if row.id in said:
+                line, seconds = said[row.id]
+                yield _with_clip(row, line, relative_audio(paths[line], work.out), seconds, work.language)
+            elif row.id not in lines:
+                yield row
+
     os.sync()  # the clips reach the disk before the manifest that names them
-    write_manifest(work.out, written)
-    heard = {row.audio: row.duration or 0.0 for row in given}
-    voices = dict(sorted(Counter(str(row.speaker) for row in given).items()))
+    count = write_manifest(work.out, written())
+    heard = {paths[line]: seconds for line, seconds in said.values()}
+    voices = dict(sorted(Counter(str(line.voice) for line, _ in said.values()).items()))
     listed_in = _list_skipped(skipped, work.out, earlier)
     hours = sum(heard.values()) / 3600
-    return Spoken(work.out, len(written), len(given), len(heard), made, hours, voices, skipped, listed_in)
+    return Spoken(work.out, count, len(said), len(heard), made, hours, voices, skipped, listed_in)
+
+
+def _outcomes(
+    lines: Mapping[str, Line | Skip], results: Mapping[Line, float | Unspoken]
+) -> tuple[dict[str, tuple[Line, float]], list[Skip]]:
+    """By id the lines that have a clip, and its seconds; and the rows that have none."""
+    said: dict[str, tuple[Line, float]] = {}
+    skipped = []
+    for row_id, line in lines.items():
+        if isinstance(line, Skip):
+            skipped.append(line)
+        elif isinstance(result := results[line], Unspoken):
+            skipped.append(Skip(row_id, UNSPOKEN, str(result).rstrip(".")))
+        else:
+            said[row_id] = line, result
+    return said, skipped
 
 
 def _recorded(engine: Engine, paths: Mapping[Line, Path], workers: int) -> tuple[dict[Line, float | Unspoken], int]:
