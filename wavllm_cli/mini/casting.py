@@ -17,7 +17,7 @@ SPLITS = ("train", "dev", "test")
 CASTING = Path(__file__).with_name("casting.yaml")
 NATURAL = 0.1  # of the clips of train that one of Piper's voices says, where it may: it costs fifty times as much
 
-ACCENTS_EACH = 2  # who has many would be many speakers to a listener, and sound as one
+ACCENTS_EACH = {"female": 4, "male": 2}  # espeak-ng has few women; who had more would be as many, and sound as one
 RATES = (120, 165)  # words a minute, of a voice when it is neutral
 PITCHES = (38, 62)
 SPEEDS = (0.9, 1.1)  # of the tape, of a voice in train: so that there are more of them
@@ -55,7 +55,8 @@ def voices(split: str) -> tuple[str, ...]:
     """espeak-ng's voices of a split: its speakers in `ACCENTS_EACH` of its accents, which take turns."""
     cast = _casting()["voices"][split]
     accents = cycle(cast["accents"])
-    return tuple(f"{next(accents)}+{one}" for one in (*cast["female"], *cast["male"]) for _ in range(ACCENTS_EACH))
+    of_sexes = ACCENTS_EACH.items()
+    return tuple(f"{next(accents)}+{one}" for sex, each in of_sexes for one in cast[sex] for _ in range(each))
 
 
 def timbre(voice: str) -> str:

@@ -26,7 +26,7 @@ SHARES = {  # of all rows
     "open": 0.24,
     "sft": 0.05,
 }
-WITH_SUMMARY = 0.5  # of the clips from which ii and cot rows are composed
+WITH_SUMMARY = 0.5  # of the ii and cot rows, about as many may ask for a summary
 
 
 def text_rows(
@@ -58,7 +58,8 @@ def text_rows(
         "digits": _about_digits(split, round(SHARES["digits"] * count), seed),
         "open": copies,
     }
-    summaries = asked.summaries(said, scenes, seed)[: 2 * round(WITH_SUMMARY * len(said))]
+    few = round(WITH_SUMMARY * SHARES["ii"] * count)
+    summaries = asked.summaries(said[:few], scenes[:few], seed)
     rows = [*kinds["asr"], *kinds["st"], *kinds["sqa"], *kinds["free"], *instructions]
     for kind in ("ii", "cot"):
         kinds[kind] = compose(rows, kind, round(SHARES[kind] * count), seed, written=summaries)
