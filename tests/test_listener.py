@@ -34,6 +34,7 @@ TINY = Settings(
         "num_conv_pos_embeddings": 8, "num_conv_pos_embedding_groups": 2, "mask_time_prob": 0.0,
         "mask_feature_prob": 0.0,
     },
+    weights={"speaker": 1.0, "emotion": 1.0, "phonemes": 1.0},
     batch_seconds=12.0,
     batch_clips=8,
     optimizer=Optimizer(learning_rate=5e-3, warmup_steps=2, schedule="linear", weight_decay=0.01),

@@ -51,13 +51,18 @@ NETWORK: dict[str, Any] = {
 
 
 class Settings(BaseModel):
-    """What a training depends on beside its data. The three losses count alike."""
+    """What a training depends on beside its data.
+
+    Attributes:
+        weights: of the losses. The gradient of CTC is tenfold that of the others until the phonemes are known.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     steps: int = 1800
     seed: int = 1
     network: dict[str, Any] = NETWORK
+    weights: dict[str, float] = {"speaker": 1.0, "emotion": 1.0, "phonemes": 0.2}
     batch_seconds: float = 40.0
     batch_clips: int = 16
     optimizer: Optimizer = Optimizer(learning_rate=1.5e-3, warmup_steps=100, schedule="linear", weight_decay=0.01)
@@ -184,8 +189,9 @@ class _Training:
         self.batches = Batches(self.extractor, self.classes)
         self.listener = self._listener()
         rate = self.settings.optimizer
+        self.trained = [p for p in self.listener.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(
-            self.listener.parameters(), lr=rate.learning_rate, betas=rate.betas, weight_decay=rate.weight_decay
+            self.trained, lr=rate.learning_rate, betas=rate.betas, weight_decay=rate.weight_decay
         )
 
     def _begin(self) -> None:
@@ -275,15 +281,19 @@ class _Training:
         for group in self.optimizer.param_groups:
             group["lr"] = rate.learning_rate * schedule(step, self.settings.steps, rate)
         losses = self.listener.losses(batch)
-        loss = sum(losses.values(), torch.zeros(()))
+        loss = sum((self.settings.weights[name] * each for name, each in losses.items()), torch.zeros(()))
         self.optimizer.zero_grad()
         loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(self.listener.parameters(), rate.max_grad_norm)
+        norm = torch.nn.utils.clip_grad_norm_(self.trained, rate.max_grad_norm)
         if norm.isfinite():
             self.optimizer.step()
         else:
             console.warn(f"step {step + 1} is skipped, the norm of its gradient is {norm}.")
-        return line | {"loss": loss.item()} | {name: each.item() for name, each in losses.items()}
+        return (
+            line
+            | {"loss": loss.item(), "grad_norm": norm.item()}
+            | {name: each.item() for name, each in losses.items()}
+        )
 
     def _check(self, done: int) -> None:
         scores = scores_of(self.listener, self.batches.once(self.held_out[:CHECKED], self.settings.limits))

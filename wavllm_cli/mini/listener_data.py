@@ -76,12 +76,12 @@ class Classes:
 
     @classmethod
     def of(cls, examples: Iterable[Example]) -> "Classes":
-        speakers, emotions, letters = set(), set(), set()
-        for example in examples:
-            speakers.add(example.speaker)
-            emotions.add(example.emotion)
-            letters.update(example.pronounced)
-        return cls(tuple(sorted(speakers - {None})), tuple(sorted(emotions - {None})), "".join(sorted(letters)))
+        found = list(examples)
+        return cls(
+            speakers=tuple(sorted({example.speaker for example in found if example.speaker})),
+            emotions=tuple(sorted({example.emotion for example in found if example.emotion})),
+            phonemes="".join(sorted({letter for example in found for letter in example.pronounced})),
+        )
 
     @cached_property
     def numbers(self) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
@@ -136,8 +136,8 @@ class Batches:
             examples=read,
             waves=pad_sequence(normal, batch_first=True),
             lengths=torch.tensor([len(wave) for wave in waves]),
-            speakers=torch.tensor([speakers.get(e.speaker, UNKNOWN) for e in read]),
-            emotions=torch.tensor([emotions.get(e.emotion, UNKNOWN) for e in read]),
+            speakers=torch.tensor([speakers.get(e.speaker or "", UNKNOWN) for e in read]),
+            emotions=torch.tensor([emotions.get(e.emotion or "", UNKNOWN) for e in read]),
             phonemes=[torch.tensor([letters[c] for c in e.pronounced if c in letters], dtype=torch.long) for e in read],
         )
 

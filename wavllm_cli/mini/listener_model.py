@@ -81,12 +81,14 @@ class Listener(nn.Module):
 
     @torch.no_grad()
     def hear_frequencies(self, waves: Tensor) -> None:
-        """Let the first convolution begin as a filterbank that hears every frequency of speech equally loud.
+        """Make the first convolution a filterbank that hears every frequency of speech equally loud, and keep it so.
+
+        Learning it would take longer than all the rest, and steps of training would be as large as its filters' taps.
 
         Args:
             waves: (B, samples) of speech.
         """
-        conv = self.wavlm.feature_extractor.conv_layers[0].conv
+        conv = self.wavlm.feature_extractor.conv_layers[0].conv.requires_grad_(False)
         filters = filterbank(conv.out_channels, conv.kernel_size[0])
         loudness = F.conv1d(waves[:, None], filters[:, None], stride=conv.stride).square().mean((0, 2)).sqrt()
         conv.weight.copy_(filters[:, None] / loudness.clamp(min=1e-6)[:, None, None])
