@@ -3,7 +3,7 @@ import unicodedata
 
 import pytest
 
-from wavllm_cli.data.audio_paths import Relocated, audio_paths
+from wavllm_cli.data.audio_paths import audio_paths, relocated
 from wavllm_cli.data.locate import locate
 from wavllm_cli.data.schema import Utterance
 
@@ -33,14 +33,14 @@ def test_a_missing_path_is_never_answered_by_a_file_that_another_would_share(fil
     assert "the audio of 3 of 3 rows is missing" in said and said.count("warning") == 1
     taken = locate(["1.wav", "anna/1.wav"], root)
     assert taken.path("anna/1.wav") == root / "anna/1.wav" and list(taken.ambiguous) == ["anna/1.wav"]
-    again = Relocated(rows(*names), root / "m.jsonl", root / "sub" / "n.jsonl")
+    again = relocated(rows(*names), root / "m.jsonl", root / "sub" / "n.jsonl")
     assert [row.audio for row in again] == ["../anna/1.wav", "../ben/1.wav", "../carl/1.wav"]
 
 
 def test_relative_paths_lead_out_of_the_folder_that_a_link_stands_for(files):
     root = files("data/a.wav", "disk/big/runs/x")
     (root / "runs").symlink_to(root / "disk/big/runs")
-    (row,) = Relocated(rows("a.wav"), root / "data/m.jsonl", root / "runs/m.jsonl")
+    (row,) = relocated(rows("a.wav"), root / "data/m.jsonl", root / "runs/m.jsonl")
     assert (root / "runs" / row.audio).samefile(root / "data/a.wav")
 
 

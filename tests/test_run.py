@@ -8,7 +8,7 @@ import pytest
 from fake_system import FakeSystem
 
 from wavllm_cli.data.audio import write_wav
-from wavllm_cli.data.audio_paths import Relocated, audio_paths
+from wavllm_cli.data.audio_paths import audio_paths, relocated
 from wavllm_cli.data.batch import clips_of
 from wavllm_cli.data.manifest import read_manifest, write_manifest
 from wavllm_cli.data.schema import Hypothesis, Utterance
@@ -101,7 +101,7 @@ WORLD = {
 def test_all_that_rows_carry_goes_from_preparation_to_scores(answer, answering, tmp_path, suffix):
     usual = {"task": "asr", "prompt": "", "target": "t", "references": ["u", "v"], "group": "talk"}
     rows = [Utterance(**{"id": name, **usual, **fields}) for name, fields in WORLD.items()]
-    write_manifest(tmp_path / "prepared" / f"m{suffix}", Relocated(rows, answering / "m", tmp_path / "prepared" / "m"))
+    write_manifest(tmp_path / "prepared" / f"m{suffix}", relocated(rows, answering / "m", tmp_path / "prepared" / "m"))
     attach(tmp_path / "prepared" / f"m{suffix}", tmp_path / f"m{suffix}", "seen", 1, [], None)
     report = answer(tmp_path / f"m{suffix}", to=tmp_path / "answers" / f"h{suffix}")
     assert report.audio_seconds == pytest.approx(0.4 + 0.25 + 0.5 + 0.5 + 1.9, abs=0.01)

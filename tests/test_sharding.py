@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from wavllm_cli.data.audio_paths import Relocated
+from wavllm_cli.data.audio_paths import relocated
 from wavllm_cli.data.batch import clips_of
 from wavllm_cli.data.manifest import read_manifest, write_manifest
 from wavllm_cli.data.schema import Utterance
@@ -139,7 +139,7 @@ def test_shards_that_were_brought_elsewhere_are_read_there(manifest, tmp_path):
     for old, new in zip(clips_of(manifest), found, strict=True):
         assert new.lack() is None and new.seconds() == old.seconds()
         assert not old.paths or np.array_equal(old.read(), new.read())
-    (moved,) = Relocated([found[0].row], tmp_path / "out" / "train.jsonl", tmp_path / "new" / "m.jsonl")
+    (moved,) = relocated([found[0].row], tmp_path / "out" / "train.jsonl", tmp_path / "new" / "m.jsonl")
     assert moved.audio == found[0].row.audio
     write_shards(tmp_path / "out" / "train.jsonl", tmp_path / "back", 3)
     assert clips_of(tmp_path / "back" / "train.jsonl")[2].read() is not None

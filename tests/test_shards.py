@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from wavllm_cli.data.audio import audio_info, read_audio
-from wavllm_cli.data.audio_paths import Relocated, audio_paths
+from wavllm_cli.data.audio_paths import audio_paths, relocated
 from wavllm_cli.data.batch import Collator, clips_of
 from wavllm_cli.data.manifest import read_manifest, write_manifest
 from wavllm_cli.data.schema import Utterance
@@ -57,7 +57,7 @@ def test_a_member_is_heard_like_a_file(shard, tmp_path):
 
 def test_members_go_along_when_a_manifest_is_written_elsewhere(shard, tmp_path, capsys):
     rows = [row("a", shard("a.wav")), row("b", [{"audio": shard("b.flac")}])]
-    there = Relocated(rows, tmp_path / "m.jsonl", tmp_path / "new" / "m.parquet")
+    there = relocated(rows, tmp_path / "m.jsonl", tmp_path / "new" / "m.parquet")
     write_manifest(tmp_path / "new" / "m.parquet", there)
     back = read_manifest(tmp_path / "new" / "m.parquet")
     names = [piece.audio for found in back for piece in found.pieces]

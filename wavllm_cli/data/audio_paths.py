@@ -104,15 +104,17 @@ def resolve_audio(row: Utterance, manifest: str | Path, audio_root: str | Path |
     return path
 
 
-class Relocated(Sequence[Row]):
+def relocated(rows: Sequence[Row], manifest: Path, target: Path) -> Sequence[Row]:
     """The rows of a manifest as they must stand in another, where relative audio paths start from its folder.
 
     Each is made when it is asked for.
     """
+    return rows if manifest.parent == target.parent else _Relocated(rows, manifest, target)
 
+
+class _Relocated(Sequence[Row]):
     def __init__(self, rows: Sequence[Row], manifest: Path, target: Path):
-        self._rows, self._target = rows, target
-        self._audio = None if manifest.parent == target.parent else AudioFiles(rows, manifest)
+        self._rows, self._audio, self._target = rows, AudioFiles(rows, manifest), target
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -125,7 +127,7 @@ class Relocated(Sequence[Row]):
         if isinstance(index, slice):
             return [self[i] for i in range(len(self))[index]]
         row = self._rows[index]
-        return beside(row, self._audio.paths(row), self._target) if self._audio else row
+        return beside(row, self._audio.paths(row), self._target)
 
 
 def beside(row: Row, paths: Sequence[Path], target: Path) -> Row:

@@ -116,7 +116,7 @@ class Part:
     def _worded(self, kinds: Mapping[str, Iterable[Utterance]]) -> Kinds:
         """Instructions vary over the wordings that are for training."""
         for kind, rows in kinds.items():
-            yield kind, attach(rows, self.seed)
+            yield kind, list(attach(rows, self.seed))
 
     # --- what is spoken here ---
 

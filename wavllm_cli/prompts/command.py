@@ -10,7 +10,7 @@ from wavllm_cli.chat.batch import StillRunning
 from wavllm_cli.chat.report import Estimate, Report, Waiting
 from wavllm_cli.chat.session import Chat
 from wavllm_cli.chat.settings import Settings
-from wavllm_cli.data.audio_paths import Relocated
+from wavllm_cli.data.audio_paths import relocated
 from wavllm_cli.data.files import owned, require_output
 from wavllm_cli.data.manifest import read_manifest, require_writable, write_manifest
 from wavllm_cli.data.schema import Utterance
@@ -59,7 +59,7 @@ def attach(
     if unused:
         console.warn(f"wordings for {', '.join(unused)} are not used: only {', '.join(tasks)} rows are given one.")
     with owned(out):
-        return _write(out, attach_wordings(Relocated(read_manifest(manifest), manifest, out), seed, split, own, tasks))
+        return _write(out, attach_wordings(relocated(read_manifest(manifest), manifest, out), seed, split, own, tasks))
 
 
 def paraphrase(task: str, out: Path, n: int, languages: Sequence[str], seed: int, settings: Settings) -> Result:
@@ -121,7 +121,7 @@ def _require_output(out: Path, manifests: Sequence[Path], pools: Sequence[str] =
 
 def _rows(manifests: Sequence[Path], out: Path) -> list[Utterance]:
     """All rows, their audio paths as seen from the new manifest: rows about one clip have one path there."""
-    return [row for manifest in manifests for row in Relocated(read_manifest(manifest), manifest, out)]
+    return [row for manifest in manifests for row in relocated(read_manifest(manifest), manifest, out)]
 
 
 def _write(out: Path, rows: Iterable[Utterance]) -> Written:

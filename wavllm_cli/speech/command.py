@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from wavllm_cli import console
-from wavllm_cli.data.audio_paths import Relocated, relative_audio
+from wavllm_cli.data.audio_paths import relative_audio, relocated
 from wavllm_cli.data.files import owned, require_output, shown
 from wavllm_cli.data.manifest import read_manifest, require_writable, write_manifest
 from wavllm_cli.data.schema import Utterance
@@ -114,7 +114,7 @@ def speak(manifest: Path, engine: str, options: Options, work: Work) -> Spoken:
         raise UsageError(f"--speed must be from {low:g} to {high:g}, not {options.speed:g}.")
     require_writable(work.out)
     require_output(work.out, [manifest])
-    rows = Relocated(read_manifest(manifest), manifest, work.out)
+    rows = relocated(read_manifest(manifest), manifest, work.out)
     _require_languages(manifest, rows, work.language)
     opened = engine_class(engine).open(options)
     with owned(work.out):
