@@ -23,6 +23,7 @@ from wavllm_cli.data.files import write_text
 from wavllm_cli.data.origin import OWN_PROCESSOR, OWN_PROCESSOR_FILE, TOKENIZER_FILES, locate, refuse_code
 from wavllm_cli.model.configuration_wavllm import AudioGeometry, WavLLMConfig
 from wavllm_cli.model.conversation import SPEECH_CLOSE, SPEECH_OPEN, instruction
+from wavllm_cli.model.log_mel import log_mel
 
 IGNORE = -100  # label of positions that are not part of the answer
 SYSTEM = (
@@ -201,7 +202,7 @@ class WavLLMProcessor(ProcessorMixin):
         """B clips, empty ones included -> input_features (B, W, M, frames), input_values (B, S), audio_lengths (B,)."""
         geometry = self.geometry
         windows = [clip[i : i + geometry.window] for clip in clips for i in range(0, len(clip), geometry.window)]
-        mels = self.feature_extractor(windows, sampling_rate=SAMPLE_RATE, return_tensors="pt").input_features
+        mels = log_mel(self.feature_extractor, windows)
         counts = [geometry.windows(len(clip)) for clip in clips]
         features = mels.new_zeros(len(clips), max(counts), *mels.shape[1:])
         for row, (count, part) in enumerate(zip(counts, mels.split(counts), strict=True)):
