@@ -1,7 +1,7 @@
 """Results as Markdown for repositories."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from wavllm_cli.console import visible
 from wavllm_cli.errors import listed
@@ -13,18 +13,23 @@ SHOWN_IDS = 5  # of the rows that failed in one way
 
 def markdown(results: Results) -> str:
     """All tables as GitHub-flavoured Markdown, below what was scored."""
-    parts = ["# Scores", "\n".join(f"- {name}: {_plain(fact)}" for name, fact in facts(results.about)), method(results)]
-    for table in map(Table.compact, results.tables):
-        parts += [f"## {_plain(table.title)}", _table(table), *map(_plain, table.notes)]
+    parts = ["# Scores", "\n".join(f"- {name}: {plain(fact)}" for name, fact in facts(results.about)), method(results)]
+    parts += sections(map(Table.compact, results.tables))
     if made := signatures(results):
         parts += ["## Signatures", "\n".join(f"- `{visible(signature, keep='')}`" for signature in made)]
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
+def sections(tables: Iterable[Table]) -> Iterator[str]:
+    """Title, table and notes of each; a blank line belongs between them."""
+    for table in tables:
+        yield from filter(None, [f"## {plain(table.title)}", _table(table), *map(plain, table.notes)])
+
+
 def _table(table: Table) -> str:
     if not table.rows:
         return ""
-    heads = [_plain(column.name) for column in table.columns]
+    heads = [plain(column.name) for column in table.columns]
     rule = ["---:" if column.number else "---" for column in table.columns]
     return "\n".join(map(_line, [heads, rule, *(list(map(_cell, row)) for row in table.rows)]))
 
@@ -35,10 +40,10 @@ def _line(cells: Iterable[str]) -> str:
 
 def _cell(cell: Cell) -> str:
     if isinstance(cell, Ids):
-        return _plain(": ".join(filter(None, [cell.detail, listed(cell.ids, SHOWN_IDS)])))
-    return f"**{cell}**" if isinstance(cell, Value) and cell.best else _plain(str(cell))
+        return plain(": ".join(filter(None, [cell.detail, listed(cell.ids, SHOWN_IDS)])))
+    return f"**{cell}**" if isinstance(cell, Value) and cell.best else plain(str(cell))
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Text in which nothing is markup, on one line."""
     return re.sub(r"([\\`*_\[\]<>|&~#])", r"\\\1", visible(" ".join(text.split())))

@@ -1,7 +1,7 @@
 """The pictures of the page: marks and bars, placed in per cent of a picture's width."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from wavllm_cli.scoring.report.table import amount, interval
@@ -116,3 +116,33 @@ def bars(counts: Sequence[int], names: Sequence[str]) -> list[Bar]:
         Bar(round(i * width, 2), round(width, 2), round(100 * count / tallest, 2), f"{name}: {count} rows")
         for i, (count, name) in enumerate(zip(counts, names, strict=False))
     ]
+
+
+@dataclass(frozen=True)
+class LineChart:
+    """Lines on common scales.
+
+    Attributes:
+        lines: names, and points as an SVG polyline takes them, in per cent of the plot from its upper left corner.
+        across, up: positions on the two scales, from the left and from above, and labels.
+    """
+
+    lines: Sequence[tuple[str, str]]
+    across: Sequence[tuple[float, str]]
+    up: Sequence[tuple[float, str]]
+
+
+def line_chart(lines: Mapping[str, Sequence[tuple[float, float]]]) -> LineChart:
+    """Several series of (x, y) by their names; y that is not finite is left out."""
+    drawn = {name: [(x, y) for x, y in points if math.isfinite(y)] for name, points in lines.items()}
+    everything = [point for points in drawn.values() for point in points]
+    across, up = Axis.around(x for x, _ in everything), Axis.around(y for _, y in everything)
+    return LineChart(
+        [(name, " ".join(f"{across.at(x)},{_from_above(up, y)}" for x, y in points)) for name, points in drawn.items()],
+        [(across.at(tick), f"{tick:g}") for tick in across.ticks],
+        [(_from_above(up, tick), f"{tick:g}") for tick in up.ticks],
+    )
+
+
+def _from_above(axis: Axis, value: float) -> float:
+    return round(100 - axis.at(value), 2)
