@@ -1,0 +1,178 @@
+"""What the miniature's systems are asked: all test manifests as one, so that a system is loaded once; and controls.
+
+`set_exam` writes the questions, `sort_answers` takes a system's answers apart again, test by test, and
+`score_answers` compares those of all systems.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import yaml
+
+from wavllm_cli import console
+from wavllm_cli.data.audio_paths import relocated
+from wavllm_cli.data.manifest import read_manifest, write_manifest
+from wavllm_cli.data.schema import Hypothesis, Utterance
+from wavllm_cli.errors import UsageError, counted
+from wavllm_cli.mini.vocabulary import kinds, world
+from wavllm_cli.scoring.command import score
+from wavllm_cli.scoring.tasks import Options
+
+EVERYTHING = "everything"  # the exam with all tests
+EXAMS = (EVERYTHING, "instructions", "voices")
+WORLD, WRONG_AUDIO, CONTENT = "world", "wrong-audio", "world-content"
+CHAINS, SUMMARIES = "cot", "cot-summary"
+MADE_OF = {WRONG_AUDIO: WORLD, CONTENT: WORLD, SUMMARIES: CHAINS}  # tests that are no manifests of their own
+CLIP = ("audio", "gap", "channel", "start", "duration")  # what says which sound a row is about
+SUMMARY_CHAIN = ["asr", "sft", "st"]  # the tasks of a chain that translates a summary
+
+
+@cache
+def plan_of_exam() -> dict[str, Any]:
+    """What exam.yaml holds."""
+    return yaml.safe_load(files("wavllm_cli.mini").joinpath("exam.yaml").read_text(encoding="utf-8"))
+
+
+def manifests_of(data: Path) -> dict[str, Path]:
+    """The test manifests that there are, by what follows `test-`: those that exam.yaml knows first, in its order."""
+    found = {path.stem.removeprefix("test-"): path for path in sorted(data.glob("test-*.jsonl"))}
+    known = [name for name in plan_of_exam()["tests"] if name in found]
+    return {name: found[name] for name in dict.fromkeys([*known, *found])}
+
+
+def tests_of(data: Path, exam: str) -> list[str]:
+    """The names of all tests of an exam, those among them that are made here."""
+    manifests = manifests_of(data)
+    there = {*manifests, *(made for made, source in MADE_OF.items() if source in manifests)}
+    if CHAINS in manifests and not any(map(_is_about_summary, read_manifest(manifests[CHAINS]))):
+        there.remove(SUMMARIES)
+    known = plan_of_exam()["tests"]
+    ordered = [*(name for name in known if name in there), *sorted(there - known.keys())]
+    return [name for name in ordered if exam == EVERYTHING or exam in known.get(name, {}).get("asked", ())]
+
+
+def metrics_of(data: Path, test: str) -> list[str]:
+    """What `wavllm score` is to measure of a test, by the task of its first row; none: what the task is used to."""
+    first = read_manifest(manifests_of(data)[MADE_OF.get(test, test)])[0]
+    return plan_of_exam()["metrics"].get(first.task, [])
+
+
+# --- questions ---
+
+
+def set_exam(data: Path, folder: Path, seed: int) -> None:
+    """Write a manifest for each exam; ids say which test a row is of.
+
+    Args:
+        data: the folder of the test manifests.
+        folder: where EXAM.jsonl is written.
+        seed: of the pairs of rows and audio that do not belong together.
+
+    Raises:
+        UsageError: there are no test manifests.
+        ManifestError: one cannot be read.
+    """
+    if not (manifests := manifests_of(data)):
+        raise UsageError(f"{data} holds no test-*.jsonl: `wavllm prep mini --out {data}` makes them.")
+    asked: dict[str, list[Utterance]] = {}
+    for name, path in manifests.items():
+        asked[name] = relocated(list(read_manifest(path)), path, folder / path.name)
+    if WORLD in asked:
+        asked[WRONG_AUDIO] = with_wrong_audio(asked[WORLD], seed)
+    for exam in EXAMS:
+        names = [name for name in tests_of(data, exam) if name in asked]
+        write_manifest(folder / f"{exam}.jsonl", _named((name, asked[name]) for name in names))
+
+
+def _named(tests: Iterable[tuple[str, Sequence[Utterance]]]) -> Iterator[Utterance]:
+    for name, rows in tests:
+        yield from (row.model_copy(update={"id": f"{name}/{row.id}"}) for row in rows)
+
+
+def with_wrong_audio(rows: Sequence[Utterance], seed: int) -> list[Utterance]:
+    """Each row with the audio of another one that says something else.
+
+    In the order of what is said, a step as wide as the largest group of equal texts leads out of every group.
+
+    Raises:
+        UsageError: more than half of the rows say the same.
+    """
+    shuffled = list(rows)
+    Random(seed).shuffle(shuffled)
+    shuffled.sort(key=lambda row: row.target or "")
+    texts = [row.target for row in shuffled]
+    step = max(map(texts.count, texts), default=0)
+    if 2 * step > len(texts):
+        raise UsageError(f"{step} of {len(texts)} rows say the same: too little audio says something else.")
+    others = {row.id: shuffled[(place + step) % len(shuffled)] for place, row in enumerate(shuffled)}
+    return [row.model_copy(update={key: getattr(others[row.id], key) for key in CLIP}) for row in rows]
+
+
+# --- answers ---
+
+
+def sort_answers(answers: Path, questions: Path, folder: Path, file: str, system: str) -> None:
+    """Write a system's answers test by test, and what is derived of them; a row without an answer gets an empty one.
+
+    Args:
+        answers: what `wavllm infer` wrote.
+        questions: what it was asked.
+        folder: TEST/FILE is written there.
+        system: how reports call it.
+    """
+    target = folder / "TEST" / file
+    given = {row.id: row for row in relocated(list(read_manifest(answers, Hypothesis)), answers, target)}
+    asked = relocated(list(read_manifest(questions)), questions, target)
+    if silent := sum(row.id not in given for row in asked):
+        console.warn(f"{system}: {counted(silent, 'row')} without an answer, which counts as an empty one.")
+    by_test: dict[str, list[Hypothesis]] = {}
+    for row in asked:
+        test, _, own_id = row.id.partition("/")
+        answer = given.get(row.id) or Hypothesis(**row.model_dump(), text="")
+        by_test.setdefault(test, []).append(answer.model_copy(update={"id": own_id, "system": system}))
+    if WORLD in by_test:
+        by_test[CONTENT] = [row for row in map(_content_alone, by_test[WORLD]) if row.target]
+    if CHAINS in by_test:
+        by_test[SUMMARIES] = [row for row in by_test[CHAINS] if _is_about_summary(row)]
+    for test, rows in by_test.items():
+        if rows:
+            write_manifest(folder / test / file, rows)
+
+
+def score_answers(answers: Sequence[Path], metrics: Sequence[str], output: Path) -> None:
+    """What `wavllm score ANSWERS… --metric … --output …` does.
+
+    Raises:
+        ManifestError: answers do not fit together.
+    """
+    score([str(path) for path in answers], options=Options(metrics=tuple(metrics)), output=output)
+
+
+def _is_about_summary(row: Utterance) -> bool:
+    return [part.task for part in row.parts or ()] == SUMMARY_CHAIN
+
+
+@cache
+def content_words() -> frozenset[str]:
+    """Words that stand in slots of the closed world's sentences and never in what is fixed about them."""
+    slots = {word for words in kinds().values() for phrase in words for word in phrase.lower().split()}
+    fixed = {
+        word
+        for story in world()["stories"]
+        for english, _ in story["sentences"]
+        for word in english.lower().split()
+        if "{" not in word
+    }
+    return frozenset(slots | world()["digits"].keys()) - fixed
+
+
+def _content_alone(row: Hypothesis) -> Hypothesis:
+    return row.model_copy(update={"target": _content(row.target or ""), "text": _content(row.text)})
+
+
+def _content(text: str) -> str:
+    return " ".join(word for word in text.lower().split() if word.strip(".,!?") in content_words())
