@@ -22,6 +22,7 @@ from wavllm_cli.cli import (  # noqa: F401  (each adds its commands to the app)
     prep,
     process,
     prompts,
+    reproduce,
     score,
     shards,
     speak,

@@ -1,0 +1,221 @@
+"""The steps of `wavllm reproduce mini` as data: stages, ablations, controls; what each is asked, how it is scored."""
+
+import json
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from wavllm_cli.errors import UsageError
+from wavllm_cli.mini import exam
+from wavllm_cli.mini.request import LANGUAGE_RECIPE, RECIPE, SOURCES, Request
+from wavllm_cli.mini.steps import Call, Command, Step
+from wavllm_cli.recipe import Recipe, find, load
+
+GROUPS = ("data", "language", "listener", "stage1", "stage2", "deaf", "answers", "scores", "report")
+MODEL = ("config.json", "model.safetensors")
+
+
+@dataclass(frozen=True)
+class System:
+    """A checkpoint that is asked and scored.
+
+    Attributes:
+        name: of its files.
+        title: how reports call it.
+        folder: of the checkpoint.
+        exam: what it is asked.
+        seed: of its stage 2.
+    """
+
+    name: str
+    title: str
+    folder: Path
+    exam: str = exam.EVERYTHING
+    seed: int | None = None
+
+
+def systems(request: Request) -> list[System]:
+    """Those of the plan, the one after stage 1 first, then the one that the headline is about."""
+    out, (first, *others) = request.out, request.seeds
+    found = [
+        System("stage1", "stage 1", out / "stage1"),
+        System(f"prompt-{first}", f"stage 2, seed {first}", _stage2(out, "prompt", first), seed=first),
+    ]
+    for kind, title, seeds in (
+        ("prompt", "stage 2", others),
+        ("plain", "stage 2 without prompt adapter", request.seeds),
+    ):
+        found += [
+            System(f"{kind}-{seed}", f"{title}, seed {seed}", _stage2(out, kind, seed), "instructions", seed)
+            for seed in seeds
+        ]
+    return [*found, System("deaf", "stage 2, acoustic encoder deaf", out / "deaf" / "stage2", "voices")]
+
+
+def _stage2(out: Path, kind: str, seed: int) -> Path:
+    return out / f"{kind}-{seed}" / "stage2"
+
+
+# --- data and backbones ---
+
+
+def data_step(request: Request) -> Step | None:
+    """How the manifests are made; None where they are there."""
+    if request.brings_data:
+        return None
+    given: list[tuple[str, object]] = [("--real", folder) for folder in request.real]
+    given += [(option, path) for option, path in (("--fsdd", request.fsdd), ("--sentences", request.sentences)) if path]
+    if request.size.scale != 1:
+        given.append(("--scale", f"{request.size.scale:g}"))
+    arguments = ("prep", "mini", "--out", str(request.data), *(str(word) for pair in given for word in pair))
+    reads = [path for folder in request.real for path in sorted(folder.rglob("*.jsonl"))]
+    reads += [path for path in (request.fsdd, request.sentences) if path and path.is_file()]
+    return Step("data", "data", Command(arguments, may_skip=True), tuple(reads), (request.data / SOURCES,))
+
+
+def later_steps(request: Request, only: Collection[str] = ()) -> list[Step]:
+    """All that follows from the manifests that there are.
+
+    Args:
+        only: groups of steps that will be done; none: all. What was not trained and will not be is asked nothing.
+
+    Raises:
+        UsageError: there are no manifests.
+    """
+    if not exam.manifests_of(request.data):
+        raise UsageError(f"{request.data} holds no manifests yet: step data makes them, so leave out --only.")
+    trainings = list(_trainings(request))
+    coming = {path for step in trainings if not only or step.group in only for path in step.writes}
+    asked = [s for s in systems(request) if all(path in coming or path.is_file() for path in _files(s.folder))]
+    return [*_backbones(request), *trainings, *_answers(request, asked), *_scores(request, asked)]
+
+
+def _backbones(request: Request) -> Iterator[Step]:
+    data, language = request.data, request.language
+    if request.language_model is None:
+        changes = _set((f"data={data}", *request.size.language))
+        train = ("train", "--stage", "1", "--recipe", LANGUAGE_RECIPE, *changes, "--output", str(language))
+        stage, llm = language / "stage1", language / "llm"
+        text = (find(LANGUAGE_RECIPE), data / "train-text.jsonl", data / "dev-text.jsonl")
+        yield Step("language", "language", Command(train), text, _files(stage))
+        export = {"source": str(stage), "output": llm}
+        yield Step("llm", "language", Call("wavllm_cli.mini.backbones.export_llm", export), _files(stage), _files(llm))
+    heard = tuple(sorted([*data.glob("train-*.jsonl"), *data.glob("dev-*.jsonl")]))
+    listen = {"data": data, "out": request.listener, "steps": request.size.listener}
+    work = Call("wavllm_cli.mini.listener.train_listener", listen)
+    yield Step("listener", "listener", work, heard, _files(request.listener))
+
+
+# --- stages ---
+
+
+def _trainings(request: Request) -> Iterator[Step]:
+    out, recipe = request.out, request.recipe()
+    usual = (*request.keys(request.listener), *_present(recipe))
+    yield _training("stage1", "stage1", 1, usual, out, request, request.listener)
+    for seed in request.seeds:
+        for kind, changes in (("prompt", ()), ("plain", _without_prompt_adapter(recipe))):
+            keys = (*usual, *changes, f"seed={seed}")
+            start, folder = out / "stage1", out / f"{kind}-{seed}"
+            yield _training(f"stage2-{kind}-{seed}", "stage2", 2, keys, folder, request, request.listener, start)
+    deaf = out / "deaf" / "listener"
+    making = Call("wavllm_cli.mini.backbones.make_deaf", {"listener": request.listener, "output": deaf})
+    yield Step("deaf-listener", "deaf", making, _files(request.listener), _files(deaf))
+    control, first = (*request.keys(deaf), *_present(recipe)), f"seed={request.seeds[0]}"
+    yield _training("deaf-stage1", "deaf", 1, control, out / "deaf", request, deaf)
+    yield _training("deaf-stage2", "deaf", 2, (*control, first), out / "deaf", request, deaf, out / "deaf" / "stage1")
+
+
+def _training(
+    name: str,
+    group: str,
+    stage: int,
+    keys: Sequence[str],
+    output: Path,
+    request: Request,
+    acoustic_encoder: Path,
+    start: Path | None = None,
+) -> Step:
+    begin = ("--start", str(start)) if start else ()
+    arguments = ("train", "--stage", str(stage), "--recipe", RECIPE, *_set(keys), *begin, "--output", str(output))
+    own_language_model = _files(request.language / "llm") if request.language_model is None else ()
+    section = load(RECIPE, keys).stages[stage - 1]
+    manifests = tuple(request.data / manifest for manifest in section.manifests)
+    reads = (
+        find(RECIPE),
+        *manifests,
+        *own_language_model,
+        *_files(acoustic_encoder),
+        *(_files(start) if start else ()),
+    )
+    return Step(name, group, Command(arguments), reads, _files(output / f"stage{stage}"))
+
+
+def _without_prompt_adapter(recipe: Recipe) -> Iterator[str]:
+    """Changes of stage 2 that leave the prompt adapter out, and nothing else."""
+    stage = recipe.stages[1]
+    others = [group for group in stage.trainable if group != "prompt_adapter"]
+    rates = {group: rate for group, rate in stage.optimizer.group_rates.items() if group != "prompt_adapter"}
+    yield "stages.1.prompt_adapter=null"
+    yield f"stages.1.trainable={json.dumps(others)}"
+    yield f"stages.1.optimizer.group_rates={json.dumps(rates)}"
+
+
+def _present(recipe: Recipe) -> Iterator[str]:
+    """Changes that leave out of the mixtures what nobody has brought: manifests of real recordings."""
+    for number, stage in enumerate(recipe.stages):
+        mixtures = {f"curriculum.{i}.mixture": phase.mixture for i, phase in enumerate(stage.curriculum)}
+        for key, mixture in (mixtures | {"mixture": stage.mixture}).items():
+            there = [source for source in mixture if recipe.manifest(source.manifest).is_file()]
+            if there and len(there) < len(mixture):
+                yield f"stages.{number}.{key}={json.dumps([source.model_dump() for source in there])}"
+
+
+def _set(changes: Sequence[str]) -> list[str]:
+    return [argument for change in changes for argument in ("--set", change)]
+
+
+def _files(folder: Path) -> tuple[Path, ...]:
+    return tuple(folder / name for name in MODEL)
+
+
+# --- answers and scores ---
+
+
+def _answers(request: Request, asked: Sequence[System]) -> Iterator[Step]:
+    questions = request.out / "exam"
+    asking = {"data": request.data, "folder": questions, "seed": request.seeds[0]}
+    tests = tuple(exam.manifests_of(request.data).values())
+    written = tuple(questions / f"{name}.jsonl" for name in exam.EXAMS)
+    yield Step("exam", "answers", Call("wavllm_cli.mini.exam.set_exam", asking), tests, written)
+    for system in asked:
+        exam_file, answers = questions / f"{system.exam}.jsonl", request.out / "answers" / f"{system.name}.jsonl"
+        arguments = ("infer", str(exam_file), "--model", str(system.folder), "--output", str(answers))
+        infer = Command(arguments, may_skip=True)
+        yield Step(f"ask-{system.name}", "answers", infer, (exam_file, *_files(system.folder)), (answers,))
+        sorting = {
+            "answers": answers,
+            "questions": exam_file,
+            "folder": request.out / "answers",
+            "file": answers.name,
+            "system": system.title,
+        }
+        by_test = tuple(_answer_file(request, test, system) for test in exam.tests_of(request.data, system.exam))
+        work = Call("wavllm_cli.mini.exam.sort_answers", sorting)
+        yield Step(f"sort-{system.name}", "answers", work, (answers, exam_file), by_test)
+
+
+def _scores(request: Request, systems: Sequence[System]) -> Iterator[Step]:
+    for test in exam.tests_of(request.data, exam.EVERYTHING):
+        asked = [system for system in systems if test in exam.tests_of(request.data, system.exam)]
+        if not asked:
+            continue
+        answers = tuple(_answer_file(request, test, system) for system in asked)
+        scores = request.out / "scores" / f"{test}.json"
+        scoring = {"answers": answers, "metrics": exam.metrics_of(request.data, test), "output": scores}
+        work = Call("wavllm_cli.mini.exam.score_answers", scoring)
+        yield Step(f"score-{test}", "scores", work, answers, (scores,))
+
+
+def _answer_file(request: Request, test: str, system: System) -> Path:
+    return request.out / "answers" / test / f"{system.name}.jsonl"
