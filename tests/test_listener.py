@@ -171,7 +171,7 @@ def test_of_a_long_clip_a_part_is_heard_without_its_words(data):
 
 def test_it_learns_voices_moods_and_phonemes(data, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(listener, "SAVE_EVERY", 1000)
-    report = train_listener(data, tmp_path / "listener", steps=40, settings=TINY)
+    report = train_listener(data, tmp_path / "listener", steps=60, settings=TINY)
     assert capsys.readouterr().err.count("lost: There is no audio file") == 1
     assert report.dev.speaker_frames.value > 0.7
     assert report.dev.emotions.value > 0.7
