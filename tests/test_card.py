@@ -36,7 +36,9 @@ def files(tmp_path):
             {"name": "eval-only-acted", "licence": ["CC BY-NC-SA 4.0"], "for test alone": True},
             {"name": "piper", "used": False, "why": "it is not installed"},
         ],
-        "manifests": {"test-read": {"rows": 1410, "hours": 0.5, "corpora": {"librispeech": 41}, "voices": {"a": 41}}},
+        "manifests": {
+            "test-read.jsonl": {"rows": 1410, "hours": 0.5, "corpora": {"librispeech": 41}, "voices": {"a": 41}}
+        },
     }
     (tmp_path / "sources.json").write_text(json.dumps(sources))
     for test in ("read", "wrong-audio"):
@@ -52,7 +54,7 @@ def files(tmp_path):
 def test_every_number_is_one_of_the_files(files):
     text = card(*files)
     assert "2,021 stored parameters" in text and "float16" in text and "up to 16 seconds" in text
-    assert "| test-read | 1,410 | 0.5 | librispeech |" in text
+    assert "| test-read.jsonl | 1,410 | 0.5 | librispeech |" in text
     wer = next(line for line in text.splitlines() if line.startswith("| read |") and "word error rate" in line)
     assert "| librispeech |" in wer and "| 12.34 % | 10.00 … 20.00 | 41 |" in wer
     assert "| wrong-audio | – |" in text and "| n/a |" in text

@@ -92,7 +92,7 @@ def _scores(folder: Path, manifests: Mapping[str, Mapping[str, Any]], system: st
         raise UsageError(f"{folder} holds no TEST/{SCORES}, as `wavllm score` writes it.")
     for file in files:
         test = file.parent.name
-        corpora = ", ".join(manifests.get(f"test-{test}", {}).get("corpora", {})) or "–"
+        corpora = ", ".join(manifests.get(f"test-{test}.jsonl", {}).get("corpora", {})) or "–"
         for task, about in _of_system(file, system)["tasks"].items():
             for metric, figure in about["metrics"].items():
                 yield Score(test, corpora, task_name(task), metric_name(metric), *_shown(figure), figure["n"])

@@ -25,7 +25,7 @@ from wavllm_cli.errors import WavLLMError
 CLIPS = Path(__file__).with_name("clips")
 MANIFEST = "demo.jsonl"
 LONGEST = 8.0  # seconds of a clip
-LARGEST = 100_000  # bytes of a clip
+LARGEST = 150_000  # bytes of a clip
 LARGEST_OF_ALL = 2_000_000  # bytes of all clips
 
 
