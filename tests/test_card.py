@@ -12,7 +12,7 @@ from wavllm_cli.data.schema import Utterance
 from wavllm_cli.errors import UsageError
 from wavllm_cli.mini.card import card
 
-FIGURE = {"unit": "fraction", "low": 0.1, "high": 0.2, "value": 0.1234, "n": 41}
+FIGURE = {"unit": "fraction", "lower_is_better": True, "low": 0.1, "high": 0.2, "value": 0.1234, "n": 41}
 
 
 @pytest.fixture
@@ -41,10 +41,10 @@ def files(tmp_path):
         },
     }
     (tmp_path / "sources.json").write_text(json.dumps(sources))
+    (tmp_path / "scores").mkdir()
     for test in ("read", "wrong-audio"):
-        (tmp_path / "scores" / test).mkdir(parents=True)
         scores = {"system": "stage2", "tasks": {"asr": {"metrics": {"wer": FIGURE, "exact": FIGURE | {"value": None}}}}}
-        (tmp_path / "scores" / test / "scores.json").write_text(json.dumps(scores))
+        (tmp_path / "scores" / f"{test}.json").write_text(json.dumps(scores))
     row = {"id": "a", "audio": "read-1.flac", "task": "asr", "prompt": "p", "target": "t", "corpus": "librispeech"}
     extra = {"source": "LibriSpeech", "licence": "CC BY 4.0"}
     write_manifest(clips / "demo.jsonl", [Utterance.model_validate(row | {"extra": extra})])
@@ -56,8 +56,8 @@ def test_every_number_is_one_of_the_files(files):
     assert "2,021 stored parameters" in text and "float16" in text and "up to 16 seconds" in text
     assert "| test-read.jsonl | 1,410 | 0.5 | librispeech |" in text
     wer = next(line for line in text.splitlines() if line.startswith("| read |") and "word error rate" in line)
-    assert "| librispeech |" in wer and "| 12.34 % | 10.00 … 20.00 | 41 |" in wer
-    assert "| wrong-audio | – |" in text and "| n/a |" in text
+    assert "| read English of an open vocabulary | librispeech |" in wer and "| 12.34 % | 10.00 … 20.00 | 41 |" in wer
+    assert "| wrong-audio | closed world, each row with the audio of another | – |" in text and "exact" not in text
 
 
 def test_its_head_is_that_of_a_model_card(files):
@@ -78,10 +78,12 @@ def test_every_source_is_named_with_its_licence(files):
 
 def test_of_several_systems_one_has_to_be_named(files):
     bundle, sources, scores, clips = files
-    one = json.loads((scores / "read" / "scores.json").read_text())
-    (scores / "read" / "scores.json").write_text(json.dumps({"systems": [one | {"system": "stage1"}, one]}))
+    one = json.loads((scores / "read.json").read_text())
+    (scores / "read.json").write_text(json.dumps({"systems": [one | {"system": "stage1", "tasks": {}}, one]}))
     assert "system stage2" in card(bundle, sources, scores, clips, "stage2")
-    with pytest.raises(UsageError, match="scores of stage1, stage2: say whose"):
+    with pytest.raises(UsageError, match=r"read\.json holds the scores of stage1, stage2: say whose"):
         card(bundle, sources, scores, clips)
-    with pytest.raises(UsageError, match=r"holds no TEST/scores\.json"):
+    with pytest.raises(UsageError, match=r"holds no TEST\.json with scores of 'stage1'"):
+        card(bundle, sources, scores, clips, "stage1")
+    with pytest.raises(UsageError, match=r"holds no TEST\.json"):
         card(bundle, sources, clips, clips)

@@ -5,6 +5,7 @@ import json
 import pytest
 from showcase_rows import write_test_rows
 
+from wavllm_cli.convert.bundle import Bundled
 from wavllm_cli.data.manifest import read_manifest
 from wavllm_cli.errors import WavLLMError
 from wavllm_cli.mini import release as module
@@ -15,11 +16,13 @@ from wavllm_cli.model.load import load_model
 @pytest.fixture
 def made(tmp_path):
     """Data and scores of a run, and a package with an older release."""
-    for name in ("data", "scores/read", "package/bundle", "package/clips"):
+    for name in ("data", "scores", "package/bundle", "package/clips"):
         (tmp_path / name).mkdir(parents=True)
     write_test_rows(tmp_path / "data")
     (tmp_path / "data" / "sources.json").write_text(json.dumps({"sources": [], "manifests": {}}))
-    (tmp_path / "scores" / "read" / "scores.json").write_text(json.dumps({"system": "x", "tasks": {}}))
+    figure = {"value": 0.1, "low": 0.0, "high": 0.2, "n": 9, "unit": "fraction", "lower_is_better": True}
+    scores = {"system": "x", "tasks": {"asr": {"metrics": {"wer": figure}}}}
+    (tmp_path / "scores" / "read.json").write_text(json.dumps(scores))
     (tmp_path / "package" / "bundle" / "old").touch()
     return tmp_path
 
@@ -33,9 +36,9 @@ def test_it_takes_the_place_of_the_one_before(made, answering):
     assert model.config.dtype is not None and len(read_manifest(made / "package" / "clips" / "demo.jsonl")) >= 12
 
 
-def test_one_that_is_too_large_changes_nothing(made, answering, monkeypatch):
-    monkeypatch.setattr(module, "LARGEST", 1000)
-    with pytest.raises(WavLLMError, match="more than 1,000"):
-        release(str(answering / "model"), made / "data", made / "scores", package=made / "package")
+def test_one_that_is_too_large_changes_nothing(made, monkeypatch):
+    monkeypatch.setattr(module, "bundle", lambda model, output, dtype: Bundled(str(output), {}, 25_000_001))
+    with pytest.raises(WavLLMError, match=r"has 25,000,001 bytes, more than 25,000,000\."):
+        release("model", made / "data", made / "scores", package=made / "package")
     assert (made / "package" / "bundle" / "old").exists()
     assert sorted(path.name for path in (made / "package").iterdir()) == ["bundle", "clips"]

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,12 @@ from wavllm_cli.data.manifest import read_manifest
 from wavllm_cli.data.origin import read_json
 from wavllm_cli.errors import UsageError
 from wavllm_cli.mini import showcase
+from wavllm_cli.mini.exam import plan_of_exam
+from wavllm_cli.mini.figures import Scores
 from wavllm_cli.scoring.metrics.registry import spelled_out as metric_name
-from wavllm_cli.scoring.report.table import amount, interval
 from wavllm_cli.tasks.registry import spelled_out as task_name
 
 TEMPLATE = Path(__file__).with_name("card.md.jinja")
-SCORES = "scores.json"
 WEIGHTS = "model.safetensors"
 
 
@@ -25,6 +25,7 @@ class Score:
     """A line of the card's table of scores, as text."""
 
     test: str
+    about: str
     corpora: str
     task: str
     metric: str
@@ -39,7 +40,7 @@ def card(bundle: Path, sources: Path, scores: Path, clips: Path, system: str | N
     Args:
         bundle: what `wavllm export --to bundle` wrote.
         sources: the `sources.json` of `wavllm prep mini`.
-        scores: a folder that holds TEST/scores.json for every test, at any depth.
+        scores: a folder with TEST.json of every test, as `wavllm reproduce mini` writes them.
         clips: the folder of the demo clips.
         system: whose scores are shown, where files hold those of several.
 
@@ -51,6 +52,9 @@ def card(bundle: Path, sources: Path, scores: Path, clips: Path, system: str | N
 
     config, about = read_json(bundle / "config.json"), read_json(sources)
     manifests = about["manifests"]
+    measured = list(_scores(scores, manifests, system))
+    if not measured:
+        raise UsageError(f"{scores} holds no TEST.json with scores{f' of {system!r}' if system else ''}.")
     backbones = (config.get("backbones") or {}).values()
     rows = list(read_manifest(clips / showcase.MANIFEST))
     corpora = {row.corpus for row in rows}
@@ -64,7 +68,7 @@ def card(bundle: Path, sources: Path, scores: Path, clips: Path, system: str | N
         longest=config.get("taught_seconds"),
         sources=[_source(source) for source in about["sources"] if source.get("used", True)],
         manifests=manifests,
-        scores=list(_scores(scores, manifests, system)),
+        scores=measured,
         system=system,
         clips=rows,
         attributions=[source for corpus, source in showcase.sources().items() if corpus in corpora],
@@ -87,27 +91,24 @@ def _source(source: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _scores(folder: Path, manifests: Mapping[str, Mapping[str, Any]], system: str | None) -> Iterator[Score]:
-    files = sorted(folder.rglob(SCORES))
-    if not files:
-        raise UsageError(f"{folder} holds no TEST/{SCORES}, as `wavllm score` writes it.")
-    for file in files:
-        test = file.parent.name
-        corpora = ", ".join(manifests.get(f"test-{test}.jsonl", {}).get("corpora", {})) or "–"
-        for task, about in _of_system(file, system)["tasks"].items():
-            for metric, figure in about["metrics"].items():
-                yield Score(test, corpora, task_name(task), metric_name(metric), *_shown(figure), figure["n"])
+    """All figures of one system, test by test."""
+    for found in map(Scores.read, sorted(folder.glob("*.json"))):
+        name = _system_in(found, system)
+        about = plan_of_exam()["tests"].get(found.test, {}).get("about", found.test)
+        corpora = ", ".join(manifests.get(f"test-{found.test}.jsonl", {}).get("corpora", {})) or "–"
+        for figure in found.names(name):
+            task, metric = figure.split()
+            if one := found.figure(name, figure):
+                words = task_name(task), metric_name(metric), str(one.value), one.value.interval
+                yield Score(found.test, about, corpora, *words, one.n)
 
 
-def _of_system(file: Path, system: str | None) -> dict[str, Any]:
-    content = read_json(file)
-    systems: Sequence[dict[str, Any]] = content.get("systems", [content])
-    found = [one for one in systems if system in (None, one["system"])]
-    if len(found) != 1:
-        names = ", ".join(str(one["system"]) for one in systems)
-        raise UsageError(f"{file} holds the scores of {names}: say whose go into the card.")
-    return found[0]
+def _system_in(scores: Scores, system: str | None) -> str:
+    """The system that was asked for, whether this test has it or not; else the only one.
 
-
-def _shown(figure: Mapping[str, Any]) -> tuple[str, str]:
-    value, low, high = (math.nan if figure[key] is None else figure[key] for key in ("value", "low", "high"))
-    return amount(value, figure["unit"]), interval(low, high, figure["unit"])
+    Raises:
+        UsageError: there are several.
+    """
+    if system is None and len(scores.systems) > 1:
+        raise UsageError(f"{scores.test}.json holds the scores of {', '.join(scores.systems)}: say whose are wanted.")
+    return system or next(iter(scores.systems))

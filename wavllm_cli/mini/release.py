@@ -1,6 +1,6 @@
 """What the package brings along, made by whoever publishes a release: the miniature, its card and the demo clips.
 
-python -m wavllm_cli.mini.release runs/mini/stage2 --data data/mini --scores runs/mini/scores
+python -m wavllm_cli.mini.release runs/mini/stage2 --data data/mini --scores runs/mini/scores --system NAME
 """
 
 import os
@@ -51,7 +51,7 @@ def release(model: str, data: Path, scores: Path, system: str | None = None, pac
 def main(
     model: Annotated[str, typer.Argument(help="Checkpoint folder.")],
     data: Annotated[Path, typer.Option(help="What `wavllm prep mini` wrote.")],
-    scores: Annotated[Path, typer.Option(help="Folder with TEST/scores.json of every test.")],
+    scores: Annotated[Path, typer.Option(help="Folder with TEST.json of every test.")],
     system: Annotated[str | None, typer.Option(help="Whose scores, where there are several.")] = None,
 ) -> None:
     """Put a trained miniature into the package, with its card and demo clips."""
