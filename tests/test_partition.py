@@ -23,7 +23,7 @@ def test_rows_keep_their_splits_which_become_names_of_files():
 def test_a_row_without_a_split_among_others_is_named():
     drafts = list(partition([row("a", split="dev"), row("b")], Own()))
     assert [(d.split, [str(r) if isinstance(r, Skipped) else r.id for r in d.rows]) for d in drafts] == [
-        ("dev", ["a", "b (says no split, which other rows do)"])
+        ("dev", ["b (says no split, which other rows do)", "a"])
     ]
 
 

@@ -86,7 +86,7 @@ def test_another_process_reads_the_very_same_file(tmp_path, rows):
 def test_no_room_to_unpack_is_a_sentence(tmp_path, rows, monkeypatch):
     write_manifest(tmp_path / "m.jsonl.gz", rows)
     monkeypatch.setattr("wavllm_cli.data.rows.TemporaryFile", partial(Path.open, Path("/dev/full"), "wb"))
-    with pytest.raises(WavLLMError, match=r"m\.jsonl\.gz cannot be unpacked to be read: the disk is full"):
+    with pytest.raises(WavLLMError, match=r"m\.jsonl\.gz cannot be put down to be read: the disk is full"):
         read_manifest(tmp_path / "m.jsonl.gz")
 
 

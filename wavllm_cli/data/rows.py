@@ -29,7 +29,7 @@ class Rows(Sequence[Row], Generic[Row]):
 
     @classmethod
     def spooled(cls, rows: Iterable[Row], model: type[Row], name: str) -> "Rows[Row]":
-        """Rows of a file that has no lines to come back to (packed, Parquet, TSV), put into a nameless one.
+        """Rows that have no lines to come back to (packed, Parquet, TSV, not written yet), put into a nameless file.
 
         Raises:
             WavLLMError: there is no room for it.
@@ -42,7 +42,7 @@ class Rows(Sequence[Row], Generic[Row]):
             file.flush()
         except OSError as error:
             why = disk_full(gettempdir()) if error.errno == errno.ENOSPC else reason(error)
-            raise WavLLMError(f"{name} cannot be unpacked to be read: {why}.") from error
+            raise WavLLMError(f"{name} cannot be put down to be read: {why}.") from error
         return cls(file, starts, model, name)
 
     def __len__(self) -> int:

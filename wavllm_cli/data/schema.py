@@ -193,9 +193,10 @@ def _ours(model: type[Utterance]) -> frozenset[str]:
 
 def _gathered(row: dict[str, Any], model: type[Utterance]) -> dict[str, Any]:
     """The fields of a row, all that the model does not know of them below `extra`."""
-    ours = {key: value for key, value in row.items() if key in model.model_fields}
-    own = {key: value for key, value in row.items() if key not in model.model_fields}
-    extra = ours.get("extra")
+    known = _ours(model)
+    ours = {key: value for key, value in row.items() if key in known}
+    own = {key: value for key, value in row.items() if key not in known}
+    extra = own.pop("extra", None)
     if isinstance(extra, str):  # as Parquet holds it
         try:
             extra = strict_json.loads(extra)

@@ -54,7 +54,7 @@ def drafts(records: Iterable[Record | Skipped], corpus: str, out: Path, options:
     """
     task = task_called(options.task, SINGLE) if options.task else None
     maker = _Maker(corpus, out, options, task)
-    written = list(partition(list(maker.rows(records)), options))
+    written = list(partition(maker.rows(records), options))
     _warn_of_others(out, {draft.name for draft in written})
     yield from written
 

@@ -1,6 +1,6 @@
 """Tables of one's own and of other toolkits: CSV, TSV, JSON Lines, JSON; columns are known by their names."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -46,18 +46,18 @@ class Options(Own):
     audio_root: Annotated[Path | None, "Folder of the audio, if it is not beside the table."] = None
 
 
-Rows = Iterator[tuple[str, dict[str, Any] | Skipped]]  # each with its place
+Row = tuple[str, dict[str, Any] | Skipped]  # and its place before it
 
 
 def manifests(root: Path, out: Path, options: Options) -> Iterator[Draft]:
     """One manifest per split."""
     require_file(root)
-    rows = list(read(root, options.columns.split(",") if options.columns else None, options.quotes))
+    rows = read(root, options.columns.split(",") if options.columns else None, options.quotes)
     reader = Reader(root.parent if options.audio_root is None else options.audio_root, options)
     yield from drafts(reader.records(rows, shown(root)), root.name.split(".")[0], out, options)
 
 
-def read(path: Path, columns: list[str] | None = None, quotes: Quotes | None = None) -> Rows:
+def read(path: Path, columns: list[str] | None = None, quotes: Quotes | None = None) -> Iterator[Row]:
     """The rows of a file, whatever its name says that it is.
 
     Raises:
@@ -86,7 +86,7 @@ def _object(line: bytes, where: str) -> dict[str, Any] | Skipped:
     return value if isinstance(value, dict) else Skipped(where, FORM, "is not an object")
 
 
-def _array(path: Path) -> Rows:
+def _array(path: Path) -> Iterator[Row]:
     """The objects of a JSON array, also of one that is all that an object holds."""
     try:
         value = strict_json.loads(content(path))
@@ -109,20 +109,24 @@ class Reader:
         self.root, self.told = root, options.map
         self._known: dict[tuple[str, ...], dict[str, Meaning]] = {}  # by the columns of a row
 
-    def records(self, rows: list[tuple[str, dict[str, Any] | Skipped]], name: str) -> Iterator[Record | Skipped]:
+    def records(self, given: Iterable[Row], name: str) -> Iterator[Record | Skipped]:
         """
         Raises:
             UsageError: there is no row, no column with audio or text, or one that the user speaks of is not there.
         """
+        rows = list(given)
         columns = list(dict.fromkeys(column for _, row in rows if isinstance(row, dict) for column in row))
         if not columns:
             broken = next((f": {row.item}: {row.detail}" for _, row in rows if isinstance(row, Skipped)), "")
             raise UsageError(f"{name} has no row that can be used{broken}.")
         self._require_columns(columns, name)
-        parsed = [self._fields(where, row) if isinstance(row, dict) else row for where, row in rows]
-        names = [name for one in parsed if not isinstance(one, Skipped) for name in _names(one[1])]
+        rows.reverse()  # each is let go of as soon as its fields are known, and these when it is a record
+        parsed = [self._fields(*rows.pop()) for _ in range(len(rows))]
+        names = (name for one in parsed if not isinstance(one, Skipped) for name in _names(one[1]))
         paths = found((name for name in names if not is_address(name)), self.root)
-        for one in parsed:
+        parsed.reverse()
+        while parsed:
+            one = parsed.pop()
             if isinstance(one, Skipped):
                 yield one
             else:
@@ -147,7 +151,11 @@ class Reader:
         others = [column for column, meaning in known.items() if meaning.field == EXTRA]
         console.info(f"columns: {used}" + (f"; kept in extra: {listed(others, 30)}" if others else ""))
 
-    def _fields(self, where: str, row: Mapping[str, Any]) -> tuple[str, dict[str, Any], dict[str, Any], int] | Skipped:
+    def _fields(
+        self, where: str, row: dict[str, Any] | Skipped
+    ) -> tuple[str, dict[str, Any], dict[str, Any], int] | Skipped:
+        if isinstance(row, Skipped):
+            return row
         columns = tuple(row)
         if columns not in self._known:
             self._known[columns] = meanings(columns, self.told)
