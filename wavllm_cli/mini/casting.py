@@ -15,7 +15,7 @@ from wavllm_cli.mini.takes import Take
 
 SPLITS = ("train", "dev", "test")
 CASTING = Path(__file__).with_name("casting.yaml")
-NATURAL = 0.1  # of the clips of train that one of Piper's voices says, where it may: it costs fifty times as much
+NATURAL = 0.05  # of the clips of train that one of Piper's voices says, where it may: it costs forty times as much
 
 ACCENTS_EACH = {"female": 4, "male": 2}  # espeak-ng has few women; who had more would be as many, and sound as one
 RATES = (120, 165)  # words a minute, of a voice when it is neutral

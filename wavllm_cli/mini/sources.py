@@ -19,7 +19,7 @@ from wavllm_cli.mini.takes import Studio
 from wavllm_cli.speech.piper import KNOWN
 
 NAME = "sources.json"
-_LICENCE = re.compile(r"licen[cs]e|public domain|CC0", re.IGNORECASE)
+_LICENCE = re.compile(r"licen[cs]e|public domain|CC0|CC BY", re.IGNORECASE)
 
 
 def write(path: Path, made: Mapping[str, Sequence[Utterance]], given: Given, studio: Studio) -> None:
