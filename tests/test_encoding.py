@@ -14,6 +14,7 @@ from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration
 from wavllm_cli.training import stages
 from wavllm_cli.training.encoder_cache import EncoderCache
 from wavllm_cli.training.encoding import CachedClips, CachingProcessor, Features, Found, encode
+from wavllm_cli.training.objective import Objective
 
 
 @pytest.fixture(autouse=True)
@@ -76,3 +77,6 @@ def test_hits_and_misses_and_text_share_a_batch(beeps, beep_run, tmp_path):
     assert inputs.keys() == expected.keys() - {"input_features", "input_values"} | {"encoded"}
     with torch.no_grad():
         torch.testing.assert_close(model(**inputs).loss, model(**expected).loss, rtol=2e-3, atol=0)
+        how = torch.tensor([True, True, True, False]), torch.ones(4), torch.tensor(9), "alignment"
+        losses = [Objective(model, 1.0)(batch, *how)[0] for batch in (inputs, expected)]
+    torch.testing.assert_close(*losses, rtol=2e-3, atol=0)

@@ -41,7 +41,8 @@ GLU_GAIN = 1.8  # a gated linear unit shrinks its input's standard deviation by 
 class WavLLMOutput(ModelOutput):
     """What the model returns.
 
-    `logits` covers all positions, or with `labels` only the columns from which an answer token is predicted.
+    `logits` (B, L, V) covers all positions. With `labels` it is (B, columns, V), those from which an answer token of
+    some row is predicted; in training mode (N, V), one for each answer token, row after row.
     `speech` (all speech tokens of the batch, D) is what the LLM was given to hear, `row_losses` (B,) the cross-entropy
     of each row's answer, summed over its tokens; both with `labels` only.
     """
@@ -189,6 +190,7 @@ class WavLLMForConditionalGeneration(WavLLMPreTrainedModel, GenerationMixin):
                 states = encoded.acoustic.to(self._encoder_dtype(self.acoustic_encoder))
                 acoustic = self._acoustic_tokens(self.acoustic_encoder.weighted(states.unbind(2)), clips)
             else:
+                assert input_features is not None and input_values is not None
                 semantic = self._semantic_tokens(self._windows(input_features[rows], clips), clips)
                 values = input_values[rows].to(self._encoder_dtype(self.acoustic_encoder))
                 acoustic = self._acoustic_tokens(self.acoustic_encoder(values, clips), clips)
@@ -295,8 +297,8 @@ class WavLLMForConditionalGeneration(WavLLMPreTrainedModel, GenerationMixin):
             input_features, input_values, audio_lengths, encoded: see `get_audio_features`.
             prompt_ids, prompt_mask: (B, P) the user's instruction alone, right-padded, for the prompt adapter.
             lora_scale: (B, width) overrides what the prompt adapter would compute.
-            labels: (B, L), -100 where there is no answer token. The LLM's head is then applied only to the columns
-                that predict an answer token of some row, which saves most of its time and memory.
+            labels: (B, L), -100 where there is no answer token. The LLM's head is then applied only where an answer
+                token is predicted, which saves most of its time and memory.
             num_items_in_batch: answer tokens over all accumulated batches, to average over them instead of this one.
         """
         if inputs_embeds is None:
@@ -307,7 +309,8 @@ class WavLLMForConditionalGeneration(WavLLMPreTrainedModel, GenerationMixin):
             position_ids = (attention_mask.cumsum(-1) - 1).clamp(min=0)
         if labels is not None:
             answers = F.pad(labels[:, 1:], (0, 1), value=IGNORE)
-            logits_to_keep = (answers != IGNORE).any(0).nonzero()[:, 0]
+            # In training on 2-D rows: the backward of a product with (B, n, D) copies the head's matrix B times.
+            logits_to_keep = answers != IGNORE if self.training else (answers != IGNORE).any(0).nonzero()[:, 0]
         outputs = self.language_model(
             inputs_embeds=inputs_embeds,
             attention_mask=attention_mask,
@@ -322,10 +325,8 @@ class WavLLMForConditionalGeneration(WavLLMPreTrainedModel, GenerationMixin):
         if labels is not None:
             if input_ids is not None:
                 speech = inputs_embeds[input_ids == self.config.audio_token_id]
-            targets = answers[:, logits_to_keep]
-            each = F.cross_entropy(outputs.logits.flatten(0, 1).float(), targets.flatten(), reduction="none")
-            row_losses = each.view(targets.shape).sum(1)
-            loss = row_losses.sum() / ((targets != IGNORE).sum() if num_items_in_batch is None else num_items_in_batch)
+            row_losses = summed_losses(outputs.logits, answers, logits_to_keep)
+            loss = row_losses.sum() / ((answers != IGNORE).sum() if num_items_in_batch is None else num_items_in_batch)
         return WavLLMOutput(
             loss=loss,
             logits=outputs.logits,
@@ -378,6 +379,24 @@ def required(input_ids: Tensor | None) -> Tensor:
             "of transformers' pipelines use any-to-any."
         )
     return input_ids
+
+
+def summed_losses(logits: Tensor, answers: Tensor, kept: Tensor) -> Tensor:
+    """The cross-entropy of each row's answer, summed over its tokens.
+
+    Args:
+        logits: (N, V), or (B, n, V).
+        answers: (B, L), -100 where no answer token is predicted.
+        kept: (B, L), where the N are; or the n columns.
+
+    Returns:
+        (B,)
+    """
+    targets = answers[kept] if kept.ndim == 2 else answers[:, kept]
+    each = F.cross_entropy(logits.reshape(-1, logits.shape[-1]).float(), targets.flatten(), reduction="none")
+    if kept.ndim == 2:
+        return each.new_zeros(kept.shape).masked_scatter(kept, each).sum(1)
+    return each.view(targets.shape).sum(1)
 
 
 def default_init(layer: nn.Module) -> None:
