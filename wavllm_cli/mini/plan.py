@@ -110,45 +110,37 @@ def _backbones(request: Request) -> Iterator[Step]:
 
 
 def _trainings(request: Request) -> Iterator[Step]:
-    out, recipe = request.out, request.recipe()
-    usual = (*request.keys(request.listener), *_present(recipe))
-    yield _training("stage1", "stage1", 1, usual, out, request, request.listener)
+    out, listener, recipe = request.out, request.listener, request.recipe()
+    present = tuple(_present(recipe))
+    mixtures = [set(stage.manifests) for stage in load(RECIPE, present).stages]
+
+    def training(
+        name: str,
+        group: str,
+        stage: int,
+        changes: Sequence[str],
+        folder: Path,
+        encoder: Path,
+        start: Path | None = None,
+    ) -> Step:
+        keys = [*request.keys(encoder), *present, *changes]
+        begin = ("--start", str(start)) if start else ()
+        arguments = ("train", "--stage", str(stage), "--recipe", RECIPE, *_set(keys), *begin, "--output", str(folder))
+        manifests = [recipe.manifest(manifest) for manifest in sorted(mixtures[stage - 1])]
+        models = [encoder, *([start] if start else []), *([] if request.language_model else [request.language / "llm"])]
+        reads = (find(RECIPE), *manifests, *(file for model in models for file in _files(model)))
+        return Step(name, group, Command(arguments), reads, _files(folder / f"stage{stage}"))
+
+    yield training("stage1", "stage1", 1, (), out, listener)
     for seed in request.seeds:
-        for kind, changes in (("prompt", ()), ("plain", _without_prompt_adapter(recipe))):
-            keys = (*usual, *changes, f"seed={seed}")
-            start, folder = out / "stage1", out / f"{kind}-{seed}"
-            yield _training(f"stage2-{kind}-{seed}", "stage2", 2, keys, folder, request, request.listener, start)
-    deaf = out / "deaf" / "listener"
-    making = Call("wavllm_cli.mini.backbones.make_deaf", {"listener": request.listener, "output": deaf})
-    yield Step("deaf-listener", "deaf", making, _files(request.listener), _files(deaf))
-    control, first = (*request.keys(deaf), *_present(recipe)), f"seed={request.seeds[0]}"
-    yield _training("deaf-stage1", "deaf", 1, control, out / "deaf", request, deaf)
-    yield _training("deaf-stage2", "deaf", 2, (*control, first), out / "deaf", request, deaf, out / "deaf" / "stage1")
-
-
-def _training(
-    name: str,
-    group: str,
-    stage: int,
-    keys: Sequence[str],
-    output: Path,
-    request: Request,
-    acoustic_encoder: Path,
-    start: Path | None = None,
-) -> Step:
-    begin = ("--start", str(start)) if start else ()
-    arguments = ("train", "--stage", str(stage), "--recipe", RECIPE, *_set(keys), *begin, "--output", str(output))
-    own_language_model = _files(request.language / "llm") if request.language_model is None else ()
-    section = load(RECIPE, keys).stages[stage - 1]
-    manifests = tuple(request.data / manifest for manifest in section.manifests)
-    reads = (
-        find(RECIPE),
-        *manifests,
-        *own_language_model,
-        *_files(acoustic_encoder),
-        *(_files(start) if start else ()),
-    )
-    return Step(name, group, Command(arguments), reads, _files(output / f"stage{stage}"))
+        for kind, changes in (("prompt", ()), ("plain", tuple(_without_prompt_adapter(recipe)))):
+            name, folder = f"stage2-{kind}-{seed}", out / f"{kind}-{seed}"
+            yield training(name, "stage2", 2, (*changes, f"seed={seed}"), folder, listener, out / "stage1")
+    folder, deaf, first = out / "deaf", out / "deaf" / "listener", f"seed={request.seeds[0]}"
+    making = Call("wavllm_cli.mini.backbones.make_deaf", {"listener": listener, "output": deaf})
+    yield Step("deaf-listener", "deaf", making, _files(listener), _files(deaf))
+    yield training("deaf-stage1", "deaf", 1, (), folder, deaf)
+    yield training("deaf-stage2", "deaf", 2, (first,), folder, deaf, folder / "stage1")
 
 
 def _without_prompt_adapter(recipe: Recipe) -> Iterator[str]:
