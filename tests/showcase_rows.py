@@ -9,7 +9,7 @@ from wavllm_cli.data.manifest import write_manifest
 from wavllm_cli.data.schema import Utterance
 from wavllm_cli.mini.showcase import Pick, picks
 
-TASKS = {"read": "asr", "accented": "asr", "digits": "asr", "world": "asr", "sv-real": "sv"}
+TASKS = {"read": "asr", "accented": "asr", "digits": "asr", "world": "asr", "sv-real": "sv", "sqa-real": "sqa"}
 CLIPS = {"short": (1.5, 0.02), "long": (9.0, 0.02), "noise": (6.0, 0.9)}  # seconds and level; noise makes large files
 
 

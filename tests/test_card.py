@@ -63,7 +63,7 @@ def test_every_number_is_one_of_the_files(files):
 def test_its_head_is_that_of_a_model_card(files):
     _, head, _ = card(*files).split("---\n", 2)
     about = yaml.safe_load(head)
-    assert about["license"] == "mit" and about["base_model"] == ["whisper-tiny.en"] and "en" in about["language"]
+    assert about["license"] == "mit" and about["base_model"] == ["openai/whisper-tiny.en"] and "en" in about["language"]
 
 
 def test_every_source_is_named_with_its_licence(files):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from wavllm_cli.data.known_models import catalogue
 from wavllm_cli.data.manifest import read_manifest
 from wavllm_cli.data.origin import read_json
 from wavllm_cli.errors import UsageError
@@ -55,12 +56,13 @@ def card(bundle: Path, sources: Path, scores: Path, clips: Path, system: str | N
     measured = list(_scores(scores, manifests, system))
     if not measured:
         raise UsageError(f"{scores} holds no TEST.json with scores{f' of {system!r}' if system else ''}.")
-    backbones = (config.get("backbones") or {}).values()
+    bases = sorted(entry["path"] for entry in (config.get("backbones") or {}).values())
     rows = list(read_manifest(clips / showcase.MANIFEST))
     corpora = {row.corpus for row in rows}
     environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
     text = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
-        bases=sorted(entry["path"] for entry in backbones),
+        bases=bases,
+        hubs=[catalogue()[name].hub if name in catalogue() else name for name in bases],
         stored=_parameters(bundle / WEIGHTS),
         megabytes=sum(file.stat().st_size for file in bundle.iterdir()) / 1e6,
         precision=config["dtype"],
