@@ -89,6 +89,42 @@ def test_a_stopped_run_is_continued_and_ends_the_same(manifest, tmp_path, monkey
     assert whole == out
 
 
+def test_a_finished_run_is_left_as_it_is_where_nothing_has_changed(manifest, tmp_path, capsys):
+    write_shards(manifest, tmp_path / "out", 3)
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()}
+    (manifest.parent / "a.wav").touch()
+    again = write_shards(manifest, tmp_path / "out", 3)
+    assert (again.kept, again.shards, again.rows) == (2, 2, 5)
+    assert "train.jsonl is finished, and nothing has changed since" in capsys.readouterr().err
+    assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()}
+
+
+CHANGES = {
+    r"train-000001\.tar would hold something else": lambda data, out: shutil.copy(data / "a.wav", data / "c.wav"),
+    "has 5 rows, where there are 4 now": lambda data, out: write_manifest(
+        data / "train.jsonl", read_manifest(data / "train.jsonl")[:4]
+    ),
+    "its row 'text' would be another now": lambda data, out: (data / "train.jsonl").write_text(
+        (data / "train.jsonl").read_text().replace('"sft"', '"sqa"')
+    ),
+    "has not the 2 shards that it should have": lambda data, out: (out / "train-000000.tar").unlink(),
+    r"train-000000\.tar would hold something else": lambda data, out: (out / "train-000000.tar").write_bytes(
+        (out / "train-000000.tar").read_bytes() + b"\0"
+    ),
+}
+
+
+@pytest.mark.parametrize(("said", "change"), CHANGES.items(), ids=CHANGES)
+def test_a_finished_run_of_something_else_is_left_alone(manifest, tmp_path, said, change):
+    out = tmp_path / "out"
+    write_shards(manifest, out, 3)
+    change(manifest.parent, out)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    with pytest.raises(UsageError, match=rf"is finished, but {said}.*choose another --out"):
+        write_shards(manifest, out, 3)
+    assert before == {path.name: path.read_bytes() for path in out.iterdir()}
+
+
 def test_a_stopped_run_of_other_audio_is_not_continued(manifest, tmp_path, monkeypatch):
     from wavllm_cli.data import sharding
 

@@ -11,6 +11,7 @@ import io
 import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ from wavllm_cli.data.manifest import read_manifest, require_writable, write_mani
 from wavllm_cli.data.rows import Rows
 from wavllm_cli.data.schema import Utterance
 from wavllm_cli.data.shards import address_of, file_of, member_name, member_of, read_member, why_unheard
-from wavllm_cli.errors import UsageError, WavLLMError, counted, listed
+from wavllm_cli.data.unchanged import holds
+from wavllm_cli.errors import UsageError, WavLLMError, counted, listed, shortened
 
 MEGABYTE = 1_000_000
 DIGITS = 6  # of a shard's number
@@ -68,13 +70,15 @@ class Sample:
 def write_shards(manifest: Path, out: Path, megabytes: int, address: str | None = None) -> Sharded:
     """Write the shards of a manifest and the manifest of the shards; a stopped run is continued by the same call.
 
+    What a finished run has left is compared with what would be written, and stays as it is.
+
     Args:
         out: a folder; the new manifest has the name of the old one, and the shards begin with it.
         megabytes: of a shard at most, unless one recording is larger.
         address: of a folder elsewhere to which the shards will be brought, under which the manifest then names them.
 
     Raises:
-        UsageError: audio is missing, or other shards of that name are in the folder.
+        UsageError: audio is missing, or other shards of that name are in the folder, or of what was another manifest.
         ManifestError: the manifest cannot be read.
         WavLLMError: nothing can be written there, or audio has changed meanwhile.
     """
@@ -165,6 +169,9 @@ class _Writer:
         self.plan = plan.hexdigest()
 
     def write(self) -> Sharded:
+        if self._is_finished():
+            console.info(f"{shown(self.target)} is finished, and nothing has changed since.")
+            return self._sharded(len(self.shards))
         kept = self._kept()
         require_space(self.target, self.bytes * (len(self.shards) - len(kept)) // len(self.shards))
         for number, paths in enumerate(console.track(self.shards, "writing shards")):
@@ -172,7 +179,44 @@ class _Writer:
                 self._write_shard(self.target.with_name(self._name(number)), paths)
         write_manifest(self.target, (self._called(row, self.places) for row in self.rows))
         self.record.unlink(missing_ok=True)
-        return Sharded(str(self.target), len(self.rows), len(self.samples), len(self.shards), len(kept), self.bytes)
+        return self._sharded(len(kept))
+
+    def _sharded(self, kept: int) -> Sharded:
+        return Sharded(str(self.target), len(self.rows), len(self.samples), len(self.shards), kept, self.bytes)
+
+    def _is_finished(self) -> bool:
+        """
+        Raises:
+            UsageError: a run is finished, but of other rows or audio.
+        """
+        if self.record.exists() or not self.target.exists() or not self._there():
+            return False
+        if difference := self._difference():
+            raise UsageError(
+                f"{shown(self.target)} is finished, but {difference}: delete it and the shards of its name, or choose "
+                "another --out."
+            )
+        return True
+
+    def _difference(self) -> str | None:
+        """What is not as it would be written now."""
+        earlier = read_manifest(self.target)
+        if len(earlier) != len(self.rows):
+            return f"has {counted(len(earlier), 'row')}, where there are {len(self.rows):,} now"
+        for then, row in zip(earlier, self.rows, strict=True):
+            if then != self._called(row, self.places):
+                return f"its row {shortened(then.id)!r} would be another now"
+        names = [self._name(number) for number in range(len(self.shards))]
+        if [path.name for path in self._there()] != names:
+            return f"has not the {counted(len(names), 'shard')} that it should have"
+        for name, paths in zip(names, console.track(self.shards, "comparing shards"), strict=True):
+            if not holds(self.target.with_name(name), partial(self._pack, paths=paths)):
+                return f"{name} would hold something else now"
+        return None
+
+    def _there(self) -> list[Path]:
+        """Shards of this name."""
+        return sorted(self.target.parent.glob(f"{glob.escape(self._stem)}-{'[0-9]' * DIGITS}.tar"))
 
     def _kept(self) -> set[int]:
         """The shards that a stopped run has written: of the very same recordings and rows.
@@ -180,7 +224,7 @@ class _Writer:
         Raises:
             UsageError: there are shards of this name that no stopped run has left.
         """
-        there = sorted(self.target.parent.glob(f"{glob.escape(self._stem)}-{'[0-9]' * DIGITS}.tar"))
+        there = self._there()
         earlier = self.record.read_text() if self.record.is_file() else None
         if there and earlier is None:
             raise UsageError(
@@ -195,7 +239,11 @@ class _Writer:
         return {number for number in range(len(self.shards)) if self._name(number) in names}
 
     def _write_shard(self, shard: Path, paths: Sequence[str]) -> None:
-        with replacing(shard) as draft, tarfile.open(draft, "w", format=tarfile.GNU_FORMAT) as archive:
+        with replacing(shard) as draft, draft.open("wb") as file:
+            self._pack(file, paths)
+
+    def _pack(self, file: Any, paths: Sequence[str]) -> None:
+        with tarfile.open(fileobj=file, mode="w", format=tarfile.GNU_FORMAT) as archive:
             for path in paths:
                 sample = self.samples[path]
                 _add(archive, sample.name, _content(Path(path), sample.size))
