@@ -23,7 +23,7 @@ def data(tmp_path_factory):
 @pytest.fixture(scope="module")
 def questions(data):
     folder = data.parent / "out" / "exam"
-    exam.set_exam(data, folder, seed=1)
+    exam.set_exam(exam.Tests(data), folder, seed=1)
     return folder
 
 
@@ -44,19 +44,25 @@ def test_an_exam_has_every_row_of_its_tests_and_the_same_audio(data, questions):
 def test_other_exams_ask_what_they_are_for(data, questions):
     asked = {row.id.partition("/")[0] for row in read_manifest(questions / "voices.jsonl")}
     assert asked == {"world", "er"}
-    assert exam.tests_of(data, "voices") == ["world", "world-content", "er"]
-    assert exam.tests_of(data, "everything")[:3] == ["world", "world-content", "wrong-audio"]
+    assert exam.Tests(data).names("voices") == ["world", "world-content", "er"]
+    assert exam.Tests(data).names("everything")[:3] == ["world", "world-content", "wrong-audio"]
 
 
 def test_tests_that_nobody_knows_are_asked_too(data, tmp_path):
     (tmp_path / "test-own.jsonl").write_text((data / "test-world.jsonl").read_text())
-    assert exam.tests_of(tmp_path, "everything") == ["own"]
+    assert exam.Tests(tmp_path).names("everything") == ["own"]
 
 
 def test_chains_without_a_summary_make_no_test_of_summaries(data, tmp_path):
     first, *_ = lines(data / "test-cot.jsonl")
     (tmp_path / "test-cot.jsonl").write_text(json.dumps(first) + "\n")
-    assert exam.tests_of(tmp_path, "everything") == ["cot"]
+    assert exam.Tests(tmp_path).names("everything") == ["cot"]
+
+
+def test_some_rows_are_spread_over_a_test(data):
+    assert [row.id for row in exam.Tests(data, 2).rows("world")] == ["world-0", "world-2"]
+    assert [row.id for row in exam.Tests(data, 9).rows("sft")] == ["sft-0", "sft-1"]
+    assert exam.SUMMARIES not in exam.Tests(data, 1).names("everything"), "the only chain has none"
 
 
 def test_wrong_audio_says_something_else_and_all_of_it_moves():
@@ -81,7 +87,7 @@ def test_answers_come_apart_by_test_and_a_missing_one_is_empty(data, questions, 
     answers, folder = tmp_path / "answers.jsonl", tmp_path / "answers"
     answer(questions / "everything.jsonl", answers, lambda r: None if r["id"] == "world/world-1" else r["target"])
     exam.sort_answers(answers, questions / "everything.jsonl", folder, "a.jsonl", "system a")
-    tests = exam.tests_of(data, "everything")
+    tests = exam.Tests(data).names("everything")
     assert sorted(path.name for path in folder.iterdir()) == sorted(tests)
     world = lines(folder / "world" / "a.jsonl")
     assert [(row["id"], row["text"], row["system"]) for row in world] == [
@@ -106,7 +112,7 @@ def test_scores_are_those_of_wavllm_score(data, questions, tmp_path):
         exam.sort_answers(answers, questions / "everything.jsonl", tmp_path / "answers", path.name, name)
     scores = tmp_path / "ii.json"
     systems = [tmp_path / "answers" / "ii" / path.name for path in files.values()]
-    exam.score_answers(systems, exam.metrics_of(data, "ii"), scores)
+    exam.score_answers(systems, exam.Tests(data).metrics("ii"), scores)
     found = Scores.read(scores)
     by_hand = found.systems["good"]
     asr, st = found.figure("good", "ii/asr exact"), found.figure("good", "ii/st exact")

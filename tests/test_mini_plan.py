@@ -1,5 +1,7 @@
 """The plan of the miniature: what differs between its trainings, and what does not."""
 
+from pathlib import Path
+
 import pytest
 from mini_exam import write_tests
 
@@ -67,10 +69,17 @@ def test_changes_of_a_user_reach_all_trainings(request_for):
     assert {(r.stages[1].steps, r.model.lora.rank) for name in names if (r := recipe_of(steps, name))} == {(7, 3)}
 
 
-def test_another_language_model_is_not_trained(request_for):
-    steps = plan.later_steps(request_for(language_model="smollm2-135m-instruct"))
-    assert not [step for step in steps if step.group == "language"]
-    assert recipe_of(steps, "stage1").model.language_model.path == "smollm2-135m-instruct"
+def test_backbones_that_are_named_are_not_trained(request_for):
+    steps = plan.later_steps(request_for(language_model="smollm2-135m-instruct", acoustic_encoder=Path("wavlm")))
+    assert not [step for step in steps if step.group in ("language", "listener")]
+    model = recipe_of(steps, "stage1").model
+    assert (model.language_model.path, model.acoustic_encoder.path) == ("smollm2-135m-instruct", "wavlm")
+
+
+@pytest.mark.parametrize("key", ["data", "seed", "model.language_model.path", "model.acoustic_encoder"])
+def test_what_has_an_option_is_no_change(request_for, key):
+    with pytest.raises(UsageError, match=f"--set {key}=x: that is what --.* is for"):
+        request_for(changes=(f"{key}=x",))
 
 
 def test_every_step_reads_what_is_there_or_what_an_earlier_step_writes(request_for):

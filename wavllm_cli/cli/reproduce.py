@@ -42,7 +42,11 @@ def mini(
     language_model: Annotated[
         str | None, typer.Option(metavar="NAME", help="Chat LLM. [default: a small one, trained here on text]")
     ] = None,
+    acoustic_encoder: Annotated[
+        Path | None, typer.Option(help="Folder of a WavLM. [default: a small one, trained here]")
+    ] = None,
     seeds: Annotated[str, typer.Option(help="Of stage 2, with commas between them.")] = "1,2,3",
+    rows: Annotated[int | None, typer.Option(min=1, help="Most rows of each test. [default: all]")] = None,
     overrides: Overrides = None,
     only: Annotated[
         list[str] | None,
@@ -69,6 +73,8 @@ def mini(
         seeds=(_numbers(seeds)[0],) if quick else _numbers(seeds),
         size=QUICK if quick else FULL,
         language_model=language_model,
+        acoustic_encoder=acoustic_encoder,
+        rows=rows,
         changes=tuple(overrides or ()),
     )
     show(core.reproduce(request, only or (), yes), json)

@@ -5,6 +5,7 @@
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -37,54 +38,67 @@ def plan_of_exam() -> dict[str, Any]:
     return yaml.safe_load(files("wavllm_cli.mini").joinpath("exam.yaml").read_text(encoding="utf-8"))
 
 
-def manifests_of(data: Path) -> dict[str, Path]:
-    """The test manifests that there are, by what follows `test-`: those that exam.yaml knows first, in its order."""
-    found = {path.stem.removeprefix("test-"): path for path in sorted(data.glob("test-*.jsonl"))}
-    known = [name for name in plan_of_exam()["tests"] if name in found]
-    return {name: found[name] for name in dict.fromkeys([*known, *found])}
+@dataclass(frozen=True)
+class Tests:
+    """The test manifests of a folder, and what is made of them.
 
+    Attributes:
+        data: the folder.
+        most: rows that are taken of each, spread over it evenly; None: all.
+    """
 
-def tests_of(data: Path, exam: str) -> list[str]:
-    """The names of all tests of an exam, those among them that are made here."""
-    manifests = manifests_of(data)
-    there = {*manifests, *(made for made, source in MADE_OF.items() if source in manifests)}
-    if CHAINS in manifests and not any(map(_is_about_summary, read_manifest(manifests[CHAINS]))):
-        there.remove(SUMMARIES)
-    known = plan_of_exam()["tests"]
-    ordered = [*(name for name in known if name in there), *sorted(there - known.keys())]
-    return [name for name in ordered if exam == EVERYTHING or exam in known.get(name, {}).get("asked", ())]
+    data: Path
+    most: int | None = None
 
+    @property
+    def manifests(self) -> dict[str, Path]:
+        """Those that there are, by what follows `test-`: first those that exam.yaml knows, in its order."""
+        found = {path.stem.removeprefix("test-"): path for path in sorted(self.data.glob("test-*.jsonl"))}
+        known = [name for name in plan_of_exam()["tests"] if name in found]
+        return {name: found[name] for name in dict.fromkeys([*known, *found])}
 
-def metrics_of(data: Path, test: str) -> list[str]:
-    """What `wavllm score` is to measure of a test, by the task of its first row; none: what the task is used to."""
-    first = read_manifest(manifests_of(data)[MADE_OF.get(test, test)])[0]
-    return plan_of_exam()["metrics"].get(first.task, [])
+    def rows(self, manifest: str) -> list[Utterance]:
+        """Raises: ManifestError: it cannot be read."""
+        rows = read_manifest(self.manifests[manifest])
+        if self.most is None or len(rows) <= self.most:
+            return list(rows)
+        return [rows[i * len(rows) // self.most] for i in range(self.most)]
+
+    def names(self, exam: str) -> list[str]:
+        """The tests of an exam, those among them that are made here."""
+        manifests = self.manifests
+        there = {*manifests, *(made for made, source in MADE_OF.items() if source in manifests)}
+        if CHAINS in manifests and not any(map(_is_about_summary, self.rows(CHAINS))):
+            there.remove(SUMMARIES)
+        known = plan_of_exam()["tests"]
+        ordered = [*(name for name in known if name in there), *sorted(there - known.keys())]
+        return [name for name in ordered if exam == EVERYTHING or exam in known.get(name, {}).get("asked", ())]
+
+    def metrics(self, test: str) -> list[str]:
+        """What `wavllm score` is to measure, by the task of the first row; none: what the task is used to."""
+        first = read_manifest(self.manifests[MADE_OF.get(test, test)])[0]
+        return plan_of_exam()["metrics"].get(first.task, [])
 
 
 # --- questions ---
 
 
-def set_exam(data: Path, folder: Path, seed: int) -> None:
+def set_exam(tests: Tests, folder: Path, seed: int) -> None:
     """Write a manifest for each exam; ids say which test a row is of.
 
     Args:
-        data: the folder of the test manifests.
         folder: where EXAM.jsonl is written.
         seed: of the pairs of rows and audio that do not belong together.
 
     Raises:
-        UsageError: there are no test manifests.
-        ManifestError: one cannot be read.
+        UsageError: too many rows say the same.
+        ManifestError: a manifest cannot be read.
     """
-    if not (manifests := manifests_of(data)):
-        raise UsageError(f"{data} holds no test-*.jsonl: `wavllm prep mini --out {data}` makes them.")
-    asked: dict[str, list[Utterance]] = {}
-    for name, path in manifests.items():
-        asked[name] = relocated(list(read_manifest(path)), path, folder / path.name)
+    asked = {name: relocated(tests.rows(name), path, folder / path.name) for name, path in tests.manifests.items()}
     if WORLD in asked:
         asked[WRONG_AUDIO] = with_wrong_audio(asked[WORLD], seed)
     for exam in EXAMS:
-        names = [name for name in tests_of(data, exam) if name in asked]
+        names = [name for name in tests.names(exam) if name in asked]
         write_manifest(folder / f"{exam}.jsonl", _named((name, asked[name]) for name in names))
 
 

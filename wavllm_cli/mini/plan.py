@@ -82,7 +82,7 @@ def later_steps(request: Request, only: Collection[str] = ()) -> list[Step]:
     Raises:
         UsageError: there are no manifests.
     """
-    if not exam.manifests_of(request.data):
+    if not request.tests.manifests:
         raise UsageError(f"{request.data} holds no manifests yet: step data makes them, so leave out --only.")
     trainings = list(_trainings(request))
     coming = {path for step in trainings if not only or step.group in only for path in step.writes}
@@ -100,10 +100,11 @@ def _backbones(request: Request) -> Iterator[Step]:
         yield Step("language", "language", Command(train), text, _files(stage))
         export = {"source": str(stage), "output": llm}
         yield Step("llm", "language", Call("wavllm_cli.mini.backbones.export_llm", export), _files(stage), _files(llm))
-    heard = tuple(sorted([*data.glob("train-*.jsonl"), *data.glob("dev-*.jsonl")]))
-    listen = {"data": data, "out": request.listener, "steps": request.size.listener}
-    work = Call("wavllm_cli.mini.listener.train_listener", listen)
-    yield Step("listener", "listener", work, heard, _files(request.listener))
+    if request.acoustic_encoder is None:
+        heard = tuple(sorted([*data.glob("train-*.jsonl"), *data.glob("dev-*.jsonl")]))
+        listen = {"data": data, "out": request.listener, "steps": request.size.listener}
+        work = Call("wavllm_cli.mini.listener.train_listener", listen)
+        yield Step("listener", "listener", work, heard, _files(request.listener))
 
 
 # --- stages ---
@@ -176,8 +177,8 @@ def _files(folder: Path) -> tuple[Path, ...]:
 
 def _answers(request: Request, asked: Sequence[System]) -> Iterator[Step]:
     questions = request.out / "exam"
-    asking = {"data": request.data, "folder": questions, "seed": request.seeds[0]}
-    tests = tuple(exam.manifests_of(request.data).values())
+    asking = {"tests": request.tests, "folder": questions, "seed": request.seeds[0]}
+    tests = tuple(request.tests.manifests.values())
     written = tuple(questions / f"{name}.jsonl" for name in exam.EXAMS)
     yield Step("exam", "answers", Call("wavllm_cli.mini.exam.set_exam", asking), tests, written)
     for system in asked:
@@ -192,19 +193,19 @@ def _answers(request: Request, asked: Sequence[System]) -> Iterator[Step]:
             "file": answers.name,
             "system": system.title,
         }
-        by_test = tuple(_answer_file(request, test, system) for test in exam.tests_of(request.data, system.exam))
+        by_test = tuple(_answer_file(request, test, system) for test in request.tests.names(system.exam))
         work = Call("wavllm_cli.mini.exam.sort_answers", sorting)
         yield Step(f"sort-{system.name}", "answers", work, (answers, exam_file), by_test)
 
 
 def _scores(request: Request, systems: Sequence[System]) -> Iterator[Step]:
-    for test in exam.tests_of(request.data, exam.EVERYTHING):
-        asked = [system for system in systems if test in exam.tests_of(request.data, system.exam)]
+    for test in request.tests.names(exam.EVERYTHING):
+        asked = [system for system in systems if test in request.tests.names(system.exam)]
         if not asked:
             continue
         answers = tuple(_answer_file(request, test, system) for system in asked)
         scores = request.out / "scores" / f"{test}.json"
-        scoring = {"answers": answers, "metrics": exam.metrics_of(request.data, test), "output": scores}
+        scoring = {"answers": answers, "metrics": request.tests.metrics(test), "output": scores}
         work = Call("wavllm_cli.mini.exam.score_answers", scoring)
         yield Step(f"score-{test}", "scores", work, answers, (scores,))
 

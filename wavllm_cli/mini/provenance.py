@@ -20,8 +20,11 @@ Run = Mapping[str, Any]  # a line of the journal
 def facts(request: Request, runs: Sequence[Run]) -> Iterator[tuple[str, str]]:
     """Names and what there is to say."""
     model = request.recipe().model
-    yield "Hears", f"{model.semantic_encoder.path or 'random weights'} (what is said), a WavLM trained here (how)"
+    words, voices = model.semantic_encoder.path or "random weights", request.acoustic_encoder or "a WavLM trained here"
+    yield "Hears", f"{words} (what is said), {voices} (how)"
     yield "Answers", request.language_model or "a LLaMA trained here on the closed world's text"
+    if request.rows:
+        yield "Tests", f"at most {request.rows} rows of each, spread over it evenly"
     yield "Seeds", f"{', '.join(map(str, request.seeds))} of stage 2, {request.recipe().seed} of stage 1"
     for machine in dict.fromkeys(_machine(run["machine"]) for run in runs if "machine" in run):
         yield "Machine", machine

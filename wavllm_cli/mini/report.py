@@ -14,7 +14,7 @@ from typing import Any
 from wavllm_cli import console
 from wavllm_cli.data.files import write_text
 from wavllm_cli.mini import provenance
-from wavllm_cli.mini.exam import WORLD, WRONG_AUDIO, plan_of_exam, tests_of
+from wavllm_cli.mini.exam import EVERYTHING, WORLD, WRONG_AUDIO, plan_of_exam
 from wavllm_cli.mini.figures import Figure, Scores, called, task_of
 from wavllm_cli.mini.plan import System, systems
 from wavllm_cli.mini.request import Request
@@ -61,7 +61,7 @@ def write(request: Request, journal: Journal) -> Path:
     Raises:
         WavLLMError: a file of scores is none, or nothing can be written.
     """
-    files = [request.out / "scores" / f"{test}.json" for test in tests_of(request.data, "everything")]
+    files = [request.out / "scores" / f"{test}.json" for test in request.tests.names(EVERYTHING)]
     if missing := [file.stem for file in files if not file.is_file()]:
         console.warn(f"The report is without {', '.join(missing)}: not scored yet.")
     found = Found(request, {file.stem: Scores.read(file) for file in files if file.is_file()}, list(journal.lines()))

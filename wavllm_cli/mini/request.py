@@ -3,10 +3,18 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from wavllm_cli.errors import UsageError
+from wavllm_cli.mini.exam import Tests
 from wavllm_cli.recipe import Recipe, load
 
 RECIPE, LANGUAGE_RECIPE = "mini", "mini-language"
 SOURCES = "sources.json"  # the last file that `prep mini` writes
+OPTIONS = {
+    "data": "--data",
+    "seed": "--seeds",
+    "model.language_model": "--language-model",
+    "model.acoustic_encoder": "--acoustic-encoder",
+}
 
 
 @dataclass(frozen=True)
@@ -65,7 +73,12 @@ class Request:
         real, fsdd, sentences: what `prep mini` is given.
         seeds: of stage 2; the first one's model is asked everything.
         language_model: a hub id, a folder or a name of `wavllm models`; None: the one that recipe mini-language makes.
+        acoustic_encoder: the folder of a WavLM; None: the listener that is trained here.
+        rows: that are asked of each test at most; None: all.
         changes: `KEY=VALUE` of recipe mini.
+
+    Raises:
+        UsageError: a change is of what has an option of its own.
     """
 
     data: Path
@@ -76,7 +89,19 @@ class Request:
     seeds: tuple[int, ...] = (1, 2, 3)
     size: Size = FULL
     language_model: str | None = None
+    acoustic_encoder: Path | None = None
+    rows: int | None = None
     changes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for change in self.changes:
+            for key, option in OPTIONS.items():
+                if change.partition("=")[0].startswith(key):
+                    raise UsageError(f"--set {change}: that is what {option} is for.")
+
+    @property
+    def tests(self) -> Tests:
+        return Tests(self.data, self.rows)
 
     @property
     def brings_data(self) -> bool:
@@ -89,7 +114,7 @@ class Request:
 
     @property
     def listener(self) -> Path:
-        return self.out / "listener"
+        return self.acoustic_encoder or self.out / "listener"
 
     def keys(self, acoustic_encoder: Path) -> tuple[str, ...]:
         """The changes of recipe mini that all of its trainings share."""
