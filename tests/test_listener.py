@@ -15,7 +15,7 @@ from wavllm_cli.data.schema import Utterance
 from wavllm_cli.errors import UsageError
 from wavllm_cli.mini import listener
 from wavllm_cli.mini.listener import Settings, train_listener
-from wavllm_cli.mini.listener_data import LONGEST, Classes, examples_of, pronounced
+from wavllm_cli.mini.listener_data import PART, Classes, examples_of, pronounced
 from wavllm_cli.mini.listener_model import Heard, Listener, filterbank
 from wavllm_cli.mini.listener_scores import Share, greedy, scores_of
 from wavllm_cli.model.backbones import load_backbone
@@ -35,8 +35,9 @@ TINY = Settings(
         "mask_feature_prob": 0.0,
     },
     weights={"speaker": 1.0, "emotion": 1.0, "phonemes": 1.0},
-    batch_seconds=12.0,
-    batch_clips=8,
+    batches=2,
+    batch_seconds=6.0,
+    batch_clips=4,
     optimizer=Optimizer(learning_rate=5e-3, warmup_steps=2, schedule="linear", weight_decay=0.01),
 )  # fmt: skip
 
@@ -115,11 +116,11 @@ def test_an_interrupted_training_goes_on_as_if_it_had_not_been(data, trained, tm
     monkeypatch.setattr(Listener, "losses", interrupted)
     with pytest.raises(KeyboardInterrupt):
         train_listener(data, out, settings=TINY)
-    assert not out.exists() and len(steps) == 3
+    assert not out.exists() and len(steps) == 4
     with pytest.raises(UsageError, match=r"begun with steps 6, not 7: continue that one"):
         train_listener(data, out, steps=7, settings=TINY)
     again = train_listener(data, out, settings=TINY)
-    assert len(steps) == 6
+    assert len(steps) == 12
     assert (out / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
     assert again.dev == report.dev and again.held_out == report.held_out
     logs = [(folder.with_name("listener-training") / "log.jsonl").read_text() for folder in (out, whole)]
@@ -163,10 +164,10 @@ def test_one_sentence_of_twenty_is_held_out_whoever_says_it(data):
 
 def test_of_a_long_clip_a_part_is_heard_without_its_words(data):
     long = next(e for e in examples_of(data, "train") if e.clip.row.id == "long")
-    assert (long.seconds, long.pronounced, long.text) == (LONGEST, "", "ten eleven")
+    assert (long.seconds, long.pronounced, long.text) == (PART, "", "ten eleven")
     whole = long.clip.read()
-    for place, start in ((0.0, 0), (1.0, SAMPLE_RATE), (0.5, SAMPLE_RATE // 2)):
-        np.testing.assert_array_equal(long.heard(place), whole[start : start + int(LONGEST * SAMPLE_RATE)])
+    for place, start in ((0.0, 0), (1.0, 3 * SAMPLE_RATE), (0.5, 3 * SAMPLE_RATE // 2)):
+        np.testing.assert_array_equal(long.heard(place), whole[start : start + int(PART * SAMPLE_RATE)])
 
 
 def test_it_learns_voices_moods_and_phonemes(data, tmp_path, monkeypatch, capsys):

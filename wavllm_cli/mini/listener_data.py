@@ -23,7 +23,8 @@ from wavllm_cli.errors import UsageError, WavLLMError
 from wavllm_cli.speech.espeak import phonemes
 
 SOURCES = ("world", "spoken", "read", "digits", "er")  # manifests SPLIT-SOURCE.jsonl, as far as they are there
-LONGEST = 6.0  # seconds; of a longer clip a part of this length is heard, by chance, and its words do not count
+LONGEST = 6.0  # seconds of a clip that is heard as a whole; of others …
+PART = 4.0  # … a part of this length is, by chance, and its words do not count
 HELD_OUT = 20  # one sentence of so many is kept from training, to be heard from voices that were trained on
 ACCENT = "en-us"
 AT_ONCE = 200  # texts that espeak-ng, loaded anew for each call, is asked about together
@@ -37,7 +38,7 @@ class Example:
     Attributes:
         source: of `SOURCES`.
         text: what is said; empty where that is unknown.
-        seconds: as they are heard, at most `LONGEST`.
+        seconds: as they are heard.
         speaker, emotion: None where they are unknown.
         pronounced: its phonemes, a character each; empty where they are unknown, or only a part is heard.
     """
@@ -62,8 +63,8 @@ class Example:
         """
         samples = self.clip.read()
         assert samples is not None
-        start = round(place * max(0, len(samples) - round(LONGEST * SAMPLE_RATE)))
-        return samples[start : start + round(LONGEST * SAMPLE_RATE)]
+        start = round(place * max(0, len(samples) - round(self.seconds * SAMPLE_RATE)))
+        return samples[start : start + round(self.seconds * SAMPLE_RATE)]
 
 
 @dataclass(frozen=True)
@@ -186,7 +187,7 @@ def examples_of(data: Path, split: str) -> list[Example]:
             clip=clip,
             source=source,
             text=text,
-            seconds=min(seconds, LONGEST),
+            seconds=seconds if seconds <= LONGEST else PART,
             speaker=clip.row.speaker if isinstance(clip.row.speaker, str) else None,
             emotion=clip.row.target if clip.row.task == "er" else None,
             pronounced=spoken[text] if text and seconds <= LONGEST else "",

@@ -69,14 +69,15 @@ class Listener(nn.Module):
         )
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """Means: over frames whose speaker is known, over clips whose emotion is, over clips of CTC by label."""
+        """Of a frame whose speaker is known; of a clip, for its emotion, and for its phonemes (CTC, by label)."""
         heard = self(batch.waves, batch.lengths)
         real = length_mask(heard.frames, heard.speakers.shape[1])
         wanted = batch.speakers[:, None].expand(real.shape).masked_fill(~real, UNKNOWN)
+        known = (wanted != UNKNOWN).sum().clamp(min=1)
         return {
-            "speaker": _cross_entropy(heard.speakers.flatten(0, 1), wanted.flatten()),
-            "emotion": _cross_entropy(heard.emotions, batch.emotions),
-            "phonemes": _ctc(heard, batch.phonemes),
+            "speaker": _cross_entropy(heard.speakers.flatten(0, 1), wanted.flatten()) / known,
+            "emotion": _cross_entropy(heard.emotions, batch.emotions) / len(batch.examples),
+            "phonemes": _ctc(heard, batch.phonemes) / len(batch.examples),
         }
 
     @torch.no_grad()
@@ -111,21 +112,17 @@ def filterbank(channels: int, kernel: int) -> Tensor:
 
 
 def _cross_entropy(logits: Tensor, wanted: Tensor) -> Tensor:
-    """Over those that are known; 0 where none is."""
-    total = F.cross_entropy(logits, wanted, ignore_index=UNKNOWN, reduction="sum")
-    return total / (wanted != UNKNOWN).sum().clamp(min=1)
+    """The sum over those that are known."""
+    return F.cross_entropy(logits, wanted, ignore_index=UNKNOWN, reduction="sum")
 
 
 def _ctc(heard: Heard, phonemes: Sequence[Tensor]) -> Tensor:
-    """Over clips whose phonemes are known; 0 where none is."""
+    """The sum over clips whose phonemes are known, each by the number of its phonemes."""
     known = [i for i, labels in enumerate(phonemes) if len(labels)]
     if not known:
         return heard.phonemes.sum() * 0
     labels = [phonemes[i] for i in known]
-    return F.ctc_loss(
-        heard.phonemes[known].transpose(0, 1),
-        torch.cat(labels),
-        heard.frames[known],
-        torch.tensor([len(each) for each in labels]),
-        zero_infinity=True,
-    )
+    counts = torch.tensor([len(each) for each in labels])
+    paths = heard.phonemes[known].transpose(0, 1)
+    losses = F.ctc_loss(paths, torch.cat(labels), heard.frames[known], counts, reduction="none", zero_infinity=True)
+    return (losses / counts).sum()
