@@ -109,6 +109,8 @@ def test_a_large_difference_is_significant_and_none_is_not(systems):
     good, similar, bad = (bleu(systems[0], texts, "en") for texts in systems[1:])
     assert max(paired_test(good, bad)) < 0.01 < min(paired_test(good, similar))
     assert paired_test(good, good) == (1, 1)
+    nothing, other = (bleu(systems[0], [text] * len(systems[0]), "en") for text in ("qqq", "qqq zzz"))
+    assert nothing.value == other.value == 0 and paired_test(nothing, other) == (1, 1)
 
 
 def test_the_seed_is_kept_even_zero_and_the_environment_is_left_as_it_was(systems, monkeypatch):

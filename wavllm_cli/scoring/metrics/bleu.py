@@ -91,8 +91,8 @@ def ter(references: References, hypotheses: Sequence[str], target_language: str 
 def paired_test(a: TranslationMeasure, b: TranslationMeasure, seed: int = SEED) -> tuple[float, float]:
     """How likely a difference at least as large as that of two systems is, if they are equally good.
 
-    Both are sacrebleu's tests. Systems whose every row counts the same get 1; sacrebleu's formula, which compares
-    strictly, would call them different. Takes about 100 kB of memory a row.
+    Both are sacrebleu's tests. Systems of equal figures get 1; sacrebleu's formula, which compares strictly, would call
+    two different that are equal whatever is exchanged. Takes about 100 kB of memory a row.
 
     Args:
         a: one system.
@@ -106,7 +106,7 @@ def paired_test(a: TranslationMeasure, b: TranslationMeasure, seed: int = SEED) 
     """
     if a.signature != b.signature or a.references != b.references:
         raise ValueError("a paired test needs two systems scored by the same metric on the same references")
-    if (a.statistics == b.statistics).all():
+    if a.value == b.value:
         return 1.0, 1.0
     with _seeded(seed):
         return _p_value(a, b, "ar"), _p_value(a, b, "bs")
