@@ -45,6 +45,7 @@ def test_rate_and_pitch_do_something():
 
     assert not np.array_equal(synthesise("one", pitch=10), synthesise("one", pitch=90))
     assert crossings(synthesise("one", pitch=99)) > crossings(synthesise("one", pitch=0))
+    assert not np.array_equal(synthesise("one", variation=0), synthesise("one", variation=99))
 
 
 def test_ctrl_c_stops_the_synthesis_and_is_not_lost_in_c_code(monkeypatch, capfd):
@@ -78,6 +79,7 @@ def test_an_error_while_it_speaks_is_raised(monkeypatch, capfd):
         ({"voice": "en-us+nobody"}, "no voice"),  # espeak-ng itself would quietly take another
         ({"rate": 10}, "rate must be from 80 to 450, not 10"),
         ({"pitch": 120}, "pitch must be"),
+        ({"variation": 120}, "variation must be"),
     ],
 )
 def test_wrong_use(options, says):

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 from wavllm_cli.data.schema import Utterance
-from wavllm_cli.mini import real, sentences
+from wavllm_cli.mini import open_english, real
 from wavllm_cli.mini.casting import SPLITS
 from wavllm_cli.mini.fsdd import Recording
 from wavllm_cli.mini.real_digits import recordings
@@ -41,7 +41,7 @@ class Given:
             fsdd,
             recordings(fsdd) if fsdd else (),
             written,
-            sentences.read(written) if written else (),
+            open_english.read(written) if written else (),
         )
 
     def read_speech(self, split: str, accented: bool = False) -> list[Utterance]:
@@ -53,7 +53,7 @@ class Given:
     def open_sentences(self, split: str) -> list[str]:
         """Sentences that are to be spoken: those that are written, else what is read in the real recordings."""
         if not self.written:
-            return sentences.of_a_length(row.target or "" for row in self.read_speech(split))
+            return open_english.of_a_length(row.target or "" for row in self.read_speech(split))
         others = [self._read_in[other] for other in SPLITS if other != split]
         return [one for one in self.sentences if split_of(one) == split and not any(one in said for said in others)]
 

@@ -12,7 +12,7 @@ import yaml
 from wavllm_cli import strict_json
 from wavllm_cli.data.files import digest, write_text
 from wavllm_cli.data.schema import Utterance
-from wavllm_cli.mini import sentences
+from wavllm_cli.mini import open_english
 from wavllm_cli.mini.given import Given
 from wavllm_cli.mini.real import Recordings
 from wavllm_cli.mini.takes import Studio
@@ -79,8 +79,8 @@ def _sentences(given: Given) -> list[dict[str, Any]]:
     if not given.written:
         used = "what is read in the real recordings" if given.sets else "none"
         return [{"name": "open English", "used": False, "why": "--sentences was not given", "instead": used}]
-    files = sentences.files_of(given.written)
-    is_wordnet = files[0].name in sentences.WORDNET
+    files = open_english.files_of(given.written)
+    is_wordnet = files[0].name in open_english.WORDNET
     return [
         {
             "name": "usage examples of WordNet's glosses" if is_wordnet else given.written.name,

@@ -84,7 +84,11 @@ class Studio(Engine):
     def settings(self, voice: str) -> dict[str, Any]:
         if self.piper and voice in self.natural:
             return self.piper.settings(voice) | {"form": FORM}
-        return {"form": FORM, "version": version("espeakng-loader")}
+        return {"form": FORM, "version": self._espeak}
+
+    @cached_property
+    def _espeak(self) -> str:
+        return version("espeakng-loader")
 
     def speak(self, lines: Sequence[Line]) -> list[np.ndarray | Unspoken]:
         return [self._recorded(line) for line in lines]
