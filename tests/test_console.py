@@ -156,6 +156,16 @@ def test_a_log_gets_nothing_of_what_is_quickly_done(clock, capsys):
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0, "0.00"), (0.04, "0.04 s"), (9.6, "9.6 s"), (75, "1 min 15 s"), (359, "5 min 59 s"), (360, "0.10 h"),
+     (9e6, "2,500.00 h")],
+)  # fmt: skip
+def test_little_audio_is_more_than_no_hours(seconds, said):
+    assert console.hours(seconds / 3600, " h") == (said if seconds else "0.00 h")
+    assert console.hours(seconds / 3600) == said.removesuffix(" h")
+
+
 def test_a_terminal_gets_its_lines_broken_between_words(monkeypatch):
     file = io.StringIO()
     monkeypatch.setattr(console, "err", console._Stream(file=file, width=30, force_terminal=True, color_system=None))

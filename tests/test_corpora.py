@@ -170,8 +170,10 @@ def test_items_are_counted_at_every_step(toy, out, capsys):
 
 def test_nothing_left_is_an_error(toy, out):
     toy(train=[Skipped("a", "unreadable", "empty")])
-    with pytest.raises(WavLLMError, match=r"no usable clip; skipped: 1; the first: a \(empty\)"):
+    with pytest.raises(WavLLMError, match=r"no usable clip; skipped: 1; the first: a \(empty\) → .*skipped\.jsonl"):
         prepare("toy-corpus", out=out)
+    (listed,) = map(json.loads, (out / "skipped.jsonl").read_text().splitlines())
+    assert (listed["item"], listed["reason"]) == ("a", "unreadable")
 
 
 def test_an_interrupted_run_leaves_the_old_manifest(toy, out, monkeypatch):

@@ -138,6 +138,7 @@ def test_every_problem_of_the_data_is_said_once(check, data):
     ("durations", "shown"),
     [
         ([3600.0, 1800.0], "1.50"),
+        ([200.0, 10.4], "3 min 30 s"),
         ([3600.0, None], "at least 1.00 (1 rows without duration)"),
         ([None, None], "unknown (2 rows without duration)"),
     ],

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from wavllm_cli import recipe
+from wavllm_cli.corpora import registry
 from wavllm_cli.errors import RecipeError
 
 
@@ -111,6 +112,16 @@ def test_files_that_are_no_recipes(tmp_path, text):
 
 def test_the_dump_keeps_numbers_numbers():
     assert yaml.safe_load(recipe.dump(recipe.load("wavllm-7b")))["stages"][0]["optimizer"]["learning_rate"] == 1e-4
+
+
+def test_the_recipe_of_the_paper_names_what_its_commands_write():
+    header = Path(recipe.find("wavllm-7b")).read_text().split("\nname:")[0]
+    folders = {registry.find(name).ABOUT.out: name for name in registry.names()}
+    for stage in recipe.load("wavllm-7b").stages:
+        for name in [*stage.manifests, stage.validation.manifest]:
+            folder, _, file = name.rpartition("/")
+            written = f"data/{name}" in header or f"/{file}" in header
+            assert written or f"{folders[f'data/{folder}']} ROOT" in header, name
 
 
 # --- ranges ---

@@ -41,7 +41,9 @@ def test_marks_blank_lines_and_a_missing_line_end_do_not_shift_rows(tmp_path, ro
     content = b"\xef\xbb\xbf\n  \n" + lines[0] + b"\r\n\n" + lines[1] + b"\n \x0c\n" + lines[2]
     (tmp_path / "m.jsonl").write_bytes(content)
     (tmp_path / "packed.jsonl").write_bytes(gzip.compress(content))  # whatever its name says
+    (tmp_path / "wide.jsonl").write_bytes(content.decode().encode("utf-16-le"))
     assert read_manifest(tmp_path / "m.jsonl") == rows[:3] == read_manifest(tmp_path / "packed.jsonl")
+    assert read_manifest(tmp_path / "wide.jsonl") == rows[:3]
 
 
 def test_a_row_takes_some_bytes_and_not_an_object(tmp_path, rows):

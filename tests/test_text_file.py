@@ -54,18 +54,27 @@ def test_an_empty_file_has_no_lines(tmp_path):
     ("data", "said"),
     [
         ("a\nfür\n".encode("latin-1"), ", line 2: the text is not UTF-8."),
-        ("für".encode("utf-16"), " is UTF-16, not UTF-8: convert it, for example by `iconv -f UTF-16 -t UTF-8`."),
-        (b"\xfe\xff" + "für".encode("utf-16-be"), " is UTF-16, not UTF-8"),
+        ("für".encode("utf-16") + b"x", " begins as UTF-16, but not all of it is: have it in UTF-8, for example by"),
+        ("für".encode("utf-32"), " begins as UTF-16, but"),
         (gzip.compress(os.urandom(500))[:60], " cannot be read: Compressed file ended"),
         (b"version https://git-lfs.github.com/spec/v1\noid", " is only a Git LFS pointer"),
     ],
-    ids=["latin-1", "utf-16", "utf-16-be", "cut", "lfs"],
+    ids=["latin-1", "utf-16", "utf-32", "cut", "lfs"],
 )
 def test_what_is_wrong_is_named(tmp_path, data, said):
     (tmp_path / "x").write_bytes(data)
     with pytest.raises(ManifestError) as error:
         text_lines(tmp_path / "x")
     assert str(error.value).startswith(f"{tmp_path}/x{said}")
+
+
+@pytest.mark.parametrize("mark, encoding", [("", "utf-16"), ("\ufeff", "utf-16-be"), ("\ufeff", "utf-16-le")])
+def test_utf_16_is_read_also_where_it_is_packed(tmp_path, mark, encoding):
+    text = f"{mark}für\nsüß ✓ 😀\n".encode(encoding)
+    (tmp_path / "x").write_bytes(text)
+    (tmp_path / "y").write_bytes(gzip.compress(text))
+    assert text_lines(tmp_path / "x") == text_lines(tmp_path / "y") == ["für", "süß ✓ 😀"]
+    assert content(tmp_path / "x") == "für\nsüß ✓ 😀\n".encode()
 
 
 def test_what_is_no_file_is_named(tmp_path):

@@ -217,6 +217,18 @@ def _time(seconds: float | None) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
 
 
+def hours(count: float, unit: str = "") -> str:
+    """Hours of audio as a table shows them; in minutes and seconds what is less than a tenth of one.
+
+    Args:
+        unit: behind hours, where no heading says that they are hours.
+    """
+    seconds = 3600 * count
+    if not count or count >= 0.1:
+        return f"{count:,.2f}{unit}"
+    return _time(seconds) if seconds >= 10 else f"{seconds:.2g} s"
+
+
 def progress_bar() -> Progress:
     """A progress display on stderr with rate and time left; where that is no terminal, lines of a task that lasts."""
     if not watched():

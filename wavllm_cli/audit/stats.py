@@ -51,7 +51,7 @@ class Stats:
         name = spelled_out(value) if kind == "task" else value
         measured = count.rows - count.text - count.unmeasured
         mean = f"{count.seconds / measured:.2f}" if measured else "–"
-        return [name, f"{count.rows:,}", f"{count.hours:.2f}", mean, f"{count.unmeasured:,}"]
+        return [name, f"{count.rows:,}", console.hours(count.hours), mean, f"{count.unmeasured:,}"]
 
     def spread_table(self, with_line: bool) -> Table:
         """How durations, words and the like are spread; each with its histogram in a line of text."""
@@ -73,9 +73,9 @@ class Stats:
     def facts(self) -> list[tuple[str, str]]:
         """The figures of all rows together."""
         whole, distinct = self.tally.whole, self.tally.distinct()
-        facts = [("Rows", f"{whole.rows:,}"), ("Hours", f"{whole.hours:.2f}")]
+        facts = [("Rows", f"{whole.rows:,}"), ("Hours", console.hours(whole.hours))]
         if distinct.rows < whole.rows - whole.text:
-            facts.append(("Clips", f"{distinct.rows:,} different ones, {distinct.hours:.2f} h"))
+            facts.append(("Clips", f"{distinct.rows:,} different ones, {console.hours(distinct.hours, ' h')}"))
         if whole.text:
             facts.append(("Text alone", f"{whole.text:,}"))
         if whole.unmeasured:

@@ -102,7 +102,9 @@ class Summary:
         if all(m.in_table == m.listed for m in self.drafts):
             del steps["in_table"]
         steps["utterances"] = "used"
-        rows = [(m.path.name, *(f"{m.counts()[step]:,}" for step in steps), f"{m.hours:.2f}") for m in self.drafts]
+        rows = [
+            (m.path.name, *(f"{m.counts()[step]:,}" for step in steps), console.hours(m.hours)) for m in self.drafts
+        ]
         console.table(self.corpus, ["manifest", *steps.values(), "hours"], rows)
         console.info(f"manifests → {self.manifests[0].path.parent}")
         if self.skipped_file:
@@ -158,11 +160,12 @@ def prepare(
     drafts = corpus.manifests(None if root is None else Path(root), out, corpus.Options(**options))
     with readers(workers):
         written = [_write(draft, out) for draft in drafts]
-    skipped = [one for draft in written for one in draft.skipped]
+    listed_in = _list_skipped(name, written, out, earlier)
     if not any(draft.utterances for draft in written):
-        first = f"; the first: {skipped[0]}" if skipped else ""
+        skipped = [one for draft in written for one in draft.skipped]
+        first = f"; the first: {skipped[0]} → {listed_in}" if skipped else ""
         raise WavLLMError(f"{root or name} has no usable clip; skipped: {len(skipped):,}{first}.")
-    return Summary(name, written, _list_skipped(name, written, out, earlier))
+    return Summary(name, written, listed_in)
 
 
 def _write(draft: Draft, out: Path) -> Written:

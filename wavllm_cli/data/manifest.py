@@ -22,7 +22,7 @@ from wavllm_cli.data.foreign import refuse_foreign
 from wavllm_cli.data.ids import Ids
 from wavllm_cli.data.rows import Rows
 from wavllm_cli.data.schema import Row, Task, Utterance, problems_in
-from wavllm_cli.data.text_file import is_packed, numbered_lines, require_file
+from wavllm_cli.data.text_file import is_plain, numbered_lines, require_file
 from wavllm_cli.errors import ManifestError, listed, reason, shortened
 
 MANIFEST_SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet", ".tsv")
@@ -57,7 +57,7 @@ def read_manifest(path: str | Path, model: Any = Utterance, default_task: Task =
     if path.name.endswith(".jsonl"):
         require_file(path)  # no pipe: a manifest is read more than once
         file = path.open("rb")
-        if not is_packed(file):
+        if is_plain(file):
             return _indexed(file, path, model, each)
     return Rows.spooled(_seen(iter_manifest(path, model, default_task), each), model, str(path))
 

@@ -1,4 +1,4 @@
-r"""Files of text as people have them: plain or gzipped, with or without a byte order mark; or standard input.
+r"""Files of text as people have them: plain, gzipped or UTF-16, with or without a byte order mark; or standard input.
 
 Only `\n` ends a line (and a `\r` before it goes): U+2028 and the like belong to the text.
 """
@@ -19,6 +19,7 @@ STANDARD_INPUT = "-"
 GZIP = b"\x1f\x8b"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")  # its byte order marks
+UTF_32 = b"\xff\xfe\0\0"  # that of it, or UTF-16 and a character that no text has
 
 
 def require_file(path: Path) -> None:
@@ -34,10 +35,10 @@ def require_file(path: Path) -> None:
 
 
 def content(source: str | Path) -> bytes:
-    """All of a file, a pipe or standard input (`-`), unpacked and without its byte order mark.
+    """All of a file, a pipe or standard input (`-`), unpacked, in UTF-8 and without its byte order mark.
 
     Raises:
-        ManifestError: it cannot be read, or is UTF-16.
+        ManifestError: it cannot be read.
     """
     with _opened(source) as file:
         return file.read()
@@ -75,9 +76,9 @@ def text_lines(source: str | Path) -> list[str]:
     return [line.removesuffix("\r") for line in lines]
 
 
-def is_packed(file: io.BufferedReader) -> bool:
-    """Whether it is gzipped, whatever its name says."""
-    return file.peek(len(GZIP)).startswith(GZIP)
+def is_plain(file: io.BufferedReader) -> bool:
+    """Whether its bytes are those of its text: neither gzipped nor UTF-16, whatever its name says."""
+    return not file.peek(len(GZIP)).startswith((GZIP, *UTF_16))
 
 
 def _name(source: str | Path | io.BufferedReader) -> str:
@@ -90,17 +91,27 @@ def _name(source: str | Path | io.BufferedReader) -> str:
 def _opened(source: str | Path | io.BufferedReader) -> Iterator[BinaryIO]:
     try:
         with _raw(source) as raw:
-            file = gzip.GzipFile(fileobj=raw) if is_packed(raw) else raw
-            head = file.peek(len(BYTE_ORDER_MARK))
+            file = gzip.GzipFile(fileobj=raw) if raw.peek(len(GZIP)).startswith(GZIP) else raw
+            head = file.peek(len(UTF_32))
             if head.startswith(UTF_16):
-                raise ManifestError(
-                    f"{_name(source)} is UTF-16, not UTF-8: convert it, for example by `iconv -f UTF-16 -t UTF-8`."
-                )
-            if head.startswith(BYTE_ORDER_MARK):
+                file = io.BytesIO(_of_utf_16(file.read(), source))
+            elif head.startswith(BYTE_ORDER_MARK):
                 file.read(len(BYTE_ORDER_MARK))
             yield cast(BinaryIO, file)
     except (OSError, EOFError, zlib.error) as error:  # gzip raises all three
         raise ManifestError(f"{_name(source)} cannot be read: {error}.") from error
+
+
+def _of_utf_16(data: bytes, source: str | Path | io.BufferedReader) -> bytes:
+    """The same text in UTF-8."""
+    try:
+        if not data.startswith(UTF_32):
+            return data.decode("utf-16").encode()
+    except UnicodeDecodeError:
+        pass
+    raise ManifestError(
+        f"{_name(source)} begins as UTF-16, but not all of it is: have it in UTF-8, for example by `iconv -t UTF-8`."
+    )
 
 
 def _raw(source: str | Path | io.BufferedReader) -> AbstractContextManager[io.BufferedReader]:

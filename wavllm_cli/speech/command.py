@@ -82,7 +82,7 @@ class Spoken:
 
     def show(self) -> None:
         columns = [">rows", ">spoken", ">clips", ">made now", ">hours", ">voices"]
-        row = (self.rows, self.spoken, self.clips, self.made, f"{self.hours:.2f}", len(self.voices))
+        row = (self.rows, self.spoken, self.clips, self.made, console.hours(self.hours), len(self.voices))
         console.table("speech", columns, [tuple(f"{n:,}" if isinstance(n, int) else n for n in row)])
         console.info(f"manifest → {self.out}")
         if self.skipped:

@@ -60,6 +60,8 @@ class StagePlan:
         """The figures as they are shown, by their names."""
         figures = {name: value for name, value in asdict(self).items() if name not in ("batches", "encoder_cache_gib")}
         shown = {name.replace("_", " "): _cell(value) for name, value in figures.items()}
+        if self.hours is not None:
+            shown["hours"] = console.hours(self.hours)
         if self.unmeasured:
             least = f"at least {shown['hours']}" if self.hours else "unknown"
             shown["hours"] = f"{least} ({self.unmeasured:,} rows without duration)"

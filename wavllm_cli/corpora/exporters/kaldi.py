@@ -17,8 +17,7 @@ def write(clips: Iterable[Clip], folder: Path) -> Iterator[str]:
     recordings = Recordings()
     tables: dict[str, dict[str, str]] = defaultdict(dict)
     speakers: dict[str, list[str]] = defaultdict(list)
-    for clip in clips:
-        why = why_no_segment(clip) or _why_unsaid(clip)
+    for clip, why in recordings.segments(clips, lambda clip: why_no_segment(clip) or _why_unsaid(clip)):
         if why:
             yield why
             continue

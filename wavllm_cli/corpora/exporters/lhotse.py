@@ -16,8 +16,8 @@ def write(clips: Iterable[Clip], folder: Path) -> Iterator[str]:
     """Write both manifests into a folder."""
     recordings = Recordings()
     with _packed(folder / "supervisions.jsonl.gz") as file:
-        for clip in clips:
-            if why := why_no_segment(clip):
+        for clip, why in recordings.segments(clips, why_no_segment):
+            if why:
                 yield why
             else:
                 file.write(_line(_supervision(clip, recordings)))

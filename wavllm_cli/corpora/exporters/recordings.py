@@ -1,8 +1,11 @@
 """The recordings that rows are about, each under a name of its own."""
 
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from wavllm_cli.corpora import Skipped
 from wavllm_cli.corpora.exporters import IN_ARCHIVE, NO_AUDIO, PIECES
+from wavllm_cli.corpora.lengths import measured
 from wavllm_cli.data.audio import AudioInfo, audio_info
 from wavllm_cli.data.batch import Clip
 from wavllm_cli.data.shards import member_of
@@ -27,13 +30,24 @@ class Recordings:
             self.names[path] = name
         return self.names[path]
 
-    def info(self, path: Path) -> AudioInfo:
-        """
+    def segments(
+        self, clips: Iterable[Clip], why_not: Callable[[Clip], str | None]
+    ) -> Iterator[tuple[Clip, str | None]]:
+        """Each clip, and why it is left out; of the others many files are looked at together.
+
         Raises:
-            WavLLMError: the file cannot be read.
+            WavLLMError: a file cannot be read.
         """
-        if path not in self._infos:
-            self._infos[path] = audio_info(path)
+        files = ((Skipped(clip.row.id, why, "") if (why := why_not(clip)) else clip.paths[0], clip) for clip in clips)
+        for clip, info in measured(files, audio_info):
+            if isinstance(info, Skipped):
+                yield clip, info.reason
+            else:
+                self._infos[clip.paths[0]] = info
+                yield clip, None
+
+    def info(self, path: Path) -> AudioInfo:
+        """Of a file of one of the segments."""
         return self._infos[path]
 
 

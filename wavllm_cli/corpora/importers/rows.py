@@ -143,7 +143,7 @@ class _Maker:
         task = self._task(record, given)
         target, transcript, extra = _answer(task, given)
         own_prompt = given.pop("prompt", None)
-        if SINGLE[task].needs_audio and not record.audio and "speech_text" not in given:
+        if TASKS[task].needs_audio and not record.audio and "speech_text" not in given:
             raise _Unusable(record, NO_AUDIO, "names no recording")
         if target is None and own_prompt is None:
             raise _Unusable(record, NO_TEXT, f"no {TARGETS.get(task, 'target')}")
@@ -269,7 +269,7 @@ def _task_named(said: str) -> str:
     for code, others in names()["tasks"].items():
         if word in others:
             return code
-    return task_called(nearest_task(said, SINGLE) or said, SINGLE)
+    return task_called(nearest_task(said, TASKS) or said, TASKS)
 
 
 def _language(said: Any) -> str | None:

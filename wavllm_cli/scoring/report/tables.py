@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from wavllm_cli import console
 from wavllm_cli.scoring.about import About
 from wavllm_cli.scoring.measure import RESAMPLES
 from wavllm_cli.scoring.metrics.registry import METRICS
@@ -231,7 +232,7 @@ def words(kind: str) -> str:
 
 def facts(about: About) -> list[tuple[str, str]]:
     """What was scored, of which files, by which command: names and what there is to say."""
-    hours = f"{about.seconds / 3600:.2f}" if about.unknown < about.recordings else "unknown"
+    hours = console.hours(about.seconds / 3600) if about.unknown < about.recordings else "unknown"
     if 0 < about.unknown < about.recordings:
         hours += f"; {about.unknown} of {about.recordings} recordings of unknown duration"
     return [
