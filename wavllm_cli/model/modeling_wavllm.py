@@ -309,7 +309,7 @@ class WavLLMForConditionalGeneration(WavLLMPreTrainedModel, GenerationMixin):
             position_ids = (attention_mask.cumsum(-1) - 1).clamp(min=0)
         if labels is not None:
             answers = F.pad(labels[:, 1:], (0, 1), value=IGNORE)
-            # In training on 2-D rows: the backward of a product with (B, n, D) copies the head's matrix B times.
+            # In training no columns: beside a long answer those of a short one are for the most part padding.
             logits_to_keep = answers != IGNORE if self.training else (answers != IGNORE).any(0).nonzero()[:, 0]
         outputs = self.language_model(
             inputs_embeds=inputs_embeds,

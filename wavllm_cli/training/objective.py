@@ -79,7 +79,7 @@ class Objective(nn.Module):
         config = self.model.config
         meant = [clip for clip, wanted in zip(clips, transcribes.tolist(), strict=True) if wanted]
         lengths = [len(clip) for clip in meant]
-        # On 2-D rows: the backward of a product with (T, B, D) copies the head's matrix for each of them.
+        # Before clips are padded: each row of the head's product is as dear as a small layer.
         scores = self.model.get_output_embeddings()(torch.cat(meant)).float().log_softmax(-1)
         labels = labels[transcribes]
         words = (labels != IGNORE) & (labels != config.eos_token_id)
