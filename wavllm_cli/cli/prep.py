@@ -141,6 +141,8 @@ def _own_option(name: str, hint: Any, default: Any) -> inspect.Parameter:
     if hasattr(single, "parse"):
         option.parser, option.metavar = single.parse, f"<{single.__name__.lower()}>"
         default = default if default is None else str(default)
+    elif single is Path:
+        option.metavar = "<path>"
     elif single is int:
         option.min = 0  # numbers of things, and seeds
         option.metavar = "<int>"

@@ -6,6 +6,7 @@ from os import cpu_count
 from pathlib import Path
 from typing import Annotated
 
+from wavllm_cli import console
 from wavllm_cli.corpora import About, Draft, Seed
 from wavllm_cli.data.schema import Utterance
 from wavllm_cli.errors import UsageError
@@ -51,6 +52,8 @@ def manifests(root: None, out: Path, options: Options) -> Iterator[Draft]:
     given = Given.read(options.real, options.fsdd, options.sentences)
     studio = Studio.open(SpeechOptions())
     parts = [Part(Casting(split, studio.natural, options.seed), options.scale, given) for split in SPLITS]
+    if not any(part.sentences for part in parts):
+        console.info("No open English is spoken or spelled: name --sentences, or --real with transcribed recordings.")
     takes = [take for part in parts for take in part.script.takes()]
     clips = record(takes, studio, out, options.processes or cpu_count() or 1)
     made: dict[str, list[Utterance]] = {}

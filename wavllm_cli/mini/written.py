@@ -48,7 +48,6 @@ def text_rows(
     said = [
         asked.transcription(f"{split}-scene-{i:05d}", one.text, split, audio=one.key) for i, one in enumerate(scenes)
     ]
-    copies = [asked.transcription(f"{split}-open-{i:05d}", one, split, audio=one) for i, one in enumerate(sentences)]
     kinds = {
         "asr": said,
         "st": [asked.translation(row, scene.german) for row, scene in zip(said, scenes, strict=True)],
@@ -56,7 +55,7 @@ def text_rows(
         "free": asked.free_questions(said, scenes, seed),
         "summary": [step.row for step in asked.summaries(said, scenes, seed) if step.what == "summary"],
         "digits": _about_digits(split, round(SHARES["digits"] * count), seed),
-        "open": copies,
+        "open": _said(split, "open", sentences),
     }
     few = round(WITH_SUMMARY * SHARES["ii"] * count)
     summaries = asked.summaries(said[:few], scenes[:few], seed)
