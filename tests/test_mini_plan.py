@@ -66,6 +66,9 @@ def test_what_nobody_has_brought_is_left_out_of_the_mixtures(steps):
 def test_changes_of_a_user_reach_all_trainings(request_for):
     steps = plan.later_steps(request_for(changes=("stages.1.steps=7", "model.lora.rank=3")))
     names = ["stage1", "stage2-plain-3", "deaf-stage2"]
+    mixture = "stages.0.mixture=[{manifest: train-st.jsonl, weight: 1}]"
+    (first,) = [step for step in plan.later_steps(request_for(changes=(mixture,))) if step.name == "stage1"]
+    assert {path.name for path in first.reads if path.suffix == ".jsonl"} == {"train-world.jsonl", "train-st.jsonl"}
     assert {(r.stages[1].steps, r.model.lora.rank) for name in names if (r := recipe_of(steps, name))} == {(7, 3)}
 
 

@@ -113,7 +113,7 @@ def _backbones(request: Request) -> Iterator[Step]:
 def _trainings(request: Request) -> Iterator[Step]:
     out, listener, recipe = request.out, request.listener, request.recipe()
     present = tuple(_present(recipe))
-    mixtures = [set(stage.manifests) for stage in load(RECIPE, present).stages]
+    mixtures = [stage.manifests for stage in load(RECIPE, [*request.keys(listener), *present]).stages]
 
     def training(
         name: str,
@@ -127,7 +127,7 @@ def _trainings(request: Request) -> Iterator[Step]:
         keys = [*request.keys(encoder), *present, *changes]
         begin = ("--start", str(start)) if start else ()
         arguments = ("train", "--stage", str(stage), "--recipe", RECIPE, *_set(keys), *begin, "--output", str(folder))
-        manifests = [recipe.manifest(manifest) for manifest in sorted(mixtures[stage - 1])]
+        manifests = [recipe.manifest(manifest) for manifest in mixtures[stage - 1]]
         models = [encoder, *([start] if start else []), *([] if request.language_model else [request.language / "llm"])]
         reads = (find(RECIPE), *manifests, *(file for model in models for file in _files(model)))
         return Step(name, group, Command(arguments), reads, _files(folder / f"stage{stage}"))
