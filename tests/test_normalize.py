@@ -154,6 +154,10 @@ def test_a_normaliser_that_does_not_fit_a_script_erases_what_tells_words_apart(n
     [
         ("“Don’t -- well-known,” the boys’ 2 DOGS said.", "en", "don't well known the boys' 2 dogs said"),
         ("He said 'that's it' and 'no', 'cause ''I'' can.", "en", "he said that's it and no 'cause i can"),
+        ("’Tis the boys’ turn; fish ’n’ chips for ’em!", "en", "'tis the boys' turn fish 'n' chips for 'em"),
+        ("He wrote 'twas, 't and 'no'.", None, "he wrote 'twas 't and no"),
+        ("'Tis so', 'em' in print.", "fr", "tis so em in print"),
+        ("’s ist ‘so’, ’ne Tür der Jungs’.", "de", "'s ist so 'ne tür der jungs'"),
         ("Col·lecció · L’Hospitalet", "ca", "col·lecció l'hospitalet"),
         ("می‌خواهم.", "fa", "می‌خواهم"),
         ("IŞIK İzmir", "tr", "ışık izmir"),

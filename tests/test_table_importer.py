@@ -181,6 +181,14 @@ def test_llama_factory(table):
     assert [one.reason for one in skipped] == ["joined", "later-turns"]
 
 
+def test_rows_of_several_instructions_bring_their_parts(table):
+    parts = [{"task": "asr", "prompt": "Write.", "target": "x"}, {"task": "sft", "prompt": "Say.", "target": "y"}]
+    row = {"id": "a", "audio": "a.wav", "task": "ii", "prompt": "Write, and say.", "target": "x. y", "parts": parts}
+    (found,) = table(f"{json.dumps(row)}\n")[0].values()
+    assert (found.task, found.extra) == ("ii", None)
+    assert [part.model_dump(exclude_none=True) for part in found.parts] == parts
+
+
 @pytest.mark.parametrize("task, extra, target", [
     ("er", {}, "happy"),
     ("st", {"target_language": "fr"}, "bonjour"),

@@ -94,8 +94,9 @@ def _opened(source: str | Path | io.BufferedReader) -> Iterator[BinaryIO]:
             file = gzip.GzipFile(fileobj=raw) if raw.peek(len(GZIP)).startswith(GZIP) else raw
             head = file.peek(len(UTF_32))
             if head.startswith(UTF_16):
-                file = io.BytesIO(_of_utf_16(file.read(), source))
-            elif head.startswith(BYTE_ORDER_MARK):
+                yield io.BytesIO(_of_utf_16(file.read(), source))
+                return
+            if head.startswith(BYTE_ORDER_MARK):
                 file.read(len(BYTE_ORDER_MARK))
             yield cast(BinaryIO, file)
     except (OSError, EOFError, zlib.error) as error:  # gzip raises all three

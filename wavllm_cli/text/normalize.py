@@ -7,6 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from itertools import chain
+
+import yaml
 
 from wavllm_cli.errors import UsageError, nearest
 
@@ -75,6 +78,7 @@ class _PunctuationToSpace(dict[int, int | str | None]):
 
 _punctuation_to_space = _PunctuationToSpace()
 _spelling_kept = _PunctuationToSpace({ord(letter): letter for letter in "\u00b7\u200c\u200d"})
+_OWN = "\ue000"  # stands for an apostrophe that no quotation mark can be a pair with
 _QUOTED = re.compile(r"(?<!\S)'(\S|\S.*?\S)'(?!\S)")
 
 
@@ -99,7 +103,8 @@ def as_spoken(text: str, language: str | None = None) -> str:
     """What a recogniser is to write for a text as people write it: `"‘Don’t,’ the boys’ 2 dogs said."` ->
     `"don't the boys' 2 dogs said"`.
 
-    As `basic`, but apostrophes at the edge of a word stay unless they are a pair of quotation marks, and so does what
+    As `basic`, but apostrophes at the edge of a word stay unless they are a pair of quotation marks (those of 'tis and
+    its like, in `elisions.yaml`, are none), and so does what
     belongs to the spelling of a word: the dot of Catalan, the joiners of Persian and of India.
 
     Args:
@@ -110,8 +115,18 @@ def as_spoken(text: str, language: str | None = None) -> str:
         text = text.translate(_TURKIC_LOWER)
     text = unicodedata.normalize("NFC", text.replace("İ", "i").lower()).translate(APOSTROPHES)
     text = " ".join(text.translate(_spelling_kept).replace("''", " ").split())
-    text = _QUOTED.sub(r"\1", text)
+    text = _elided(language.split("-")[0].lower() if language else None).sub(_OWN, text)
+    text = _QUOTED.sub(r"\1", text).replace(_OWN, "'")
     return " ".join(word for word in text.split() if any(map(str.isalnum, word)))
+
+
+@cache
+def _elided(language: str | None) -> re.Pattern[str]:
+    """The apostrophe before a word whose beginning is left out; in any language where it is not known which."""
+    path = files("wavllm_cli.text").joinpath("elisions.yaml")
+    known: dict[str, list[str]] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    words = known.get(language, ()) if language else chain(*known.values())
+    return re.compile(rf"(?<!\S)'(?=(?:{'|'.join(words) or '(?!)'})(?!\w))")
 
 
 def librispeech(text: str) -> str:
