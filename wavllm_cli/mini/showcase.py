@@ -130,5 +130,5 @@ def _by_chance(pick: Pick, manifest: Path) -> Iterable[Clip]:
 def _alone(row: Utterance, audio: str, seconds: float) -> Utterance:
     """The row about a file that holds just its clip, with whose recording it is."""
     source = sources()[row.corpus or ""]
-    place = {"audio": audio, "start": 0.0, "channel": None, "gap": None, "duration": round(seconds, 4)}
+    place = {"audio": audio, "start": 0.0, "channel": None, "gap": None, "duration": round(seconds, 6)}
     return row.model_copy(update=place | {"extra": {"source": source.title, "licence": source.licence}})
