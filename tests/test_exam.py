@@ -96,6 +96,12 @@ def test_answers_come_apart_by_test_and_a_missing_one_is_empty(data, questions, 
     assert [row["id"] for row in lines(folder / "cot-summary" / "a.jsonl")] == ["cot-1", "cot-2", "cot-3"]
 
 
+def test_right_answers_are_scored_as_such(data, questions, tmp_path):
+    exam.sort_answers(None, questions / "everything.jsonl", tmp_path, "right.jsonl", "right answers")
+    rows = lines(tmp_path / "ii" / "right.jsonl") + lines(tmp_path / "world" / "right.jsonl")
+    assert len(rows) == 8 and all(row["text"] == row["target"] for row in rows)
+
+
 def test_content_words_are_those_of_slots_alone(questions, tmp_path):
     answers = tmp_path / "answers.jsonl"
     answer(questions / "everything.jsonl", answers, lambda r: "the train to Berlin, leaves at seven")

@@ -98,13 +98,16 @@ def test_every_step_reads_what_is_there_or_what_an_earlier_step_writes(request_f
 
 def test_what_will_not_be_trained_is_asked_nothing(request_for):
     request = request_for()
-    assert [step.name for step in plan.later_steps(request, ["answers"]) if step.group == "answers"] == ["exam"]
+    assert [step.name for step in plan.later_steps(request, ["answers"]) if step.group == "answers"] == [
+        "exam",
+        "sort-right",
+    ]
     for name in plan.MODEL:
         path = request.out / "stage1" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("")
     asked = [step.name for step in plan.later_steps(request, ["answers"]) if step.group == "answers"]
-    assert asked == ["exam", "ask-stage1", "sort-stage1"]
+    assert asked == ["exam", "sort-right", "ask-stage1", "sort-stage1"]
 
 
 def test_manifests_that_are_complete_are_taken_as_they_are(request_for, tmp_path):

@@ -37,7 +37,7 @@ def test_every_step_runs_and_none_of_them_twice(wavllm, tmp_path, monkeypatch):
     assert wavllm(*command, "--only", "data", "--only", "language")[0] == 0
     code, out, err = wavllm(*command, "--json")
     assert code == 0, err
-    assert "data: done" in err and "llm: done" in err and "stage1: wavllm train" in err
+    assert "llm: done" in err and "stage1: wavllm train" in err
     log = [json.loads(line) for line in (tmp_path / "out" / "log.jsonl").read_text().splitlines()]
     assert {line["state"] for line in log} == {"done"} and len({line["step"] for line in log}) == len(log)
     report = (tmp_path / "out" / "report.md").read_text()
@@ -48,4 +48,4 @@ def test_every_step_runs_and_none_of_them_twice(wavllm, tmp_path, monkeypatch):
     value = next(s for s in scores["systems"] if s["system"] == "stage 2, seed 1")["tasks"]["asr"]["metrics"]["wer"]
     assert f"| {100 * value['value']:.2f} % |" in report
     code, _, err = wavllm(*command)
-    assert code == 0 and err.count(": done") == len(log)
+    assert code == 0 and err.count(": done") == len(log) - 1, "complete manifests are taken as they are"

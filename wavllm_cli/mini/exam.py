@@ -129,18 +129,21 @@ def with_wrong_audio(rows: Sequence[Utterance], seed: int) -> list[Utterance]:
 # --- answers ---
 
 
-def sort_answers(answers: Path, questions: Path, folder: Path, file: str, system: str) -> None:
+def sort_answers(answers: Path | None, questions: Path, folder: Path, file: str, system: str) -> None:
     """Write a system's answers test by test, and what is derived of them; a row without an answer gets an empty one.
 
     Args:
-        answers: what `wavllm infer` wrote.
+        answers: what `wavllm infer` wrote; None: the right answers, whose scores are the best that there can be.
         questions: what it was asked.
         folder: TEST/FILE is written there.
         system: how reports call it.
     """
     target = folder / "TEST" / file
-    given = {row.id: row for row in relocated(list(read_manifest(answers, Hypothesis)), answers, target)}
     asked = relocated(list(read_manifest(questions)), questions, target)
+    if answers is None:
+        given = {row.id: Hypothesis(**row.model_dump(), text=row.target or "") for row in asked}
+    else:
+        given = {row.id: row for row in relocated(list(read_manifest(answers, Hypothesis)), answers, target)}
     if silent := sum(row.id not in given for row in asked):
         console.warn(f"{system}: {counted(silent, 'row')} without an answer, which counts as an empty one.")
     by_test: dict[str, list[Hypothesis]] = {}

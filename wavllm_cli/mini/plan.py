@@ -13,6 +13,7 @@ from wavllm_cli.recipe import Recipe, find, load
 
 GROUPS = ("data", "language", "listener", "stage1", "stage2", "deaf", "answers", "scores", "report")
 MODEL = ("config.json", "model.safetensors")
+RIGHT, RIGHT_FILE = "right answers", "right.jsonl"  # scored beside the systems: rules may be wrong about right answers
 
 
 @dataclass(frozen=True)
@@ -181,21 +182,21 @@ def _answers(request: Request, asked: Sequence[System]) -> Iterator[Step]:
     tests = tuple(request.tests.manifests.values())
     written = tuple(questions / f"{name}.jsonl" for name in exam.EXAMS)
     yield Step("exam", "answers", Call("wavllm_cli.mini.exam.set_exam", asking), tests, written)
+    yield _sorting(request, "right", None, exam.EVERYTHING, RIGHT_FILE, RIGHT)
     for system in asked:
         exam_file, answers = questions / f"{system.exam}.jsonl", request.out / "answers" / f"{system.name}.jsonl"
         arguments = ("infer", str(exam_file), "--model", str(system.folder), "--output", str(answers))
         infer = Command(arguments, may_skip=True)
         yield Step(f"ask-{system.name}", "answers", infer, (exam_file, *_files(system.folder)), (answers,))
-        sorting = {
-            "answers": answers,
-            "questions": exam_file,
-            "folder": request.out / "answers",
-            "file": answers.name,
-            "system": system.title,
-        }
-        by_test = tuple(_answer_file(request, test, system) for test in request.tests.names(system.exam))
-        work = Call("wavllm_cli.mini.exam.sort_answers", sorting)
-        yield Step(f"sort-{system.name}", "answers", work, (answers, exam_file), by_test)
+        yield _sorting(request, system.name, answers, system.exam, answers.name, system.title)
+
+
+def _sorting(request: Request, name: str, answers: Path | None, asked: str, file: str, system: str) -> Step:
+    questions, folder = request.out / "exam" / f"{asked}.jsonl", request.out / "answers"
+    given = {"answers": answers, "questions": questions, "folder": folder, "file": file, "system": system}
+    reads = (questions, answers) if answers else (questions,)
+    by_test = tuple(folder / test / file for test in request.tests.names(asked))
+    return Step(f"sort-{name}", "answers", Call("wavllm_cli.mini.exam.sort_answers", given), reads, by_test)
 
 
 def _scores(request: Request, systems: Sequence[System]) -> Iterator[Step]:
@@ -203,12 +204,9 @@ def _scores(request: Request, systems: Sequence[System]) -> Iterator[Step]:
         asked = [system for system in systems if test in request.tests.names(system.exam)]
         if not asked:
             continue
-        answers = tuple(_answer_file(request, test, system) for system in asked)
+        files = [*(f"{system.name}.jsonl" for system in asked), RIGHT_FILE]
+        answers = tuple(request.out / "answers" / test / file for file in files)
         scores = request.out / "scores" / f"{test}.json"
         scoring = {"answers": answers, "metrics": request.tests.metrics(test), "output": scores}
         work = Call("wavllm_cli.mini.exam.score_answers", scoring)
         yield Step(f"score-{test}", "scores", work, answers, (scores,))
-
-
-def _answer_file(request: Request, test: str, system: System) -> Path:
-    return request.out / "answers" / test / f"{system.name}.jsonl"

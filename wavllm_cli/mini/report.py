@@ -16,7 +16,7 @@ from wavllm_cli.data.files import write_text
 from wavllm_cli.mini import provenance
 from wavllm_cli.mini.exam import EVERYTHING, WORLD, WRONG_AUDIO, plan_of_exam
 from wavllm_cli.mini.figures import Figure, Scores, called, task_of
-from wavllm_cli.mini.plan import System, systems
+from wavllm_cli.mini.plan import RIGHT, System, systems
 from wavllm_cli.mini.request import Request
 from wavllm_cli.mini.steps import Journal
 from wavllm_cli.scoring.report.markdown import sections
@@ -107,18 +107,22 @@ def headline(found: Found, voices: str, title: str) -> Table:
             continue
         figure, target = found.figure(test, found.main, entry["figure"]), entry["target"]
         if figure is None:
-            rows.append([entry["claim"], test, "–", "not measured", "–", 0, str(target), "–"])
+            rows.append([entry["claim"], test, "–", "not measured", "–", 0, str(target), "–", "–"])
             continue
         sign = "≤" if figure.lower_is_better else "≥"
         reached = "yes" if figure.reaches(target) else "no"
         name, value = called(entry["figure"], figure.lower_is_better), figure.value
         goal = f"{sign} {amount(target, value.unit)}"
-        rows.append([entry["claim"], test, name, value, value.interval, _rows(figure), goal, reached])
+        most = found.scores[test].figure(RIGHT, entry["figure"])
+        best = most.value if most else "–"
+        rows.append([entry["claim"], test, name, value, value.interval, _rows(figure), goal, reached, best])
     columns = [Column("claim"), TEST, FIGURE, Column("value", True), INTERVAL, ROWS]
-    notes = (
-        [f"Of {found.main.title}. “right” is the mean over the kinds of sub-answers, weighted by rows."] if rows else []
-    )
-    return Table(title, [*columns, Column("target", True), Column("reached")], rows, notes)
+    columns += [Column("target", True), Column("reached"), Column(RIGHT, True)]
+    notes = [
+        f"Of {found.main.title}. “Right”: the mean over the kinds of sub-answers, weighted by rows. The last column is"
+        " what the right answers themselves score: the rules that judge answers are not always right about them."
+    ]
+    return Table(title, columns, rows, notes if rows else [])
 
 
 def control(found: Found) -> Table:
