@@ -1,5 +1,7 @@
 """What an instruction asks for, and which texts follow it."""
 
+from dataclasses import replace
+
 import pytest
 
 from wavllm_cli.data.schema import Hypothesis, Part
@@ -278,3 +280,17 @@ def test_the_words_of_an_answer_show_which_instruction_it_is_for():
     asks = [TRANSCRIBE, TRANSLATE, SPEAKERS, EMOTION, ANSWER]
     for kind, text in texts.items():
         assert [ask.kind for ask in asks if ask.read(text, placed=False).shows] == [kind], text
+
+
+# --- right answers ---
+
+NUMBER = asked("sqa", "Which number?", "nine zero three two", transcript="it is nine zero three two")
+GIST = asked("sft", "Summarise it", "Rain in the west.", transcript="rain in the west", chained=True)
+DIGITS = asked("st", "Translate it into German", "vier null null", transcript="four zero zero")
+
+
+@pytest.mark.parametrize("ask", [NUMBER, GIST, DIGITS])
+def test_what_says_just_what_a_right_answer_says_follows_whatever_it_looks_like(ask):
+    said = ask.target.upper()
+    assert ask.read(said) == Reading(True)
+    assert replace(ask, target="something else").read(said).followed is False

@@ -120,7 +120,7 @@ def headline(found: Found, voices: str, title: str) -> Table:
     columns += [Column("target", True), Column("reached"), Column(RIGHT, True)]
     notes = [
         f"Of {found.main.title}. “Right”: the mean over the kinds of sub-answers, weighted by rows. The last column is"
-        " what the right answers themselves score: the rules that judge answers are not always right about them."
+        " what the right answers themselves score: where that is less than all, rules are wrong about them."
     ]
     return Table(title, columns, rows, notes if rows else [])
 

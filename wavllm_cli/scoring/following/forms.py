@@ -72,6 +72,11 @@ class Instruction:
         return any(_alike(text, right) for right in self.accepted)
 
     @cached_property
+    def right_words(self) -> list[tuple[str, ...]]:
+        """Those of each right answer."""
+        return [words(right) for right in self.accepted]
+
+    @cached_property
     def topic(self) -> frozenset[str]:
         """Stems of the instruction's own words."""
         return content(self.prompt)
@@ -102,6 +107,8 @@ class Instruction:
         said, heard = words(text), words(self.transcript)
         if not said:
             return NO_ANSWER
+        if said in self.right_words:  # a right answer is no copy and in no wrong language, whatever it looks like
+            return Reading(True)
         if self.kind != "transcript" and len(said) > A_FEW and share_in(said, heard) > COPY:
             unabridged = len(said) > len(heard) / 2 and self.kind not in ("translation", "summary")
             if amid or unabridged:
