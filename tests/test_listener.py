@@ -170,6 +170,7 @@ def test_of_a_long_clip_a_part_is_heard_without_its_words(data):
         np.testing.assert_array_equal(long.heard(place), whole[start : start + int(PART * SAMPLE_RATE)])
 
 
+@pytest.mark.slow
 def test_it_learns_voices_moods_and_phonemes(data, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(listener, "SAVE_EVERY", 1000)
     report = train_listener(data, tmp_path / "listener", steps=60, settings=TINY)
