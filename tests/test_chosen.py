@@ -9,6 +9,7 @@ from wavllm_cli.data.known_models import known
 from wavllm_cli.errors import UsageError
 from wavllm_cli.inference import default
 from wavllm_cli.inference.default import chosen
+from wavllm_cli.models import get
 from wavllm_cli.models.default import set_default
 
 
@@ -21,7 +22,7 @@ def fetched(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setattr(known_models, "BUNDLE", tmp_path / "bundle")  # without one
     names = []
-    monkeypatch.setattr(default, "fetch", lambda model: names.append(model.name))
+    monkeypatch.setattr(get, "fetch", lambda model: names.append(model.name))
     return names
 
 

@@ -3,10 +3,10 @@
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, overload
 
 from wavllm_cli import console
 from wavllm_cli.data.files import is_readable, shown
+from wavllm_cli.data.lazy import Lazy
 from wavllm_cli.data.locate import Located, locate
 from wavllm_cli.data.schema import Row, Utterance
 from wavllm_cli.data.shards import address_of, split_place, why_unheard
@@ -112,20 +112,14 @@ def relocated(rows: Sequence[Row], manifest: Path, target: Path) -> Sequence[Row
     return rows if manifest.parent == target.parent else _Relocated(rows, manifest, target)
 
 
-class _Relocated(Sequence[Row]):
+class _Relocated(Lazy[Row]):
     def __init__(self, rows: Sequence[Row], manifest: Path, target: Path):
         self._rows, self._audio, self._target = rows, AudioFiles(rows, manifest), target
 
     def __len__(self) -> int:
         return len(self._rows)
 
-    @overload
-    def __getitem__(self, index: int) -> Row: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Row]: ...
-    def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, slice):
-            return [self[i] for i in range(len(self))[index]]
+    def _made(self, index: int) -> Row:
         row = self._rows[index]
         return beside(row, self._audio.paths(row), self._target)
 

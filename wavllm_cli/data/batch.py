@@ -3,12 +3,13 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 
 from wavllm_cli.data.audio import audio_info, is_silent, joined, load, warn_once
 from wavllm_cli.data.audio_paths import AudioFiles
+from wavllm_cli.data.lazy import Lazy
 from wavllm_cli.data.levels import at_level
 from wavllm_cli.data.manifest import read_manifest
 from wavllm_cli.data.schema import Utterance
@@ -150,7 +151,7 @@ class Collator:
         return self.processor(text=[row.prompt for row in rows], audio=audio, target=targets)
 
 
-class Clips(Sequence[Clip]):
+class Clips(Lazy[Clip]):
     """The clips of a manifest, or some of them; each is made when it is asked for.
 
     Args:
@@ -164,13 +165,7 @@ class Clips(Sequence[Clip]):
     def __len__(self) -> int:
         return len(self._rows if self._chosen is None else self._chosen)
 
-    @overload
-    def __getitem__(self, index: int) -> Clip: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Clip]: ...
-    def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, slice):
-            return [self[i] for i in range(len(self))[index]]
+    def _made(self, index: int) -> Clip:
         row = self._rows[index if self._chosen is None else self._chosen[index]]
         return Clip(row, self._audio.paths(row))
 

@@ -5,14 +5,15 @@ import os
 from array import array
 from collections.abc import Iterable, Sequence
 from tempfile import TemporaryFile, gettempdir
-from typing import IO, Any, Generic, overload
+from typing import IO, Any
 
 from wavllm_cli import strict_json
+from wavllm_cli.data.lazy import Lazy
 from wavllm_cli.data.schema import Row
 from wavllm_cli.errors import ManifestError, WavLLMError, disk_full, reason
 
 
-class Rows(Sequence[Row], Generic[Row]):
+class Rows(Lazy[Row]):
     """Rows that have been checked, read anew from their lines whenever they are asked for.
 
     Eight bytes a row stay in memory: where its line begins. The file is held open, so that the rows stay what they are
@@ -48,14 +49,7 @@ class Rows(Sequence[Row], Generic[Row]):
     def __len__(self) -> int:
         return len(self._starts) - 1
 
-    @overload
-    def __getitem__(self, index: int) -> Row: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Row]: ...
-    def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, slice):
-            return [self[i] for i in range(len(self))[index]]
-        index = range(len(self))[index]
+    def _made(self, index: int) -> Row:
         return self._row(self._line(self._starts[index], self._starts[index + 1]))
 
     def __eq__(self, other: object) -> bool:

@@ -13,7 +13,7 @@ from wavllm_cli.data.known_models import KnownModel, known
 from wavllm_cli.data.origin import locate, read_json
 from wavllm_cli.errors import UsageError
 from wavllm_cli.models.default import default_model
-from wavllm_cli.models.get import fetch, require_agreement
+from wavllm_cli.models.get import fetch_missing
 from wavllm_cli.systems.base import Options, System
 from wavllm_cli.systems.registry import open_system
 
@@ -83,20 +83,10 @@ def _small_cascade(yes: bool) -> str:
 
 
 def _require_parts(parts: Sequence[KnownModel], why: str, yes: bool) -> None:
-    """Fetch what is not here yet, with the user's leave.
-
-    Raises:
-        UsageError: nobody can be asked.
-        WavLLMError: the answer is no, or one cannot be had.
-    """
-    missing = [part for part in parts if not part.present]
     try:
-        require_agreement(missing, yes)
+        fetch_missing(parts, yes, otherwise=", or --model NAME")
     except UsageError as error:
-        names = " ".join(part.name for part in missing)
-        raise UsageError(f"{why}. {error} Or: `wavllm models get {names}`, or --model NAME.") from error
-    for part in missing:
-        fetch(part)
+        raise UsageError(f"{why}. {error}") from error
 
 
 def _described(part: KnownModel) -> str:

@@ -22,7 +22,7 @@ from wavllm_cli.errors import UsageError, did_you_mean
 from wavllm_cli.mini import plan
 from wavllm_cli.mini.request import Request
 from wavllm_cli.mini.steps import Journal, run
-from wavllm_cli.models.get import fetch, require_agreement
+from wavllm_cli.models.get import fetch_missing
 
 LOG = "log.jsonl"
 
@@ -72,15 +72,7 @@ def _require_backbones(request: Request, yes: bool) -> None:
     """The pretrained ones are on this machine, or are fetched now, before hours of work."""
     model = request.recipe().model
     named = [model.semantic_encoder.path, request.language_model]
-    known = [catalogue()[name] for name in named if name in catalogue()]
-    missing = [backbone for backbone in known if not backbone.present]
-    try:
-        require_agreement(missing, yes)
-    except UsageError as error:
-        names = " ".join(backbone.name for backbone in missing)
-        raise UsageError(f"{error} Or: `wavllm models get {names}`.") from error
-    for backbone in missing:
-        fetch(backbone)
+    fetch_missing([catalogue()[name] for name in named if name in catalogue()], yes)
 
 
 def _reported(request: Request, journal: Journal) -> Path:

