@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from hashlib import blake2b
 from itertools import cycle
 from pathlib import Path
 from random import Random
@@ -12,6 +11,7 @@ import yaml
 
 from wavllm_cli.mini.acoustics import NOISES
 from wavllm_cli.mini.takes import Take
+from wavllm_cli.prompts.pools import number_of
 
 SPLITS = ("train", "dev", "test")
 CASTING = Path(__file__).with_name("casting.yaml")
@@ -41,8 +41,7 @@ class Mood(NamedTuple):
 
 def share_of(*content: object) -> float:
     """0 to 1, by content alone: what decides whether something is used."""
-    digest = blake2b("\0".join(map(str, content)).encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") / 2**64
+    return number_of(*content) / 2**64
 
 
 @cache

@@ -34,7 +34,7 @@ from wavllm_cli.recipe import Optimizer
 from wavllm_cli.training.logs import LOG, append_line, truncate_log
 from wavllm_cli.training.loop import schedule
 from wavllm_cli.training.signals import finish_step_on_interrupt
-from wavllm_cli.training.state import State, damage_of, read_state, state_folders, write_state
+from wavllm_cli.training.state import State, read_state, sound_state, state_folders, write_state
 
 GATE = 0.6  # of the held-out frames of known voices: below it, speaker verification downstream has failed
 LOG_EVERY, CHECK_EVERY, SAVE_EVERY = 20, 200, 100  # steps
@@ -260,17 +260,15 @@ class _Training:
 
     def _resume(self) -> int:
         """The steps that are done already."""
-        states = self.folder / STATES
-        for path in state_folders(states):
-            if problem := damage_of(path):
-                console.warn(f"{path} is damaged ({problem}) and passed over.")
-                continue
+        path, damaged = sound_state(self.folder / STATES)
+        for clause in damaged:
+            console.warn(f"{clause} and passed over.")
+        done = 0
+        if path is not None:
             done = read_state(path, self.listener, self.optimizer).step
             console.info(f"continuing from step {done}")
-            truncate_log(self.folder / LOG, done)
-            return done
-        truncate_log(self.folder / LOG, 0)
-        return 0
+        truncate_log(self.folder / LOG, done)
+        return done
 
     def _batches(self, first: int) -> Iterator[list[Batch]]:
         """Those of each step, from a step on: a pure function of seed and step."""

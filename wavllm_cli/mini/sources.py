@@ -7,8 +7,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from wavllm_cli import strict_json
 from wavllm_cli.data.files import digest, write_text
 from wavllm_cli.data.schema import Utterance
@@ -16,7 +14,7 @@ from wavllm_cli.mini import open_english
 from wavllm_cli.mini.given import Given
 from wavllm_cli.mini.real import Recordings
 from wavllm_cli.mini.takes import Studio
-from wavllm_cli.speech.piper import KNOWN
+from wavllm_cli.speech.piper import known_voices
 
 NAME = "sources.json"
 _LICENCE = re.compile(r"licen[cs]e|public domain|CC0|CC BY", re.IGNORECASE)
@@ -39,11 +37,10 @@ def _engines(studio: Studio) -> list[dict[str, Any]]:
     espeak = {"name": "espeak-ng", "package": f"espeakng-loader {version('espeakng-loader')}", "licence": "GPL-3.0"}
     if not studio.piper:
         return [espeak, {"name": "piper", "used": False, "why": "it is not installed"}]
-    known = yaml.safe_load(KNOWN.read_text(encoding="utf-8"))
     return [
         espeak,
         *(
-            {"name": voice, "package": known[voice]["package"], "licence": known[voice]["license"]}
+            {"name": voice, "package": known_voices()[voice]["package"], "licence": known_voices()[voice]["license"]}
             | {"sha256": studio.piper.networks[voice].sha256.split()}
             for voice in studio.natural
         ),

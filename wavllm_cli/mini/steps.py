@@ -127,12 +127,12 @@ class Journal:
             if isinstance(line, dict) and isinstance(line.get("step"), str):
                 yield line
 
-    def is_done(self, step: Step) -> bool:
-        """Whether the step, as it is now, has been finished, and what it wrote is still there."""
+    def is_done(self, step: Step, key: str) -> bool:
+        """Whether the step, which has this key now, has been finished, and what it wrote is still there."""
         last = [line for line in self.lines() if line["step"] == step.name and line.get("state") == "done"][-1:]
         if not last or not all(path.is_file() for path in step.writes):
             return False
-        return last[0].get("key") == step.key and last[0].get("files") == _digests(step.writes)
+        return last[0].get("key") == key and last[0].get("files") == _digests(step.writes)
 
     def add(self, step: Step, state: str, began: float, **more: Any) -> None:
         line = {
@@ -196,10 +196,11 @@ def run(steps: Iterable[Step], journal: Journal, only: Collection[str] = ()) -> 
     for step in steps:
         if only and step.group not in only:
             continue
-        if journal.is_done(step):
+        key = step.key  # reads all that the step depends on
+        if journal.is_done(step, key):
             console.info(f"{step.name}: done")
             continue
-        key, began = step.key, time.time()
+        began = time.time()
         console.info(f"{step.name}: {step.work}" if isinstance(step.work, Command) else step.name)
         try:
             _do(step)

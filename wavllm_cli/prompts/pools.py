@@ -141,8 +141,13 @@ def split_pool(pool: Sequence[str], split: Split) -> Sequence[str]:
 
 def pick(pool: Sequence[str], *key: object) -> str:
     """Choose by the key alone: the same key always gets the same wording, in any process and any order of rows."""
+    return pool[number_of(*key) % len(pool)]
+
+
+def number_of(*key: object) -> int:
+    """0 to 2^64 - 1, by the key alone."""
     digest = blake2b("\0".join(map(str, key)).encode(), digest_size=8).digest()
-    return pool[int.from_bytes(digest, "big") % len(pool)]
+    return int.from_bytes(digest, "big")
 
 
 def language_name(code: str | None, row_id: str) -> str:

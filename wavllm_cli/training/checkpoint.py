@@ -26,7 +26,7 @@ from wavllm_cli.data.origin import OWN_PROCESSOR_FILE
 from wavllm_cli.errors import UsageError, WavLLMError
 from wavllm_cli.training.logs import BOARD, LOG, SAMPLES, append_line, log_lines, make_way, truncate_log
 from wavllm_cli.training.record import MODEL_FILES, RECORD, Accepted, Record, Result
-from wavllm_cli.training.state import KEPT, State, damage_of, read_state, state_folders, step_of, write_state
+from wavllm_cli.training.state import KEPT, State, read_state, sound_state, state_folders, step_of, write_state
 
 if TYPE_CHECKING:
     import torch
@@ -107,20 +107,15 @@ class RunFolder:
         Raises:
             WavLLMError: there are states, but all of them are damaged.
         """
-        damaged: list[str] = []
-        for path in state_folders(self.states):
-            if path in self._sound:
-                return path
-            problem = damage_of(path)
-            if problem is None:
-                self._sound.add(path)
-                if damaged:
-                    console.warn(f"{'; '.join(damaged)}: continuing from the state before, of step {step_of(path)}.")
-                return path
-            damaged.append(f"{path} is damaged ({problem})")
-        if damaged:
-            raise WavLLMError(f"{'; '.join(damaged)}. There is no other training state: start over with --restart.")
-        return None
+        path, damaged = sound_state(self.states, self._sound)
+        if path is None:
+            if damaged:
+                raise WavLLMError(f"{'; '.join(damaged)}. There is no other training state: start over with --restart.")
+            return None
+        if damaged and path not in self._sound:
+            console.warn(f"{'; '.join(damaged)}: continuing from the state before, of step {step_of(path)}.")
+        self._sound.add(path)
+        return path
 
     def save_state(self, state: State, model: "nn.Module", optimizer: "torch.optim.Optimizer") -> None:
         """Add a state, durable and complete or not at all; the newest before it is kept.

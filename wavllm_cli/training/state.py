@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,6 +69,21 @@ def _bytes(value: Any) -> int:
     if isinstance(value, dict):
         return sum(map(_bytes, value.values()))
     return value.numel() * value.element_size() if hasattr(value, "element_size") else 0
+
+
+def sound_state(folder: Path, known: Collection[Path] = ()) -> tuple[Path | None, list[str]]:
+    """The newest state that is as it was written, and a clause for each newer one that is not.
+
+    Args:
+        known: to be as they were written; they are not read again.
+    """
+    damaged: list[str] = []
+    for path in state_folders(folder):
+        problem = None if path in known else damage_of(path)
+        if problem is None:
+            return path, damaged
+        damaged.append(f"{path} is damaged ({problem})")
+    return None, damaged
 
 
 def damage_of(path: Path) -> str | None:
