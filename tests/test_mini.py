@@ -46,7 +46,8 @@ def test_every_split_has_every_kind_of_rows(rows):
         assert set(KINDS) <= rows[split].keys()
         assert {row.split for some in rows[split].values() for row in some} == {split}
     assert {row.task for some in rows["test"].values() for row in some} == set(ABOUT.tasks)
-    assert {"text"} == rows["train"].keys() - set(KINDS) == rows["dev"].keys() - set(KINDS)
+    assert {"text", "words"} == rows["train"].keys() - set(KINDS)
+    assert {"text"} == rows["dev"].keys() - set(KINDS)
     assert {"ii-unseen", "ii-four"} == rows["test"].keys() - set(KINDS)
     assert {len(row.parts) for row in rows["test"]["ii-four"]} == {4}
 
@@ -109,6 +110,13 @@ def test_text_alone_teaches_the_tasks(rows):
     assert len(heard) > len(rows["train"]["text"]) / 2
     assert {row.audio for row in rows["train"]["text"]} == {None}
     assert any("\n" in row.target for row in heard)  # answers to several instructions
+
+
+def test_words_are_copied_as_they_are_spelled(rows):
+    for row in rows["train"]["words"]:
+        heard = row.prompt.removeprefix("<SPEECH> ").partition(" </SPEECH>")[0].split()
+        assert [word for word in heard if word != "-"] == row.target.split()  # a blank parts a word from itself
+        assert 2 <= len(row.target.split()) <= 12
 
 
 def test_a_second_run_changes_nothing_and_replaces_what_is_lost(out):

@@ -6,7 +6,7 @@ from rapidfuzz.distance import LCSseq
 from wavllm_cli.data.schema import Part, Utterance
 from wavllm_cli.errors import UsageError
 from wavllm_cli.mini import spelled as module
-from wavllm_cli.mini.spelled import HEAVIEST, is_in_words, spelled
+from wavllm_cli.mini.spelled import HEAVIEST, Noise, is_in_words, spelled
 from wavllm_cli.mini.world import Scene, scenes
 from wavllm_cli.model.conversation import SPEECH_CLOSE, SPEECH_OPEN
 
@@ -37,13 +37,19 @@ def test_a_row_of_text_stands_for_a_row_about_a_clip(rows):
 
 
 def test_how_it_sounds():
-    """Pieces drawn out, with blanks within and between words, one of them misheard, one dropped."""
+    """Pieces drawn out and apart, with blanks within and between words, one of them misheard."""
     row = Utterance(id="door", audio=None, task="asr", prompt="", target="x", transcript="open the yellow door two two")
-    assert [slot(spelled(row, seed)) for seed in (3, 6, 10)] == [
+    assert [slot(spelled(row, seed)) for seed in (3, 113, 132)] == [
         "open the yellow door two - two",
-        "- - open open the yellow door - - - two dwo - two",
-        "- op op-n the - - - - - - - - - - - - yel yel yell ow - - d-oor - - two - - - - t t t t-wo wo -",
+        "open - - the yel-lo lo low door - two - - - two",
+        "op en n n - dh the e ye e l l l-low low door tw two - two",
     ]
+
+
+def test_what_is_dropped_is_less_than_half_of_a_word():
+    row = Utterance(id="door", audio=None, task="asr", prompt="", target="x", transcript="yellow")
+    heard = {slot(spelled(row, seed, Noise(cut=1, dropped=1))) for seed in range(20)}
+    assert 3 < min(map(len, heard)) < 6 and all(set(word) <= set("yellow") for word in heard)
 
 
 def test_the_same_row_and_seed_give_the_same_noise(rows):

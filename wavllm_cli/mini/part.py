@@ -14,7 +14,7 @@ from wavllm_cli.mini.given import Given
 from wavllm_cli.mini.script import write
 from wavllm_cli.mini.takes import Clip, Take
 from wavllm_cli.mini.world import Scene, scenes
-from wavllm_cli.mini.written import text_rows
+from wavllm_cli.mini.written import copied_rows, text_rows
 from wavllm_cli.prompts.clauses import Step
 from wavllm_cli.prompts.multitask import compose
 from wavllm_cli.prompts.pools import attach
@@ -32,6 +32,7 @@ COUNTS = {  # rows of train, dev and test at scale 1
     "ii": (4000, 100, 300),
     "cot": (4000, 100, 300),
     "text": (45_000, 500, 0),
+    "words": (20_000, 0, 0),
     "text scenes": (12_000, 400, 0),
 }
 FEWEST = 8  # rows of a kind, at any scale
@@ -112,6 +113,7 @@ class Part:
         if self.counts["text"]:
             about = scenes(self.split, self.counts["text scenes"], self.seed)
             yield "text", text_rows(self.split, self.counts["text"], about, self.sentences, texts, self.seed)
+            yield "words", copied_rows(self.split, self.counts["words"], about, self.sentences, self.seed)
 
     def _worded(self, kinds: Mapping[str, Iterable[Utterance]]) -> Kinds:
         """Instructions vary over the wordings that are for training."""

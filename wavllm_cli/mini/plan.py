@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from wavllm_cli.data.manifest import iter_manifest
 from wavllm_cli.errors import UsageError
 from wavllm_cli.mini import exam
 from wavllm_cli.mini.request import LANGUAGE_RECIPE, RECIPE, SOURCES, Request
@@ -97,15 +98,20 @@ def _backbones(request: Request) -> Iterator[Step]:
         changes = _set((f"data={data}", *request.size.language))
         train = ("train", "--stage", "1", "--recipe", LANGUAGE_RECIPE, *changes, "--output", str(language))
         stage, llm = language / "stage1", language / "llm"
-        text = (find(LANGUAGE_RECIPE), data / "train-text.jsonl", data / "dev-text.jsonl")
+        text = (find(LANGUAGE_RECIPE), *(data / f"{name}.jsonl" for name in ("train-text", "train-words", "dev-text")))
         yield Step("language", "language", Command(train), text, _files(stage))
         export = {"source": str(stage), "output": llm}
         yield Step("llm", "language", Call("wavllm_cli.mini.backbones.export_llm", export), _files(stage), _files(llm))
     if request.acoustic_encoder is None:
-        heard = tuple(sorted([*data.glob("train-*.jsonl"), *data.glob("dev-*.jsonl")]))
+        heard = tuple(filter(_is_heard, sorted([*data.glob("train-*.jsonl"), *data.glob("dev-*.jsonl")])))
         listen = {"data": data, "out": request.listener, "steps": request.size.listener}
         work = Call("wavllm_cli.mini.listener.train_listener", listen)
         yield Step("listener", "listener", work, heard, _files(request.listener))
+
+
+def _is_heard(manifest: Path) -> bool:
+    """Whether it is about clips: it is if its first row is."""
+    return next(iter_manifest(manifest)).audio is not None
 
 
 # --- stages ---

@@ -14,7 +14,7 @@ from wavllm_cli.model.conversation import SPEECH_CLOSE, SPEECH_OPEN
 
 BY_VOICE = frozenset({"er", "sv"})  # tasks whose answer is not in the words
 BLANK = "-"
-CLEAN = 0.15  # share of rows without noise
+CLEAN = 0.2  # share of rows without noise
 
 LONGEST_PIECE = 4  # letters
 SIMILAR = ("aeiouy", "bpvf", "dt", "gkcq", "mn", "lr", "szx")  # letters that are taken for each other
@@ -50,7 +50,7 @@ class Noise:
         return cls(**{**scaled, "blank": HEAVIEST.blank * rng.random()})
 
 
-HEAVIEST = Noise(cut=0.8, apart=0.3, longer=0.4, misheard=0.15, dropped=0.1, blank=0.75)
+HEAVIEST = Noise(cut=0.3, apart=0.3, longer=0.3, misheard=0.1, dropped=0.05, blank=0.7)
 
 
 def is_in_words(row: Utterance) -> bool:
@@ -59,14 +59,13 @@ def is_in_words(row: Utterance) -> bool:
     return bool(row.transcript and row.target) and tasks.isdisjoint(BY_VOICE)
 
 
-def spelled(row: Utterance, seed: int) -> Utterance:
+def spelled(row: Utterance, seed: int, noise: Noise | None = None) -> Utterance:
     """A row of text: `<SPEECH> th-e- r ed- - do-or </SPEECH> instruction` and the answer.
-
-    How much noise there is differs from row to row, none at all among them.
 
     Args:
         row: its transcript is what is said.
         seed: another one, another noise; the same row and seed give the same.
+        noise: how it is heard; without it that differs from row to row, with no noise at all among them.
 
     Raises:
         UsageError: the answer does not follow from the words.
@@ -76,7 +75,7 @@ def spelled(row: Utterance, seed: int) -> Utterance:
             f"Row {row.id} cannot be spelled out: that takes a transcript, a target, and no part of {sorted(BY_VOICE)}."
         )
     rng = Random(f"spelled {seed} {row.id}")
-    heard = " ".join(_heard((row.transcript or "").lower().split(), Noise.drawn(rng), rng))
+    heard = " ".join(_heard((row.transcript or "").lower().split(), noise or Noise.drawn(rng), rng))
     return Utterance(
         id=f"{row.id}-spelled-{seed}",
         audio=None,

@@ -9,24 +9,26 @@ from random import Random
 from wavllm_cli.data.schema import Utterance
 from wavllm_cli.mini import asked
 from wavllm_cli.mini.real_digits import digit_strings
-from wavllm_cli.mini.spelled import spelled
+from wavllm_cli.mini.spelled import Noise, spelled
 from wavllm_cli.mini.world import Scene
 from wavllm_cli.prompts.multitask import compose
 from wavllm_cli.prompts.pools import attach
 
 SHARES = {  # of all rows
-    "asr": 0.1,
+    "asr": 0.08,
     "st": 0.12,
-    "sqa": 0.11,
+    "sqa": 0.12,
     "free": 0.05,
     "summary": 0.05,
     "ii": 0.1,
     "cot": 0.1,
-    "digits": 0.08,
-    "open": 0.24,
-    "sft": 0.05,
+    "digits": 0.1,
+    "open": 0.1,
+    "jumbled": 0.12,
+    "sft": 0.06,
 }
 WITH_SUMMARY = 0.5  # of the ii and cot rows, about as many may ask for a summary
+NOISY, SHORT = (4, 20), (2, 12)  # words that are jumbled: fewest, most
 
 
 def text_rows(
@@ -56,6 +58,7 @@ def text_rows(
         "summary": [step.row for step in asked.summaries(said, scenes, seed) if step.what == "summary"],
         "digits": _about_digits(split, round(SHARES["digits"] * count), seed),
         "open": _said(split, "open", sentences),
+        "jumbled": _jumbled(split, len(said), _words(sentences, scenes), NOISY, rng),
     }
     few = round(WITH_SUMMARY * SHARES["ii"] * count)
     summaries = asked.summaries(said[:few], scenes[:few], seed)
@@ -69,10 +72,31 @@ def text_rows(
     return texts
 
 
+def copied_rows(
+    split: str, count: int, scenes: Sequence[Scene], sentences: Sequence[str], seed: int
+) -> list[Utterance]:
+    """A few words in any order, cleanly spelled, to be copied.
+
+    A language model that is given nothing else for a while finds out how to copy; amid noise it hardly does.
+    """
+    rng = Random(f"copied {split} {seed}")
+    rows = _jumbled(split, count, _words(sentences, scenes), SHORT, rng)
+    return [spelled(row, seed, Noise()) for row in attach(rows, seed)]
+
+
 def _about_digits(split: str, count: int, seed: int) -> list[Utterance]:
     said = _said(split, "digits", digit_strings(split, count, seed))
     translated, questions = asked.about_digits(said, seed)
     return [rows[i % 3] for i, rows in enumerate(zip(said, translated, questions, strict=True))]
+
+
+def _words(sentences: Sequence[str], scenes: Sequence[Scene]) -> list[str]:
+    return [word for text in (*sentences, *(one.text for one in scenes)) for word in text.split()]
+
+
+def _jumbled(split: str, count: int, words: list[str], sizes: tuple[int, int], rng: Random) -> list[Utterance]:
+    """Words in any order, to be copied: none can be guessed from those before."""
+    return _said(split, "jumbled", (" ".join(rng.choices(words, k=rng.randint(*sizes))) for _ in range(count)))
 
 
 def _said(split: str, kind: str, texts: Iterable[str]) -> list[Utterance]:
