@@ -35,7 +35,7 @@ def test_every_key_of_the_schema_has_a_meaning():
             ["model.language_model.config.hidden_size was 32, is 64"],
             Meaning.FIXED,
         ),
-        ("stages.0.ctc=null", ["stages.0.ctc was {'weight': 0.3}, is None"], Meaning.FIXED),
+        ("stages.0.ctc=null", ["stages.0.ctc was {'weight': 0.3, 'blank': None}, is None"], Meaning.FIXED),
         ("stages.0.mixture.1.weight=2", ["stages.0.mixture.1.weight was 0.5, is 2.0"], Meaning.FIXED),
         ("stages.0.trainable=[language_model, acoustic_encoder, semantic_encoder, layer_weights, adapters]", [], None),
         ("stages.0.optimizer.betas=[0.9, 0.9]", ["stages.0.optimizer.betas was [0.9, 0.98], is [0.9, 0.9]"], "NOTED"),

@@ -524,10 +524,24 @@ def test_the_ctc_loss_counts_transcriptions_alone_and_never_divides_a_row(finish
             expected += F.ctc_loss(logits.log_softmax(-1)[:, None], words, *lengths, blank=1, reduction="sum")
         monkeypatch.setattr(model.get_decoder(), "forward", None)  # an alignment has no use for the LLM's layers
         aligned, _ = Objective(model, 0.7)(inputs, transcribes, torch.ones(4), tokens, "alignment")
+        _, by_row = Objective(model, 0.7, blank=int(words[0, -1]))(
+            inputs, transcribes, torch.ones(4), tokens, "alignment"
+        )
+    assert by_row[2] == 0, "its answer has the blank in it"
     torch.testing.assert_close(aligned, expected / tokens, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(with_ctc, plain + 0.7 * expected / tokens, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(plain, rows.sum() / tokens)
     torch.testing.assert_close(weighted, plain + 2 * rows[1] / tokens)
+
+
+def test_the_blank_is_one_token(finished):
+    from wavllm_cli.model.processing_wavllm import WavLLMProcessor
+    from wavllm_cli.training.objective import token_of
+
+    tokenizer = WavLLMProcessor.from_pretrained(finished / "stage1").tokenizer
+    assert tokenizer.convert_ids_to_tokens(token_of("<s>", tokenizer)) == "<s>"
+    with pytest.raises(UsageError, match="must be one token of the language model's tokenizer; 'two words' is"):
+        token_of("two words", tokenizer)
 
 
 # --- what was changed, lost or damaged on the way ---

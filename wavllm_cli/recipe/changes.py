@@ -86,7 +86,7 @@ MEANINGS: dict[type[Section], dict[str, Meaning]] = {
         "betas": NOTED,
         "max_grad_norm": NOTED,
     },
-    CTC: {"weight": FIXED},
+    CTC: {"weight": FIXED, "blank": FIXED},
     Validation: {"manifest": CONTENT, "every": NOTED, "samples": NOTED},
     Generation: {"max_new_tokens": FREE, "temperature": FREE, "num_beams": FREE},
 }

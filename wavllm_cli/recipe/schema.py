@@ -144,6 +144,8 @@ class CTC(Section):
 
     weight: Weight
     """Of the CTC loss beside the answers' cross-entropy."""
+    blank: Text | None = None
+    """The LLM's token, space before it and all, for frames in which no word ends; absent: its beginning of sequence."""
 
 
 class Validation(Section):

@@ -36,7 +36,7 @@ from wavllm_cli.training.dataset import MixtureDataset, Stream, training_manifes
 from wavllm_cli.training.encoder_cache import cache_of
 from wavllm_cli.training.encoding import CachingProcessor, encode
 from wavllm_cli.training.groups import optimizer_groups, set_trainable
-from wavllm_cli.training.objective import Objective
+from wavllm_cli.training.objective import Objective, token_of
 from wavllm_cli.training.room import Room
 from wavllm_cli.training.scales import Scales
 from wavllm_cli.training.signals import finish_step_on_interrupt
@@ -104,8 +104,7 @@ class Trainer:
         optimizer = torch.optim.AdamW(groups, betas=self.stage.optimizer.betas)
         self.trained = trained
         self.bare = model
-        objective = Objective(model, self.stage.ctc.weight if self.stage.ctc else 0.0)
-        self.objective, self.optimizer = self.accelerator.prepare(objective, optimizer)
+        self.objective, self.optimizer = self.accelerator.prepare(self._objective(), optimizer)
         self.scales = Scales(model.prompt_adapter)
         self.task_weights = weights_of(self.stage.task_weights, self.accelerator.device)
         self.cache = cache_of(recipe, self.stage, model, processor)
@@ -114,6 +113,11 @@ class Trainer:
         self.validator = self._validator()
         self.pending: list[dict] = []
         self.skipped: list[str] = []  # why, for each of the last steps in a row that taught nothing
+
+    def _objective(self) -> Objective:
+        ctc = self.stage.ctc
+        blank = token_of(ctc.blank, self.processor.tokenizer) if ctc and ctc.blank else None
+        return Objective(self.bare, ctc.weight if ctc else 0.0, blank)
 
     def _validator(self) -> Validator | None:
         section = self.stage.validation

@@ -7,7 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
+from transformers import PreTrainedTokenizerBase
 
+from wavllm_cli.errors import UsageError
 from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration
 from wavllm_cli.model.processing_wavllm import IGNORE
 from wavllm_cli.recipe import Minimised
@@ -18,12 +20,15 @@ class Objective(nn.Module):
 
     Args:
         ctc_weight: weight of the CTC loss; 0 is the published objective.
+        blank: the LLM's token that is CTC's blank; answers with it have no CTC loss. Without it: the one that begins
+            sequences, which no answer contains.
     """
 
-    def __init__(self, model: WavLLMForConditionalGeneration, ctc_weight: float):
+    def __init__(self, model: WavLLMForConditionalGeneration, ctc_weight: float, blank: int | None = None):
         super().__init__()
         self.model = model
         self.ctc_weight = ctc_weight
+        self.blank = model.config.bos_token_id if blank is None else blank
 
     def forward(
         self,
@@ -76,20 +81,35 @@ class Objective(nn.Module):
         Returns:
             (B,) summed over the words of each row, 0 where it does not count.
         """
-        config = self.model.config
+        transcribes = transcribes & (labels != self.blank).all(1)
         meant = [clip for clip, wanted in zip(clips, transcribes.tolist(), strict=True) if wanted]
+        if not meant:
+            return torch.stack([clip.sum() * 0 for clip in clips])
         lengths = [len(clip) for clip in meant]
         # Before clips are padded: each row of the head's product is as dear as a small layer.
         scores = self.model.get_output_embeddings()(torch.cat(meant)).float().log_softmax(-1)
         labels = labels[transcribes]
-        words = (labels != IGNORE) & (labels != config.eos_token_id)
+        words = (labels != IGNORE) & (labels != self.model.config.eos_token_id)
         losses = F.ctc_loss(
             pad_sequence(scores.split(lengths)),  # (T, B, V)
             labels[words],
             input_lengths=torch.tensor(lengths, device=labels.device),
             target_lengths=words.sum(1),
-            blank=config.bos_token_id,  # no answer contains it
+            blank=self.blank,
             reduction="none",
             zero_infinity=True,
         )
         return torch.zeros(len(clips), device=losses.device).masked_scatter(transcribes, losses)
+
+
+def token_of(text: str, tokenizer: PreTrainedTokenizerBase) -> int:
+    """The id of the one token that a text is.
+
+    Raises:
+        UsageError: it is none, or several.
+    """
+    tokens = tokenizer.encode(text, add_special_tokens=False)
+    if len(tokens) != 1 or tokens[0] == tokenizer.unk_token_id:
+        pieces = tokenizer.convert_ids_to_tokens(tokens)
+        raise UsageError(f"`ctc.blank` must be one token of the language model's tokenizer; {text!r} is {pieces}.")
+    return tokens[0]
