@@ -40,6 +40,7 @@ QUICK = Size(  # every step once, to see that it works: nothing is learnt
     language=(
         "model.language_model.config.num_hidden_layers=1",
         "stages.0.steps=4",
+        "stages.0.curriculum.0.steps=2",
         "stages.0.optimizer.warmup_steps=1",
         "stages.0.batch.max_utterances=8",
         "stages.0.validation=null",
