@@ -1,6 +1,7 @@
 """`wavllm prep mini`: every manifest, splits that share nothing, the same bytes again, real recordings in place."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -112,11 +113,20 @@ def test_text_alone_teaches_the_tasks(rows):
     assert any("\n" in row.target for row in heard)  # answers to several instructions
 
 
-def test_words_are_copied_as_they_are_spelled(rows):
+def test_words_are_copied_as_they_are_spelled_or_recognised(rows):
+    copied, chosen = [], []
     for row in rows["train"]["words"]:
-        heard = row.prompt.removeprefix("<SPEECH> ").partition(" </SPEECH>")[0].split()
-        assert [word for word in heard if word != "-"] == row.target.split()  # a blank parts a word from itself
-        assert 2 <= len(row.target.split()) <= 12
+        heard, _, prompt = row.prompt.removeprefix("<SPEECH> ").partition(" </SPEECH>")
+        words = [word for word in heard.split() if word != "-"]  # a blank parts a word from itself
+        assert 2 <= len(words) <= 12
+        if "-heard-" in row.id:
+            options = dict(re.findall(r"([ABC])\. ([^;]+?)[;.]?(?= [ABC]\. |$)", prompt))
+            assert [letter for letter, word in options.items() if word in words] == [row.target]
+            chosen.append(row)
+        else:
+            assert words == row.target.split()
+            copied.append(row)
+    assert len(chosen) == len(copied)
 
 
 def test_a_second_run_changes_nothing_and_replaces_what_is_lost(out):

@@ -6,7 +6,7 @@ from random import Random
 from wavllm_cli.corpora import TRANSCRIBE, TRANSLATE
 from wavllm_cli.data.schema import Utterance
 from wavllm_cli.mini.digits import questions as digit_questions
-from wavllm_cli.mini.world import Scene, german_digits
+from wavllm_cli.mini.world import Scene, german_digits, world
 from wavllm_cli.prompts.clauses import Step
 from wavllm_cli.prompts.sqa import Question, can_be_read_back, to_rows
 from wavllm_cli.prompts.summaries import INSTRUCTIONS
@@ -45,6 +45,18 @@ def free_questions(rows: Sequence[Utterance], scenes: Sequence[Scene], seed: int
     for row, scene in zip(rows, scenes, strict=True):
         one = Random(f"free {seed} {row.id}").choice(scene.questions)
         asked.append(Question(f"{row.id}-free", row, one.question, one.answer))
+    return to_rows(filter(can_be_read_back, asked), seed)
+
+
+def heard_words(rows: Iterable[Utterance], words: Sequence[str], seed: int) -> list[Utterance]:
+    """Which of three words is said? The wrong ones are words of other rows."""
+    asked = []
+    for row in rows:
+        rng = Random(f"heard {seed} {row.id}")
+        said = (row.target or "").split()
+        wrong = [word for word in dict.fromkeys(rng.choices(words, k=8)) if word not in said]
+        question = rng.choice(world()["heard_words"])
+        asked.append(Question(f"{row.id}-heard", row, question, rng.choice(said), tuple(wrong[:2])))
     return to_rows(filter(can_be_read_back, asked), seed)
 
 

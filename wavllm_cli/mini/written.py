@@ -75,12 +75,14 @@ def text_rows(
 def copied_rows(
     split: str, count: int, scenes: Sequence[Scene], sentences: Sequence[str], seed: int
 ) -> list[Utterance]:
-    """A few words in any order, cleanly spelled, to be copied.
+    """A few words in any order, cleanly spelled: every other row wants them copied, the rest ask which word is said.
 
-    A language model that is given nothing else for a while finds out how to copy; amid noise it hardly does.
+    A language model that is given nothing else for a while finds out how to copy and to compare; amid noise hardly.
     """
-    rng = Random(f"copied {split} {seed}")
-    rows = _jumbled(split, count, _words(sentences, scenes), SHORT, rng)
+    rng, words = Random(f"copied {split} {seed}"), _words(sentences, scenes)
+    said = _jumbled(split, count, words, SHORT, rng)
+    rows = [*said[::2], *asked.heard_words(said[1::2], words, seed)]
+    rng.shuffle(rows)
     return [spelled(row, seed, Noise()) for row in attach(rows, seed)]
 
 
