@@ -101,6 +101,12 @@ def test_the_journal_tells_command_time_and_machine(steps, done, tmp_path):
     assert first["machine"] == machine() and first["machine"]["cores"] >= 1 and first["machine"]["torch"]
 
 
+def test_a_journal_makes_its_folder(steps, done, tmp_path):
+    journal = Journal(tmp_path / "not" / "there" / "log.jsonl")
+    run(steps[:1], journal)
+    assert [line["step"] for line in journal.lines()] == ["first"]
+
+
 def test_half_a_line_of_a_journal_is_passed_over(steps, done, tmp_path):
     done(steps)
     with (tmp_path / "log.jsonl").open("a") as file:

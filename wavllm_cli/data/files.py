@@ -82,6 +82,7 @@ def append_text(path: Path, text: str) -> None:
         WavLLMError: nothing can be written there.
     """
     try:
+        _make_folder(path.parent)
         with path.open("ab", buffering=0) as file:
             size = file.seek(0, os.SEEK_END)
             try:
