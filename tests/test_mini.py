@@ -47,7 +47,7 @@ def test_every_split_has_every_kind_of_rows(rows):
         assert set(KINDS) <= rows[split].keys()
         assert {row.split for some in rows[split].values() for row in some} == {split}
     assert {row.task for some in rows["test"].values() for row in some} == set(ABOUT.tasks)
-    assert {"text", "words"} == rows["train"].keys() - set(KINDS)
+    assert {"text", "words", "choices", "exchanges"} == rows["train"].keys() - set(KINDS)
     assert {"text"} == rows["dev"].keys() - set(KINDS)
     assert {"ii-unseen", "ii-four"} == rows["test"].keys() - set(KINDS)
     assert {len(row.parts) for row in rows["test"]["ii-four"]} == {4}
@@ -62,8 +62,9 @@ def test_what_is_said_in_one_split_is_said_in_no_other(rows):
     answers = {split: {row.target for row in rows[split]["st"]} for split in SPLITS}
     for one, other in (("train", "dev"), ("train", "test"), ("dev", "test")):
         assert not said[one] & said[other] and not answers[one] & answers[other]
-    copied = {row.target for row in rows["train"]["text"]}
-    assert not copied & (said["test"] | said["dev"] | answers["test"] | answers["dev"])
+    read = {row.target for kind in ("text", "words") for row in rows["train"][kind]}
+    read |= {" ".join(heard_and_asked(row)[0]) or row.prompt for row in rows["train"]["exchanges"]}
+    assert not read & (said["test"] | said["dev"] | answers["test"] | answers["dev"])
 
 
 def test_who_speaks_in_one_split_speaks_in_no_other(rows):
@@ -113,20 +114,33 @@ def test_text_alone_teaches_the_tasks(rows):
     assert any("\n" in row.target for row in heard)  # answers to several instructions
 
 
-def test_words_are_copied_as_they_are_spelled_or_recognised(rows):
-    copied, chosen = [], []
+def test_words_are_copied_as_they_are_spelled(rows):
     for row in rows["train"]["words"]:
-        heard, _, prompt = row.prompt.removeprefix("<SPEECH> ").partition(" </SPEECH>")
-        words = [word for word in heard.split() if word != "-"]  # a blank parts a word from itself
-        assert 2 <= len(words) <= 12
-        if "-heard-" in row.id:
-            options = dict(re.findall(r"([ABC])\. ([^;]+?)[;.]?(?= [ABC]\. |$)", prompt))
-            assert [letter for letter, word in options.items() if word in words] == [row.target]
-            chosen.append(row)
-        else:
-            assert words == row.target.split()
-            copied.append(row)
-    assert len(chosen) == len(copied)
+        words, _ = heard_and_asked(row)
+        assert 2 <= len(words) <= 12 and words == row.target.split()
+    assert any("digits" in row.id for row in rows["train"]["words"])
+
+
+def test_one_of_three_words_is_said(rows):
+    asked = [row for row in rows["train"]["choices"] if "-heard-" in row.id]
+    for row in asked:
+        words, prompt = heard_and_asked(row)
+        options = dict(re.findall(r"([ABC])\. ([^;]+?)[;.]?(?= [ABC]\. |$)", prompt))
+        assert len(options) == 3 and [letter for letter, word in options.items() if word in words] == [row.target]
+    assert len(asked) == len(rows["train"]["choices"]) // 2
+    assert {row.target for row in rows["train"]["choices"]} == {"A", "B", "C"}
+
+
+def test_half_of_the_exchanges_are_heard(rows):
+    heard = [row for row in rows["train"]["exchanges"] if row.prompt.startswith("<SPEECH>")]
+    assert len(heard) == len(rows["train"]["exchanges"]) // 2
+    assert all(row.prompt.endswith("</SPEECH> ") for row in heard)
+
+
+def heard_and_asked(row):
+    """The words that are spelled, and the instruction."""
+    heard, _, prompt = row.prompt.removeprefix("<SPEECH> ").rpartition(" </SPEECH>")
+    return [word for word in heard.split() if word != "-"], prompt  # a blank parts a word from itself
 
 
 def test_a_second_run_changes_nothing_and_replaces_what_is_lost(out):

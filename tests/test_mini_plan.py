@@ -13,7 +13,7 @@ from wavllm_cli.mini import plan
 from wavllm_cli.mini.request import QUICK, SOURCES, Request
 
 PRESENT = ("world", "st", "sqa", "er", "sv", "sqqa", "sft", "ii", "cot")
-READ = ("sft", "text", "words")
+READ = ("sft", "text", "words", "choices", "exchanges")
 
 
 @pytest.fixture(scope="module")

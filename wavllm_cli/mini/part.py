@@ -14,7 +14,7 @@ from wavllm_cli.mini.given import Given
 from wavllm_cli.mini.script import write
 from wavllm_cli.mini.takes import Clip, Take
 from wavllm_cli.mini.world import Scene, scenes
-from wavllm_cli.mini.written import copied_rows, text_rows
+from wavllm_cli.mini.written import chosen_rows, copied_rows, exchange_rows, text_rows
 from wavllm_cli.prompts.clauses import Step
 from wavllm_cli.prompts.multitask import compose
 from wavllm_cli.prompts.pools import attach
@@ -32,7 +32,9 @@ COUNTS = {  # rows of train, dev and test at scale 1
     "ii": (4000, 100, 300),
     "cot": (4000, 100, 300),
     "text": (45_000, 500, 0),
-    "words": (20_000, 0, 0),
+    "words": (10_000, 0, 0),
+    "choices": (20_000, 0, 0),
+    "exchanges": (20_000, 0, 0),
     "text scenes": (12_000, 400, 0),
 }
 FEWEST = 8  # rows of a kind, at any scale
@@ -112,8 +114,9 @@ class Part:
         yield from self._composed([*single, *self._short(read), *texts], self._summaries(world))
         if self.counts["text"]:
             about = scenes(self.split, self.counts["text scenes"], self.seed)
-            yield "text", text_rows(self.split, self.counts["text"], about, self.sentences, texts, self.seed)
-            yield "words", copied_rows(self.split, self.counts["words"], about, self.sentences, self.seed)
+            for kind, rows in (("text", text_rows), ("words", copied_rows), ("choices", chosen_rows)):
+                yield kind, rows(self.split, self.counts[kind], about, self.sentences, self.seed)
+            yield "exchanges", exchange_rows(self.split, self.counts["exchanges"], self.seed)
 
     def _worded(self, kinds: Mapping[str, Iterable[Utterance]]) -> Kinds:
         """Instructions vary over the wordings that are for training."""

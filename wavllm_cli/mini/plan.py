@@ -98,7 +98,7 @@ def _backbones(request: Request) -> Iterator[Step]:
         changes = _set((f"data={data}", *request.size.language))
         train = ("train", "--stage", "1", "--recipe", LANGUAGE_RECIPE, *changes, "--output", str(language))
         stage, llm = language / "stage1", language / "llm"
-        text = (find(LANGUAGE_RECIPE), *(data / f"{name}.jsonl" for name in ("train-text", "train-words", "dev-text")))
+        text = (find(LANGUAGE_RECIPE), *(data / name for name in load(LANGUAGE_RECIPE).stages[0].manifests))
         yield Step("language", "language", Command(train), text, _files(stage))
         export = {"source": str(stage), "output": llm}
         yield Step("llm", "language", Call("wavllm_cli.mini.backbones.export_llm", export), _files(stage), _files(llm))

@@ -8,6 +8,7 @@ from random import Random
 
 from wavllm_cli.data.schema import Utterance
 from wavllm_cli.mini import asked
+from wavllm_cli.mini.exchanges import exchanges
 from wavllm_cli.mini.real_digits import digit_strings
 from wavllm_cli.mini.spelled import Noise, spelled
 from wavllm_cli.mini.world import Scene
@@ -15,36 +16,28 @@ from wavllm_cli.prompts.multitask import compose
 from wavllm_cli.prompts.pools import attach
 
 SHARES = {  # of all rows
-    "asr": 0.08,
-    "st": 0.12,
+    "asr": 0.07,
+    "st": 0.11,
     "sqa": 0.12,
-    "free": 0.05,
+    "free": 0.06,
     "summary": 0.05,
-    "ii": 0.1,
-    "cot": 0.1,
+    "ii": 0.2,
+    "cot": 0.15,
     "digits": 0.1,
-    "open": 0.1,
-    "jumbled": 0.12,
-    "sft": 0.06,
+    "open": 0.08,
+    "jumbled": 0.06,
 }
 WITH_SUMMARY = 0.5  # of the ii and cot rows, about as many may ask for a summary
+INSTRUCTIONS = 0.2  # as many, of all rows, are there for ii rows to ask between questions about the clip
 NOISY, SHORT = (4, 20), (2, 12)  # words that are jumbled: fewest, most
 
 
-def text_rows(
-    split: str,
-    count: int,
-    scenes: Sequence[Scene],
-    sentences: Sequence[str],
-    instructions: Sequence[Utterance],
-    seed: int,
-) -> list[Utterance]:
+def text_rows(split: str, count: int, scenes: Sequence[Scene], sentences: Sequence[str], seed: int) -> list[Utterance]:
     """About `count` rows without audio, in random order.
 
     Args:
         scenes: of the closed world.
         sentences: of open English, to be copied.
-        instructions: text instructions, as they are.
     """
     rng = Random(f"text {split} {seed}")
     said = [
@@ -58,16 +51,16 @@ def text_rows(
         "summary": [step.row for step in asked.summaries(said, scenes, seed) if step.what == "summary"],
         "digits": _about_digits(split, round(SHARES["digits"] * count), seed),
         "open": _said(split, "open", sentences),
-        "jumbled": _jumbled(split, len(said), _words(sentences, scenes), NOISY, rng),
+        "jumbled": _jumbled(split, "jumbled", len(said), _words(sentences, scenes), NOISY, rng),
     }
     few = round(WITH_SUMMARY * SHARES["ii"] * count)
     summaries = asked.summaries(said[:few], scenes[:few], seed)
+    instructions = _instructions(split, round(INSTRUCTIONS * count), seed)
     rows = [*kinds["asr"], *kinds["st"], *kinds["sqa"], *kinds["free"], *instructions]
     for kind in ("ii", "cot"):
         kinds[kind] = compose(rows, kind, round(SHARES[kind] * count), seed, written=summaries)
     drawn = [row for kind, some in kinds.items() for row in _some(some, round(SHARES[kind] * count), rng)]
     texts = [spelled(row, seed) for row in attach(drawn, seed)]
-    texts += _some(instructions, round(SHARES["sft"] * count), rng)
     rng.shuffle(texts)
     return texts
 
@@ -75,13 +68,53 @@ def text_rows(
 def copied_rows(
     split: str, count: int, scenes: Sequence[Scene], sentences: Sequence[str], seed: int
 ) -> list[Utterance]:
-    """A few words in any order, cleanly spelled: every other row wants them copied, the rest ask which word is said.
+    """A few words in any order, or digits, cleanly spelled, to be copied.
 
-    A language model that is given nothing else for a while finds out how to copy and to compare; amid noise hardly.
+    A language model that is given nothing else for a while finds out how to copy; amid noise hardly.
     """
-    rng, words = Random(f"copied {split} {seed}"), _words(sentences, scenes)
-    said = _jumbled(split, count, words, SHORT, rng)
-    rows = [*said[::2], *asked.heard_words(said[1::2], words, seed)]
+    rng = Random(f"copied {split} {seed}")
+    said = _jumbled(split, "copied", count - count // 4, _words(sentences, scenes), SHORT, rng)
+    said += _said(split, "copied-digits", digit_strings(split, count // 4, seed + 1))
+    return _clean(said, seed, rng)
+
+
+def chosen_rows(
+    split: str, count: int, scenes: Sequence[Scene], sentences: Sequence[str], seed: int
+) -> list[Utterance]:
+    """Questions with choices: half ask which word is said, the rest about scenes and digits. Cleanly spelled.
+
+    Their answers are single letters, which hardly count among longer answers: the skill comes by itself or not at all.
+    """
+    rng, words = Random(f"chosen {split} {seed}"), _words(sentences, scenes)
+    jumbled = _jumbled(split, "chosen", count // 2, words, SHORT, rng)
+    digits = _said(split, "chosen-digits", digit_strings(split, count // 6, seed + 2))
+    told = scenes[: count - len(jumbled) - len(digits)]
+    said = _said(split, "chosen-scene", [scene.text for scene in told])
+    _, about_digits = asked.about_digits(digits, seed)
+    rows = [*asked.heard_words(jumbled, words, seed), *asked.choices(said, told, seed), *about_digits]
+    return _clean(rows, seed, rng)
+
+
+def exchange_rows(split: str, count: int, seed: int) -> list[Utterance]:
+    """Instructions without a clip, and as many questions that are heard, cleanly spelled, with nothing beside them."""
+    rng = Random(f"exchanges {split} {seed}")
+    rows = _instructions(split, count // 2, seed)
+    for i, one in enumerate(exchanges(split, count - len(rows), seed + 1, spoken=True)):
+        said = asked.transcription(f"{split}-aloud-{i:05d}", one.prompt, split, audio=one.prompt)
+        heard = said.model_copy(update={"task": "sqqa", "prompt": "", "target": one.answer})
+        rows.append(spelled(heard, seed, Noise()))
+    rng.shuffle(rows)
+    return rows
+
+
+def _instructions(split: str, count: int, seed: int) -> list[Utterance]:
+    written = enumerate(exchanges(split, count, seed + 1, spoken=False))
+    return [asked.instruction(f"{split}-written-{i:05d}", one.prompt, one.answer, split) for i, one in written]
+
+
+def _clean(rows: Iterable[Utterance], seed: int, rng: Random) -> list[Utterance]:
+    """Cleanly spelled, with instructions, in random order."""
+    rows = list(rows)
     rng.shuffle(rows)
     return [spelled(row, seed, Noise()) for row in attach(rows, seed)]
 
@@ -96,9 +129,11 @@ def _words(sentences: Sequence[str], scenes: Sequence[Scene]) -> list[str]:
     return [word for text in (*sentences, *(one.text for one in scenes)) for word in text.split()]
 
 
-def _jumbled(split: str, count: int, words: list[str], sizes: tuple[int, int], rng: Random) -> list[Utterance]:
+def _jumbled(
+    split: str, kind: str, count: int, words: list[str], sizes: tuple[int, int], rng: Random
+) -> list[Utterance]:
     """Words in any order, to be copied: none can be guessed from those before."""
-    return _said(split, "jumbled", (" ".join(rng.choices(words, k=rng.randint(*sizes))) for _ in range(count)))
+    return _said(split, kind, (" ".join(rng.choices(words, k=rng.randint(*sizes))) for _ in range(count)))
 
 
 def _said(split: str, kind: str, texts: Iterable[str]) -> list[Utterance]:
