@@ -49,3 +49,13 @@ def test_row_of_a_padded_batch_equals_the_row_alone(channels):
             expected = halve(expected)
         assert n == expected == alone.shape[1]
         torch.testing.assert_close(tokens[:n], alone[0])
+
+
+def test_dropout_leaves_out_in_training_alone():
+    torch.manual_seed(0)
+    adapter = SpeechAdapter(5, (8, 12), bottleneck=3, output_width=7, dropout=0.5)
+    frames, lengths = torch.randn(1, 16, 5), torch.tensor([16])
+    heard, again = adapter(frames, lengths)[0], adapter(frames, lengths)[0]
+    assert not torch.equal(heard, again)
+    adapter.eval()
+    assert torch.equal(adapter(frames, lengths)[0], adapter(frames, lengths)[0])

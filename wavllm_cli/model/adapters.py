@@ -53,16 +53,22 @@ class Bottleneck(nn.Module):
 
 
 class SpeechAdapter(nn.Module):
-    """Subsampler, bottleneck, projection: one for each encoder (paper, section 3.1)."""
+    """Subsampler, bottleneck, projection: one for each encoder (paper, section 3.1).
 
-    def __init__(self, input_width: int, channels: Sequence[int], bottleneck: int, output_width: int):
+    In training a share of what comes in and of what the projection is given is left out (`dropout`).
+    """
+
+    def __init__(
+        self, input_width: int, channels: Sequence[int], bottleneck: int, output_width: int, dropout: float = 0.0
+    ):
         super().__init__()
         width = channels[-1] // 2
         self.subsample = Subsampler(input_width, channels)
         self.adapter = Bottleneck(width, bottleneck)
         self.projector = nn.Linear(width, output_width)
+        self.dropout = nn.Dropout(dropout)
 
     def forward(self, frames: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """(N, T, D), (N,) -> (N, T / 4, output_width), (N,)."""
-        x, lengths = self.subsample(frames, lengths)
-        return self.projector(self.adapter(x)), lengths
+        x, lengths = self.subsample(self.dropout(frames), lengths)
+        return self.projector(self.dropout(self.adapter(x))), lengths

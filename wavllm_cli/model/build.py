@@ -96,6 +96,7 @@ def build_config(
         acoustic_channels=model.adapters.acoustic_channels,
         adapter_bottleneck=model.adapters.bottleneck,
         adapter_width=model.adapters.width,
+        adapter_dropout=model.adapters.dropout,
         lora_rank=model.lora.rank,
         lora_alpha=model.lora.alpha,
         lora_dropout=model.lora.dropout,

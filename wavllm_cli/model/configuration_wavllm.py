@@ -122,6 +122,7 @@ class WavLLMConfig(PreTrainedConfig):
         semantic_channels, acoustic_channels: output channels of the two convolutions of each adapter, before the
             gated linear unit halves them.
         adapter_bottleneck, adapter_width: inner width of the bottleneck and output width of each adapter.
+        adapter_dropout: share of each adapter's input, and of its projection's, that is left out in training.
         lora_rank, lora_alpha, lora_dropout: LoRA on the q, k, v and o projections of every layer.
         prompt_adapter_width: inner width of the prompt adapter; `None` (stage 1) means a constant scale alpha / rank.
         prompt_scale_max: upper bound of the per-channel LoRA scale.
@@ -149,6 +150,7 @@ class WavLLMConfig(PreTrainedConfig):
     acoustic_channels: list[int] | tuple[int, ...] = (512, 2048)
     adapter_bottleneck: int = 512
     adapter_width: int = 2048
+    adapter_dropout: float | int = 0.0
     lora_rank: int = 32
     lora_alpha: float | int = 32.0
     lora_dropout: float | int = 0.1

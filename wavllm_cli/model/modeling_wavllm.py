@@ -62,16 +62,10 @@ class WavLLMForConditionalGeneration(WavLLMPreTrainedModel, GenerationMixin):
     def __init__(self, config: WavLLMConfig):
         super().__init__(config)
         self.semantic_encoder = SemanticEncoder(config.semantic_config)
-        self.semantic_adapter = SpeechAdapter(
-            config.semantic_config.d_model, config.semantic_channels, config.adapter_bottleneck, config.adapter_width
-        )
+        adapter = (config.adapter_bottleneck, config.adapter_width, config.adapter_dropout)
+        self.semantic_adapter = SpeechAdapter(config.semantic_config.d_model, config.semantic_channels, *adapter)
         self.acoustic_encoder = AcousticEncoder(config.acoustic_config, config.acoustic_windows)
-        self.acoustic_adapter = SpeechAdapter(
-            config.acoustic_config.hidden_size,
-            config.acoustic_channels,
-            config.adapter_bottleneck,
-            config.adapter_width,
-        )
+        self.acoustic_adapter = SpeechAdapter(config.acoustic_config.hidden_size, config.acoustic_channels, *adapter)
         if config.prompt_adapter_width and config.lora_factor > config.prompt_scale_max:
             raise UsageError(
                 f"lora_alpha / lora_rank is {config.lora_factor:g}, above prompt_scale_max "

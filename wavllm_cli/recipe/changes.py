@@ -41,7 +41,13 @@ MEANINGS: dict[type[Section], dict[str, Meaning]] = {
     Backbone: {"path": CONTENT, "revision": CONTENT, "config": FIXED},
     LanguageModel: {"path": CONTENT, "revision": CONTENT, "config": FIXED, "tokenizer": FIXED},
     TokenizerTraining: {"vocab_size": FIXED},
-    Adapters: {"semantic_channels": FIXED, "acoustic_channels": FIXED, "bottleneck": FIXED, "width": FIXED},
+    Adapters: {
+        "semantic_channels": FIXED,
+        "acoustic_channels": FIXED,
+        "bottleneck": FIXED,
+        "width": FIXED,
+        "dropout": FIXED,
+    },
     LoRA: {"rank": FIXED, "alpha": FIXED, "dropout": FIXED},
     Stage: {
         "trainable": FIXED,

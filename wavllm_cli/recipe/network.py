@@ -96,6 +96,8 @@ class Adapters(Section):
     """Inner width of either adapter's bottleneck."""
     width: Width
     """Of what either adapter hands on, before both are brought to the LLM's."""
+    dropout: Annotated[Real, Field(ge=0, lt=1)] = 0.0
+    """Share of the encoders' frames, and of what the last layer is given, that is left out in training."""
 
 
 class LoRA(Section):

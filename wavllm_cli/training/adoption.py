@@ -110,6 +110,7 @@ def _own_layers(config: WavLLMConfig) -> dict[str, Any]:
         "acoustic_channels": config.acoustic_channels,
         "bottleneck": config.adapter_bottleneck,
         "width": config.adapter_width,
+        "dropout": config.adapter_dropout,
     }
     lora = {"rank": config.lora_rank, "alpha": config.lora_alpha, "dropout": config.lora_dropout}
     return {
