@@ -6,8 +6,8 @@ BIN    := $(VENV)/bin
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
             command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
             && { echo $$p; break; }; done)
-FSDD   ?=# the Free Spoken Digit Dataset's archive: make demo FSDD=fsdd.zip
-DEMO   := $(if $(strip $(FSDD)),runs/demo-fsdd,runs/demo)
+AUDIO  ?=# a recording, a folder or a pattern of your own: make demo AUDIO=talk.wav
+DEMO   := runs/demo
 
 export OMP_NUM_THREADS ?= 2
 
@@ -35,18 +35,21 @@ models: $(VENV)/.ready
 	@test -z "$(strip $(MODELS))" || $(BIN)/wavllm models get --yes $(MODELS) >/dev/null \
 	  || echo "Goes on without; later: $(BIN)/wavllm models get NAME"
 
-# Speech, instructions, both training stages, answers about held-out recordings, scores.
+# The model of the package: asked about its clips and about AUDIO, scored, and taught something new for a minute.
+MINUTE := --set data=$(DEMO)/data --set stages.1.steps=60 --set stages.1.batch.max_utterances=8 \
+          --set stages.1.optimizer.warmup_steps=5 --set 'stages.1.validation={manifest: dev-capitals.jsonl, every: 60}' \
+          --set 'stages.1.mixture=[{manifest: train-capitals.jsonl, weight: 1}]'
+
 demo: $(VENV)/.ready
-ifeq ($(strip $(FSDD)),)
-	$(BIN)/wavllm prep spoken-digits --digits 3..6 --out $(DEMO)/data
-else
-	$(BIN)/wavllm prep fsdd $(FSDD) --digits 3..6 --out $(DEMO)/data
+	$(BIN)/wavllm infer wavllm_cli/mini/clips/demo.jsonl --model mini --yes --output $(DEMO)/answers.jsonl
+	@$(BIN)/python -m wavllm_cli.mini.demo $(DEMO)/answers.jsonl
+ifneq ($(strip $(AUDIO)),)
+	$(BIN)/wavllm infer "$(AUDIO)" --model mini -i "Transcribe the audio clip into text." -i "Translate the audio clip into German."
 endif
-	$(BIN)/wavllm gen-prompts multi $(DEMO)/data/train*.jsonl --n 1500 --out $(DEMO)/data/train-ii.jsonl
-	$(BIN)/wavllm train --stage 1 --recipe tiny --set data=$(DEMO)/data --output $(DEMO)
-	$(BIN)/wavllm train --stage 2 --recipe tiny --set data=$(DEMO)/data --output $(DEMO)
-	$(BIN)/wavllm infer $(DEMO)/data/test.jsonl --model $(DEMO)/stage2 --output $(DEMO)/test.hyp.jsonl
-	$(BIN)/wavllm score $(DEMO)/test.hyp.jsonl
+	$(BIN)/wavllm score $(DEMO)/answers.jsonl
+	$(BIN)/wavllm prep mini --scale 0.03 --seed 1 --out $(DEMO)/data
+	$(BIN)/python -m wavllm_cli.mini.lesson $(DEMO)/data
+	$(BIN)/wavllm train --stage 2 --recipe mini --start mini $(MINUTE) --output $(DEMO)/minute
 
 # Two processes, each on one core; who runs dry takes tests over from the other.
 test: $(VENV)/.ready
