@@ -87,3 +87,8 @@ def test_of_several_systems_one_has_to_be_named(files):
         card(bundle, sources, scores, clips, "stage1")
     with pytest.raises(UsageError, match=r"holds no TEST\.json"):
         card(bundle, sources, clips, clips)
+
+
+def test_what_is_known_of_its_training_is_said(files):
+    assert "## Training" not in card(*files)
+    assert "## Training\n\nIn two runs.\n\n## Scores" in card(*files, training="In two runs.\n")

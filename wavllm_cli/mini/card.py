@@ -35,7 +35,9 @@ class Score:
     n: int
 
 
-def card(bundle: Path, sources: Path, scores: Path, clips: Path, system: str | None = None) -> str:
+def card(
+    bundle: Path, sources: Path, scores: Path, clips: Path, system: str | None = None, training: str | None = None
+) -> str:
     """The card's Markdown.
 
     Args:
@@ -44,6 +46,7 @@ def card(bundle: Path, sources: Path, scores: Path, clips: Path, system: str | N
         scores: a folder with TEST.json of every test, as `wavllm reproduce mini` writes them.
         clips: the folder of the demo clips.
         system: whose scores are shown, where files hold those of several.
+        training: how it was trained, as Markdown, where that is more than one `wavllm reproduce mini`.
 
     Raises:
         UsageError: there are no scores, or none of the system.
@@ -70,6 +73,7 @@ def card(bundle: Path, sources: Path, scores: Path, clips: Path, system: str | N
         longest=config.get("taught_seconds"),
         sources=[_source(source) for source in about["sources"] if source.get("used", True)],
         manifests=manifests,
+        training=training,
         scores=measured,
         system=system,
         clips=rows,

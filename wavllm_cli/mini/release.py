@@ -24,13 +24,21 @@ LARGEST = 25_000_000  # bytes of the bundle
 SOURCES, CARD = "sources.json", "README.md"
 
 
-def release(model: str, data: Path, scores: Path, system: str | None = None, package: Path = BUNDLE.parent) -> None:
+def release(
+    model: str,
+    data: Path,
+    scores: Path,
+    system: str | None = None,
+    training: Path | None = None,
+    package: Path = BUNDLE.parent,
+) -> None:
     """Write the bundle and the clips into the package, in place of what is there, once all of it has been made.
 
     Args:
         model: the checkpoint.
         data: what `wavllm prep mini` wrote.
         scores, system: as for `card`.
+        training: a file with what `card` says of the training.
 
     Raises:
         WavLLMError: something is missing, or the bundle is too large.
@@ -41,7 +49,8 @@ def release(model: str, data: Path, scores: Path, system: str | None = None, pac
         size = bundle(model, made, DTYPE).bytes
         if size > LARGEST:
             raise WavLLMError(f"The bundle has {size:,} bytes, more than {LARGEST:,}.")
-        write_text(made / CARD, card(made, data / SOURCES, scores, clips, system))
+        said = training.read_text(encoding="utf-8") if training else None
+        write_text(made / CARD, card(made, data / SOURCES, scores, clips, system, said))
         for path in (made, clips):
             shutil.rmtree(package / path.name, ignore_errors=True)
             os.replace(path, package / path.name)
@@ -53,10 +62,11 @@ def main(
     data: Annotated[Path, typer.Option(help="What `wavllm prep mini` wrote.")],
     scores: Annotated[Path, typer.Option(help="Folder with TEST.json of every test.")],
     system: Annotated[str | None, typer.Option(help="Whose scores, where there are several.")] = None,
+    training: Annotated[Path | None, typer.Option(help="Markdown on how it was trained.", exists=True)] = None,
 ) -> None:
     """Put a trained miniature into the package, with its card and demo clips."""
     try:
-        release(model, data, scores, system)
+        release(model, data, scores, system, training)
     except WavLLMError as error:
         console.error(str(error))
         raise typer.Exit(error.exit_code) from error
