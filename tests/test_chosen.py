@@ -40,7 +40,8 @@ def bundle(tmp_path):
     return tmp_path / "bundle"
 
 
-def test_the_package_s_own_model_answers_by_default(bundle, capsys, tmp_path):
+def test_the_package_s_own_model_may_answer_by_default(bundle, capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(default, "BUNDLED", "mini")
     have("whisper-tiny.en")
     assert chosen(None, None, False) == chosen("wavllm", None, False) == ("wavllm", "mini")
     said = capsys.readouterr().err.splitlines()
@@ -52,14 +53,14 @@ def test_the_package_s_own_model_answers_by_default(bundle, capsys, tmp_path):
     assert chosen(None, None, False) == ("wavllm", str(tmp_path / "mine"))
 
 
-def test_one_line_gives_the_default_back_to_the_cascade(bundle, monkeypatch):
-    monkeypatch.setattr(default, "BUNDLED", None)
+def test_the_cascade_answers_while_it_hears_better(bundle):
     assert chosen(None, None, True)[0] == "cascade"
     assert chosen("wavllm", None, True) == ("wavllm", None)
 
 
 def test_what_a_model_is_built_on_is_fetched_with_leave(bundle, fetched, monkeypatch):
     monkeypatch.setattr("sys.stdin.isatty", lambda: False, raising=False)
+    monkeypatch.setattr(default, "BUNDLED", "mini")
     for model in (None, "mini", str(bundle)):
         with pytest.raises(UsageError, match=r"parts that are not here\. whisper-tiny\.en .* --yes"):
             chosen(None, model, False)

@@ -1,5 +1,5 @@
-"""Who answers where a command names nobody: what the user has set, else the model that comes with the package, else the
-small cascade. Parts that are not here are fetched, with the user's leave.
+"""Who answers where a command names nobody: what the user has set, else the model that comes with the package if it is
+good enough for that, else the small cascade. Parts that are not here are fetched, with the user's leave.
 
 A model that happens to lie in `runs/` is nobody's choice and never taken.
 """
@@ -18,7 +18,7 @@ from wavllm_cli.systems.base import Options, System
 from wavllm_cli.systems.registry import open_system
 
 USUAL = "wavllm"  # whose models --model names
-BUNDLED: str | None = "mini"  # answers by default wherever the package has it; None leaves it to the cascade
+BUNDLED: str | None = None  # "mini": it answers by default. Of open speech it understands far less than the cascade
 RECOGNISERS = ("whisper-base", "whisper-tiny.en")  # of the cascade: the first that is here, else the first
 LANGUAGE_MODEL = "smollm2-135m-instruct"
 
@@ -52,7 +52,7 @@ def chosen(system: str | None, model: str | None, yes: bool) -> tuple[str, str |
 
 
 def _usual_model() -> str | None:
-    """The user's choice, else the model that the package brings; None where there is neither."""
+    """The user's choice, else the package's model where that answers by default; None where there is neither."""
     if found := default_model():
         console.info(f"model: {found[0]} (set by {found[1]})")
         return found[0]
