@@ -33,6 +33,8 @@ def checkpoint(home, backbones, tiny_config, tiny_processor, randomize):
     for part, path in paths.items():
         shutil.copytree(backbones[part]["path"], path)
     config = tiny_config(backbones={part: {"path": str(path), "local": True} for part, path in paths.items()})
+    for part in (config.acoustic_config, config.text_config):
+        part.name_or_path = str(home)  # as training leaves them
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WAVLLM_CACHE", str(home / "cache"))
         model = randomize(WavLLMForConditionalGeneration.from_backbones(config), trained_only=True)

@@ -80,6 +80,8 @@ def _write(folder: Path, source: str, dtype: str | None, trust: bool) -> dict[st
     backbones = model.config.backbones or {}
     here = [part for part, entry in backbones.items() if entry.get("local")]
     model.config.taught_seconds = taught_seconds(source)
+    for name in model.config.sub_configs:
+        getattr(model.config, name).name_or_path = ""  # a folder of this machine is nothing to others
     model.save_pretrained(folder, full=here)
     processor.save_pretrained(folder)
     return {part: entry["path"] for part, entry in backbones.items() if part not in here}
