@@ -6,6 +6,7 @@ from random import Random
 from wavllm_cli.corpora import TRANSCRIBE, TRANSLATE
 from wavllm_cli.data.schema import Utterance
 from wavllm_cli.mini.digits import questions as digit_questions
+from wavllm_cli.mini.exchanges import exchanges
 from wavllm_cli.mini.world import Scene, german_digits, world
 from wavllm_cli.prompts.clauses import Step
 from wavllm_cli.prompts.sqa import Question, can_be_read_back, to_rows
@@ -82,6 +83,14 @@ def about_digits(rows: Iterable[Utterance], seed: int) -> tuple[list[Utterance],
     return translated, list(digit_questions(rows, Random(f"digit questions {seed}")))
 
 
-def instruction(name: str, prompt: str, answer: str, split: str) -> Utterance:
-    """A text instruction."""
-    return transcription(name, answer, split, task="sft", prompt=prompt, transcript=None)
+def instructions(kind: str, split: str, count: int, seed: int) -> list[Utterance]:
+    """Text instructions; their ids begin with `kind`."""
+    return [
+        transcription(f"{kind}-{i:05d}", one.answer, split, task="sft", prompt=one.prompt, transcript=None)
+        for i, one in enumerate(exchanges(split, count, seed, spoken=False))
+    ]
+
+
+def aloud(row: Utterance, answer: str) -> Utterance:
+    """The sqqa row of a transcribed clip in which somebody asks for something."""
+    return row.model_copy(update={"task": "sqqa", "prompt": "", "target": answer})

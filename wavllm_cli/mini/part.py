@@ -9,7 +9,6 @@ from wavllm_cli.data.pieces import Piece
 from wavllm_cli.data.schema import Utterance
 from wavllm_cli.mini import asked, real, real_digits
 from wavllm_cli.mini.casting import SPLITS, Casting, conditions, moods, share_of
-from wavllm_cli.mini.exchanges import exchanges
 from wavllm_cli.mini.given import Given
 from wavllm_cli.mini.script import write
 from wavllm_cli.mini.takes import Clip, Take
@@ -104,7 +103,7 @@ class Part:
         world = About.of(self._told(self.script.world, clips), self.seed)
         moods_of, felt = self._felt(clips)
         read, digits = self.given.read_speech(self.split), dict(self._digits(out))
-        texts = self._instructions()
+        texts = asked.instructions(f"mini-{self.split}-sft", self.split, self.counts["sft"], self.seed)
         yield from self._worded({"world": world.said, "st": world.translated, "sqa": self._questions(world)})
         yield from self._worded({"er": moods_of, "sv": self._pairs(clips), "sqqa": self._aloud(clips)})
         yield from self._worded({"spoken": self._open(clips)} | digits)
@@ -164,7 +163,7 @@ class Part:
         rows = []
         for name, (exchange, take) in self.script.aloud.items():
             if row := self._row(name, exchange.prompt, take, clips):
-                rows.append(row.model_copy(update={"task": "sqqa", "prompt": "", "target": exchange.answer}))
+                rows.append(asked.aloud(row, exchange.answer))
         return rows
 
     def _open(self, clips: Clips) -> list[Utterance]:
@@ -196,11 +195,6 @@ class Part:
         return sorted(short, key=lambda row: share_of(row.id))[: round(READ * self.counts["ii"])]
 
     # --- what needs several rows, or no audio ---
-
-    def _instructions(self) -> list[Utterance]:
-        known = exchanges(self.split, self.counts["sft"], self.seed, spoken=False)
-        named = ((f"mini-{self.split}-sft-{number:05d}", one) for number, one in enumerate(known))
-        return [asked.instruction(name, one.prompt, one.answer, self.split) for name, one in named]
 
     def _summaries(self, about: About) -> list[Step]:
         first = slice(round(SUMMARISED * len(about.said)))

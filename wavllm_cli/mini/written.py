@@ -101,15 +101,13 @@ def exchange_rows(split: str, count: int, seed: int) -> list[Utterance]:
     rows = _instructions(split, count // 2, seed)
     for i, one in enumerate(exchanges(split, count - len(rows), seed + 1, spoken=True)):
         said = asked.transcription(f"{split}-aloud-{i:05d}", one.prompt, split, audio=one.prompt)
-        heard = said.model_copy(update={"task": "sqqa", "prompt": "", "target": one.answer})
-        rows.append(spelled(heard, seed, Noise()))
+        rows.append(spelled(asked.aloud(said, one.answer), seed, Noise()))
     rng.shuffle(rows)
     return rows
 
 
 def _instructions(split: str, count: int, seed: int) -> list[Utterance]:
-    written = enumerate(exchanges(split, count, seed + 1, spoken=False))
-    return [asked.instruction(f"{split}-written-{i:05d}", one.prompt, one.answer, split) for i, one in written]
+    return asked.instructions(f"{split}-written", split, count, seed + 1)
 
 
 def _clean(rows: Iterable[Utterance], seed: int, rng: Random) -> list[Utterance]:
