@@ -80,14 +80,26 @@ def test_more_than_half_of_a_word_is_heard(word):
         assert 2 * LCSseq.similarity(word, text) > len(word), text
 
 
+def test_a_mood_stands_in_blanks_or_before_the_words(rows):
+    moods = [row.model_copy(update={"task": "er", "target": "sad"}) for row in rows]
+    among = rows[0].model_copy(
+        update={"task": "ii", "parts": [Part(task="st", prompt=""), Part(task="er", prompt="", target="angry")]}
+    )
+    for row, with_mood in zip(rows, moods, strict=True):
+        without, felt = slot(spelled(row, 1)).split(" "), slot(spelled(with_mood, 1)).split(" ")
+        changed = [old for old, new in zip(without, felt, strict=True) if new == "sad"] if "-" in without else felt[:1]
+        assert felt.count("sad") == len(changed) > 0 and set(changed) <= {"-", "sad"}
+    assert "angry" in slot(spelled(among, 1)).split(" ")
+    assert slot(spelled(moods[0], 1, Noise())) == f"sad {rows[0].transcript}"
+
+
 def test_only_what_follows_from_the_words_can_be_spelled(rows):
-    mood = rows[0].model_copy(update={"task": "er", "target": "happy"})
     both = rows[0].model_copy(
         update={"task": "ii", "parts": [Part(task="sv", prompt="Who?"), Part(task="st", prompt="")]}
     )
     silent = rows[0].model_copy(update={"transcript": None})
-    for row in (mood, both, silent):
+    for row in (both, silent):
         assert not is_in_words(row)
-        with pytest.raises(UsageError, match=f"^Row {row.id} cannot be spelled out: .*'er', 'sv'"):
+        with pytest.raises(UsageError, match=f"^Row {row.id} cannot be spelled out: .*'sv'"):
             spelled(row, 1)
     assert is_in_words(rows[0])

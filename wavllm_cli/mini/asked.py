@@ -5,6 +5,7 @@ from random import Random
 
 from wavllm_cli.corpora import TRANSCRIBE, TRANSLATE
 from wavllm_cli.data.schema import Utterance
+from wavllm_cli.mini.casting import moods
 from wavllm_cli.mini.digits import questions as digit_questions
 from wavllm_cli.mini.exchanges import exchanges
 from wavllm_cli.mini.world import Scene, german_digits, world
@@ -47,6 +48,12 @@ def free_questions(rows: Sequence[Utterance], scenes: Sequence[Scene], seed: int
         one = Random(f"free {seed} {row.id}").choice(scene.questions)
         asked.append(Question(f"{row.id}-free", row, one.question, one.answer))
     return to_rows(filter(can_be_read_back, asked), seed)
+
+
+def mood(row: Utterance, felt: str) -> Utterance:
+    """The er row of a transcribed clip that is said in a mood."""
+    asked = {"id": f"{row.id}-mood", "task": "er", "prompt": "", "choices": list(moods())}
+    return row.model_copy(update=asked | {"target": felt})
 
 
 def heard_words(rows: Iterable[Utterance], words: Sequence[str], seed: int) -> list[Utterance]:

@@ -8,12 +8,12 @@ from wavllm_cli.corpora import Skipped
 from wavllm_cli.data.pieces import Piece
 from wavllm_cli.data.schema import Utterance
 from wavllm_cli.mini import asked, real, real_digits
-from wavllm_cli.mini.casting import SPLITS, Casting, conditions, moods, share_of
+from wavllm_cli.mini.casting import SPLITS, Casting, conditions, share_of
 from wavllm_cli.mini.given import Given
 from wavllm_cli.mini.script import write
 from wavllm_cli.mini.takes import Clip, Take
 from wavllm_cli.mini.world import Scene, scenes
-from wavllm_cli.mini.written import chosen_rows, copied_rows, exchange_rows, text_rows
+from wavllm_cli.mini.written import chosen_rows, copied_rows, exchange_rows, felt_rows, text_rows
 from wavllm_cli.prompts.clauses import Step
 from wavllm_cli.prompts.multitask import compose
 from wavllm_cli.prompts.pools import attach
@@ -34,6 +34,7 @@ COUNTS = {  # rows of train, dev and test at scale 1
     "words": (10_000, 0, 0),
     "choices": (20_000, 0, 0),
     "exchanges": (20_000, 0, 0),
+    "moods": (10_000, 0, 0),
     "text scenes": (12_000, 400, 0),
 }
 FEWEST = 8  # rows of a kind, at any scale
@@ -42,7 +43,6 @@ READ = 0.1  # … and how many of these there are for each row
 SUMMARISED = 0.4  # of the scenes: those whose summary multi-task rows may ask for
 FOUR = 4  # parts of an ii row that asks for much …
 MANY = 6  # … among so many of any size
-EMOTION = {"prompt": "", "choices": list(moods())}
 
 Kinds = Iterator[tuple[str, list[Utterance]]]  # manifests by the word that follows their split
 Clips = Mapping[Take, Clip | Unspoken]
@@ -116,6 +116,7 @@ class Part:
             for kind, rows in (("text", text_rows), ("words", copied_rows), ("choices", chosen_rows)):
                 yield kind, rows(self.split, self.counts[kind], about, self.sentences, self.seed)
             yield "exchanges", exchange_rows(self.split, self.counts["exchanges"], self.seed)
+            yield "moods", felt_rows(self.split, self.counts["moods"], about, self.seed)
 
     def _worded(self, kinds: Mapping[str, Iterable[Utterance]]) -> Kinds:
         """Instructions vary over the wordings that are for training."""
@@ -140,10 +141,7 @@ class Part:
         """Rows that ask for the mood, and what else is asked about the same clips."""
         felt = self.script.felt
         told = self._told({name: (scene, take) for name, (scene, _, take) in felt.items()}, clips)
-        asks = [
-            row.model_copy(update={"id": f"{row.id}-mood", "task": "er", "target": felt[row.id][1]} | EMOTION)
-            for _, row in told
-        ]
+        asks = [asked.mood(row, felt[row.id][1]) for _, row in told]
         return asks, About.of(told, self.seed)
 
     def _questions(self, about: About) -> list[Utterance]:

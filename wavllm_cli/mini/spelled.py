@@ -12,7 +12,7 @@ from wavllm_cli.data.schema import Utterance
 from wavllm_cli.errors import UsageError
 from wavllm_cli.model.conversation import SPEECH_CLOSE, SPEECH_OPEN
 
-BY_VOICE = frozenset({"er", "sv"})  # tasks whose answer is not in the words
+BY_VOICE = frozenset({"sv"})  # tasks whose answer can not be written beside the words
 BLANK = "-"
 CLEAN = 0.2  # share of rows without noise
 
@@ -54,13 +54,15 @@ HEAVIEST = Noise(cut=0.3, apart=0.3, longer=0.3, misheard=0.1, dropped=0.05, bla
 
 
 def is_in_words(row: Utterance) -> bool:
-    """Whether a row's answer follows from what is said, whoever says it and however."""
+    """Whether a row's answer follows from what is said, and from a mood that a word can name; whoever says it."""
     tasks = {row.task, *(part.task for part in row.parts or ())}
     return bool(row.transcript and row.target) and tasks.isdisjoint(BY_VOICE)
 
 
 def spelled(row: Utterance, seed: int, noise: Noise | None = None) -> Utterance:
     """A row of text: `<SPEECH> th-e- r ed- - do-or </SPEECH> instruction` and the answer.
+
+    Where the answer is the speaker's mood, its word stands in some of the blanks, as what is heard between the words.
 
     Args:
         row: its transcript is what is said.
@@ -75,12 +77,14 @@ def spelled(row: Utterance, seed: int, noise: Noise | None = None) -> Utterance:
             f"Row {row.id} cannot be spelled out: that takes a transcript, a target, and no part of {sorted(BY_VOICE)}."
         )
     rng = Random(f"spelled {seed} {row.id}")
-    heard = " ".join(_heard((row.transcript or "").lower().split(), noise or Noise.drawn(rng), rng))
+    heard = [*_heard((row.transcript or "").lower().split(), noise or Noise.drawn(rng), rng)]
+    if mood := _mood(row):
+        heard = _with_mood(heard, mood, rng)
     return Utterance(
         id=f"{row.id}-spelled-{seed}",
         audio=None,
         task="sft",
-        prompt=f"{SPEECH_OPEN} {heard}{SPEECH_CLOSE}{row.prompt}",
+        prompt=f"{SPEECH_OPEN} {' '.join(heard)}{SPEECH_CLOSE}{row.prompt}",
         target=row.target,
         language=row.language,
         target_language=row.target_language,
@@ -104,6 +108,20 @@ def _heard(words: list[str], noise: Noise, rng: Random) -> Iterator[str]:
 def _blanks(noise: Noise, rng: Random) -> Iterator[str]:
     while rng.random() < noise.blank:
         yield BLANK
+
+
+def _mood(row: Utterance) -> str | None:
+    """The answer to what the row asks about the speaker's mood."""
+    return next((asked.target for asked in (row, *(row.parts or ())) if asked.task == "er"), None)
+
+
+def _with_mood(heard: list[str], mood: str, rng: Random) -> list[str]:
+    """Some of the blanks become the mood; where there is none it comes first."""
+    blanks = [at for at, piece in enumerate(heard) if piece == BLANK]
+    if not blanks:
+        return [mood, *heard]
+    felt = set(rng.sample(blanks, rng.randint(1, len(blanks))))
+    return [mood if at in felt else piece for at, piece in enumerate(heard)]
 
 
 def _spelled_word(word: str, noise: Noise, rng: Random) -> str:

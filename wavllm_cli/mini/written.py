@@ -8,6 +8,7 @@ from random import Random
 
 from wavllm_cli.data.schema import Utterance
 from wavllm_cli.mini import asked
+from wavllm_cli.mini.casting import moods
 from wavllm_cli.mini.exchanges import exchanges
 from wavllm_cli.mini.real_digits import digit_strings
 from wavllm_cli.mini.spelled import Noise, spelled
@@ -104,6 +105,23 @@ def exchange_rows(split: str, count: int, seed: int) -> list[Utterance]:
         rows.append(spelled(asked.aloud(said, one.answer), seed, Noise()))
     rng.shuffle(rows)
     return rows
+
+
+def felt_rows(split: str, count: int, scenes: Sequence[Scene], seed: int) -> list[Utterance]:
+    """Questions about the speaker's mood, alone and among others, about as many; noisily spelled.
+
+    A language model that has read them knows how such answers are worded, and has a word for what adapters hear.
+    """
+    rng = Random(f"felt {split} {seed}")
+    scenes = scenes[: count // 2]
+    said = _said(split, "felt", [scene.text for scene in scenes])
+    felt = [asked.mood(row, rng.choice(list(moods()))) for row in said]
+    translated = [asked.translation(row, scene.german) for row, scene in zip(said, scenes, strict=True)]
+    questions = asked.free_questions(said, scenes, seed)
+    rows = [*said, *felt, *translated, *questions, *_instructions(split, len(said), seed)]
+    several = [row for kind in ("ii", "cot") if said for row in compose(rows, kind, len(said), seed)]
+    felt += [row for row in several if any(part.task == "er" for part in row.parts or ())]
+    return [spelled(row, seed) for row in attach(_some(felt, count, rng), seed)]
 
 
 def _instructions(split: str, count: int, seed: int) -> list[Utterance]:
