@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from jiwer import wer
 from mini_exam import TEXTS, answer, write_tests
 
 from wavllm_cli.data.audio_paths import audio_paths
@@ -11,6 +12,7 @@ from wavllm_cli.data.schema import Utterance
 from wavllm_cli.errors import UsageError
 from wavllm_cli.mini import exam
 from wavllm_cli.mini.figures import Scores
+from wavllm_cli.mini.world import scenes
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +83,14 @@ def test_wrong_audio_says_something_else_and_all_of_it_moves():
         assert wrong == exam.with_wrong_audio(rows, seed)
     with pytest.raises(UsageError, match="3 of 5 rows say the same"):
         exam.with_wrong_audio(rows[2:7], seed=1)
+
+
+def test_whoever_hears_the_wrong_audio_rightly_is_wrong_nearly_everywhere():
+    """The target of the control, more than 90 %, is above what a guess from the closed world would miss."""
+    said = {scene.key: scene.text for scene in scenes("test", 100, seed=0)}
+    rows = [Utterance(id=key, audio=key, task="asr", prompt="", target=text) for key, text in said.items()]
+    wrong = exam.with_wrong_audio(rows, seed=0)
+    assert wer([row.target for row in wrong], [said[row.audio] for row in wrong]) > 0.95
 
 
 def test_answers_come_apart_by_test_and_a_missing_one_is_empty(data, questions, tmp_path):
