@@ -159,5 +159,4 @@ class ChatLLM:
             self.decoding,
             texts,
             streamer,
-            until_it_loops=True,
         )

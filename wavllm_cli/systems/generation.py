@@ -27,9 +27,8 @@ def generated(
     decoding: Decoding,
     texts: Callable[[Tensor], list[str]],
     streamer: BaseStreamer | None = None,
-    until_it_loops: bool = False,
 ) -> list[Answer | Failure]:
-    """One answer a row.
+    """One answer a row; of one that goes round in circles the first round, where there are no beams.
 
     Args:
         model: decoder-only; what it writes follows the prompts.
@@ -37,7 +36,6 @@ def generated(
         ids: of the rows' items.
         texts: (B, L + new) ids -> the B texts that are new.
         streamer: receives each token of a single row, where there are no beams.
-        until_it_loops: end a row that goes round in circles, where there are no beams.
     """
     settings = model.generation_config
     options = decoding.options()
@@ -45,23 +43,26 @@ def generated(
     wanted = decoding.logprobs
     ends = end_tokens(model)
     length = inputs["input_ids"].shape[1]
-    loops = Loops(length, [*ends, settings.pad_token_id]) if until_it_loops and not beams else None
+    fill = settings.pad_token_id if settings.pad_token_id is not None else next(iter(ends), None)
+    loops = Loops(length, [*ends, fill])
     steps = Steps([row_seed(decoding.seed, i) for i in ids], next(iter(ends), None), wanted, streamer)
     output = model.generate(
         **inputs,
         **options,
         custom_generate=steps.decode,
-        stopping_criteria=StoppingCriteriaList([loops] if loops else []),
+        stopping_criteria=StoppingCriteriaList([] if beams or fill is None else [loops]),
         return_dict_in_generate=True,
         output_logits=wanted and beams,
     )
     logprobs = _beam_logprobs(model, output) if wanted and beams else steps.logprobs() if wanted else None
+    for row, kept in loops.kept.items():
+        output.sequences[row, length + kept :] = fill
     new = output.sequences[:, length:].tolist()
     answers: list[Answer | Failure] = []
     for row, (text, tokens) in enumerate(zip(texts(output.sequences), new, strict=True)):
-        looped = loops.ended.get(row) if loops else None
+        looped = loops.kept.get(row)
         end = looped or next((n for n, token in enumerate(tokens, 1) if token in ends), None)
-        cut = f"{looped} tokens, where it only repeats itself" if looped else f"{len(tokens)} tokens"
+        cut = f"{looped} tokens, which it only repeats" if looped else f"{len(tokens)} tokens"
         warnings = None if end and not looped else [f"{CUT} {cut}"]
         if logprobs is None:
             answers.append(Answer(text, warnings=warnings))
