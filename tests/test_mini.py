@@ -47,7 +47,7 @@ def test_every_split_has_every_kind_of_rows(rows):
         assert set(KINDS) <= rows[split].keys()
         assert {row.split for some in rows[split].values() for row in some} == {split}
     assert {row.task for some in rows["test"].values() for row in some} == set(ABOUT.tasks)
-    assert {"text", "words", "choices", "exchanges", "moods"} == rows["train"].keys() - set(KINDS)
+    assert {"text", "words", "choices", "exchanges", "moods", "felt"} == rows["train"].keys() - set(KINDS)
     assert {"text"} == rows["dev"].keys() - set(KINDS)
     assert {"ii-unseen", "ii-four"} == rows["test"].keys() - set(KINDS)
     assert {len(row.parts) for row in rows["test"]["ii-four"]} == {4}
@@ -143,6 +143,12 @@ def test_a_mood_that_is_asked_for_can_be_read(rows):
         told = {line.removeprefix("The emotion of the speaker is: ") for line in row.target.split("\n")} & names
         assert len(told) == 1 and told == names & set(heard_and_asked(row)[0])
     assert {"\n" in row.target for row in rows["train"]["moods"]} == {True, False}
+
+
+def test_a_mood_is_said_after_the_words(rows):
+    er, felt = rows["train"]["er"], rows["train"]["felt"]
+    assert [(row.task, row.target) for row in felt] == [("asr", f"{row.transcript} {row.target}") for row in er]
+    assert [row.audio for row in felt] == [row.audio for row in er]
 
 
 def heard_and_asked(row):

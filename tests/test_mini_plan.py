@@ -12,8 +12,8 @@ from wavllm_cli.errors import UsageError
 from wavllm_cli.mini import plan
 from wavllm_cli.mini.request import QUICK, SOURCES, Request
 
-PRESENT = ("world", "st", "sqa", "er", "sv", "sqqa", "sft", "ii", "cot")
-READ = ("sft", "text", "words", "choices", "exchanges")
+PRESENT = ("world", "st", "sqa", "er", "felt", "sv", "sqqa", "sft", "ii", "cot")
+READ = ("sft", "text", "words", "choices", "exchanges", "moods")
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,9 @@ def test_changes_of_a_user_reach_all_trainings(request_for):
     names = ["stage1", "stage2-plain-3", "deaf-stage2"]
     mixture = "stages.0.mixture=[{manifest: train-st.jsonl, weight: 1}]"
     (first,) = [step for step in plan.later_steps(request_for(changes=(mixture,))) if step.name == "stage1"]
-    assert {path.name for path in first.reads if path.suffix == ".jsonl"} == {"train-world.jsonl", "train-st.jsonl"}
+    assert {path.name for path in first.reads if path.suffix == ".jsonl"} == {
+        f"train-{name}.jsonl" for name in ("world", "felt", "st")
+    }
     assert {(r.stages[1].steps, r.model.lora.rank) for name in names if (r := recipe_of(steps, name))} == {(7, 3)}
 
 

@@ -16,6 +16,7 @@ from wavllm_cli.text.words import count_words
 
 CORPUS = "mini"
 GERMAN = "de"
+SAID_AND_FELT = "Transcribe the speech, then name the mood."
 SPARE_WORDS = 3  # that the limit of a summary may exceed its length by
 
 
@@ -54,6 +55,17 @@ def mood(row: Utterance, felt: str) -> Utterance:
     """The er row of a transcribed clip that is said in a mood."""
     asked = {"id": f"{row.id}-mood", "task": "er", "prompt": "", "choices": list(moods())}
     return row.model_copy(update=asked | {"target": felt})
+
+
+def said_and_felt(row: Utterance) -> Utterance:
+    """An er row as a transcription that ends with the mood's word.
+
+    For alignment alone: CTC teaches the adapters to say a mood as they say words, long before one answer of one word
+    among many does.
+    """
+    told = f"{row.transcript} {row.target}"
+    asked = {"id": f"{row.id}-felt", "task": "asr", "prompt": SAID_AND_FELT, "target": told, "choices": None}
+    return row.model_copy(update=asked)
 
 
 def heard_words(rows: Iterable[Utterance], words: Sequence[str], seed: int) -> list[Utterance]:

@@ -20,16 +20,16 @@ from wavllm_cli.prompts.pools import attach
 from wavllm_cli.speech.engine import Unspoken
 
 COUNTS = {  # rows of train, dev and test at scale 1
-    "world": (3000, 150, 300),
-    "er": (900, 100, 200),
+    "world": (6000, 150, 300),
+    "er": (1800, 100, 200),
     "sv": (900, 100, 200),
     "sqqa": (900, 100, 200),
     "spoken": (2500, 50, 100),
     "digits": (800, 60, 200),
     "sv-real": (500, 60, 0),
     "sft": (3000, 100, 200),
-    "ii": (4000, 100, 300),
-    "cot": (4000, 100, 300),
+    "ii": (8000, 100, 300),
+    "cot": (8000, 100, 300),
     "text": (45_000, 500, 0),
     "words": (10_000, 0, 0),
     "choices": (20_000, 0, 0),
@@ -106,6 +106,8 @@ class Part:
         texts = asked.instructions(f"mini-{self.split}-sft", self.split, self.counts["sft"], self.seed)
         yield from self._worded({"world": world.said, "st": world.translated, "sqa": self._questions(world)})
         yield from self._worded({"er": moods_of, "sv": self._pairs(clips), "sqqa": self._aloud(clips)})
+        if self.split == "train":
+            yield "felt", [asked.said_and_felt(row) for row in moods_of]
         yield from self._worded({"spoken": self._open(clips)} | digits)
         yield from self._worded(self._real(read))
         yield "sft", texts
