@@ -7,7 +7,7 @@ from jiwer import wer
 from mini_exam import TEXTS, answer, write_tests
 
 from wavllm_cli.data.audio_paths import audio_paths
-from wavllm_cli.data.manifest import read_manifest
+from wavllm_cli.data.manifest import read_manifest, write_manifest
 from wavllm_cli.data.schema import Utterance
 from wavllm_cli.errors import UsageError
 from wavllm_cli.mini import exam
@@ -61,10 +61,22 @@ def test_chains_without_a_summary_make_no_test_of_summaries(data, tmp_path):
     assert exam.Tests(tmp_path).names("everything") == ["cot"]
 
 
-def test_some_rows_are_spread_over_a_test(data):
-    assert [row.id for row in exam.Tests(data, 2).rows("world")] == ["world-0", "world-2"]
+def test_some_rows_of_a_test_are_drawn(data, tmp_path):
+    some = exam.Tests(data, 2).rows("world")
+    assert len(some) == 2 and some == [row for row in exam.Tests(data).rows("world") if row in some], "in their order"
+    turns = [
+        Utterance(id=f"pair-{i}", audio=f"{i}.wav", task="sv", prompt="", target=("Yes", "No")[i % 2])
+        for i in range(80)
+    ]
+    write_manifest(tmp_path / "test-sv.jsonl", turns)
+    assert {row.target for row in exam.Tests(tmp_path, 40).rows("sv")} == {"Yes", "No"}, "not every second row"
     assert [row.id for row in exam.Tests(data, 9).rows("sft")] == ["sft-0", "sft-1"]
-    assert exam.SUMMARIES not in exam.Tests(data, 1).names("everything"), "the only chain has none"
+
+
+def test_without_a_chain_that_has_a_summary_there_is_no_test_of_them(data, tmp_path):
+    chains = [row.model_copy(update={"parts": row.parts[:1]}) for row in exam.Tests(data).rows("cot")]
+    write_manifest(tmp_path / "test-cot.jsonl", chains)
+    assert exam.Tests(tmp_path).names("everything") == ["cot"]
 
 
 def test_wrong_audio_says_something_else_and_all_of_it_moves():

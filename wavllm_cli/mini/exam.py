@@ -19,6 +19,7 @@ from wavllm_cli.data.audio_paths import relocated
 from wavllm_cli.data.manifest import read_manifest, write_manifest
 from wavllm_cli.data.schema import Hypothesis, Utterance
 from wavllm_cli.errors import UsageError, counted
+from wavllm_cli.mini.casting import share_of
 from wavllm_cli.mini.vocabulary import kinds, world
 from wavllm_cli.scoring.command import score
 from wavllm_cli.scoring.tasks import Options
@@ -44,7 +45,8 @@ class Tests:
 
     Attributes:
         data: the folder.
-        most: rows that are taken of each, spread over it evenly; None: all.
+        most: rows that are taken of each, drawn by their ids: what takes turns in a manifest, such as moods, would
+            be missed by every second row; None: all.
     """
 
     data: Path
@@ -62,7 +64,8 @@ class Tests:
         rows = read_manifest(self.manifests[manifest])
         if self.most is None or len(rows) <= self.most:
             return list(rows)
-        return [rows[i * len(rows) // self.most] for i in range(self.most)]
+        drawn = sorted(range(len(rows)), key=lambda i: share_of(rows[i].id))[: self.most]
+        return [rows[i] for i in sorted(drawn)]
 
     def names(self, exam: str) -> list[str]:
         """The tests of an exam, those among them that are made here."""

@@ -24,7 +24,7 @@ def facts(request: Request, runs: Sequence[Run]) -> Iterator[tuple[str, str]]:
     yield "Hears", f"{words} (what is said), {voices} (how)"
     yield "Answers", request.language_model or "a LLaMA trained here on the closed world's text"
     if request.rows:
-        yield "Tests", f"at most {request.rows} rows of each, spread over it evenly"
+        yield "Tests", f"at most {request.rows} rows of each, drawn by their ids"
     yield "Seeds", f"{', '.join(map(str, request.seeds))} of stage 2, {request.recipe().seed} of stage 1"
     for machine in dict.fromkeys(_machine(run["machine"]) for run in runs if "machine" in run):
         yield "Machine", machine
