@@ -53,8 +53,8 @@ def free_questions(rows: Sequence[Utterance], scenes: Sequence[Scene], seed: int
 
 def mood(row: Utterance, felt: str) -> Utterance:
     """The er row of a transcribed clip that is said in a mood."""
-    asked = {"id": f"{row.id}-mood", "task": "er", "prompt": "", "choices": list(moods())}
-    return row.model_copy(update=asked | {"target": felt})
+    asked = {"id": f"{row.id}-mood", "task": "er", "prompt": "", "target": felt, "choices": list(moods())}
+    return row.model_copy(update=asked)
 
 
 def said_and_felt(row: Utterance) -> Utterance:

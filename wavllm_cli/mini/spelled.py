@@ -12,7 +12,7 @@ from wavllm_cli.data.schema import Utterance
 from wavllm_cli.errors import UsageError
 from wavllm_cli.model.conversation import SPEECH_CLOSE, SPEECH_OPEN
 
-BY_VOICE = frozenset({"sv"})  # tasks whose answer can not be written beside the words
+BY_VOICE = frozenset({"sv"})  # tasks whose answer cannot be written beside the words
 BLANK = "-"
 CLEAN = 0.2  # share of rows without noise
 

@@ -43,9 +43,10 @@ def generated(
     wanted = decoding.logprobs
     ends = end_tokens(model)
     length = inputs["input_ids"].shape[1]
-    fill = settings.pad_token_id if settings.pad_token_id is not None else next(iter(ends), None)
+    eos = next(iter(ends), None)
+    fill = eos if settings.pad_token_id is None else settings.pad_token_id
     loops = Loops(length, [*ends, fill])
-    steps = Steps([row_seed(decoding.seed, i) for i in ids], next(iter(ends), None), wanted, streamer)
+    steps = Steps([row_seed(decoding.seed, i) for i in ids], eos, wanted, streamer)
     output = model.generate(
         **inputs,
         **options,
