@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from wavllm_cli.data.schema import Utterance
 from wavllm_cli.mini.acoustics import NOISES
 from wavllm_cli.mini.takes import Take
 from wavllm_cli.prompts.pools import number_of
@@ -42,6 +43,12 @@ class Mood(NamedTuple):
 def share_of(*content: object) -> float:
     """0 to 1, by content alone: what decides whether something is used."""
     return number_of(*content) / 2**64
+
+
+def drawn(rows: Sequence[Utterance], count: int) -> list[Utterance]:
+    """So many rows, or all, in their order: their ids decide, so that nothing that takes turns among them is missed."""
+    first = sorted(range(len(rows)), key=lambda i: share_of(rows[i].id))[:count]
+    return [rows[i] for i in sorted(first)]
 
 
 @cache

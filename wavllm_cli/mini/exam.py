@@ -19,7 +19,7 @@ from wavllm_cli.data.audio_paths import relocated
 from wavllm_cli.data.manifest import read_manifest, write_manifest
 from wavllm_cli.data.schema import Hypothesis, Utterance
 from wavllm_cli.errors import UsageError, counted
-from wavllm_cli.mini.casting import share_of
+from wavllm_cli.mini.casting import drawn
 from wavllm_cli.mini.vocabulary import kinds, world
 from wavllm_cli.scoring.command import score
 from wavllm_cli.scoring.tasks import Options
@@ -62,10 +62,7 @@ class Tests:
     def rows(self, manifest: str) -> list[Utterance]:
         """Raises: ManifestError: it cannot be read."""
         rows = read_manifest(self.manifests[manifest])
-        if self.most is None or len(rows) <= self.most:
-            return list(rows)
-        drawn = sorted(range(len(rows)), key=lambda i: share_of(rows[i].id))[: self.most]
-        return [rows[i] for i in sorted(drawn)]
+        return list(rows) if self.most is None else drawn(rows, self.most)
 
     def names(self, exam: str) -> list[str]:
         """The tests of an exam, those among them that are made here."""

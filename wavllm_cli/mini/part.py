@@ -8,7 +8,7 @@ from wavllm_cli.corpora import Skipped
 from wavllm_cli.data.pieces import Piece
 from wavllm_cli.data.schema import Utterance
 from wavllm_cli.mini import asked, real, real_digits
-from wavllm_cli.mini.casting import SPLITS, Casting, conditions, share_of
+from wavllm_cli.mini.casting import SPLITS, Casting, conditions, drawn
 from wavllm_cli.mini.given import Given
 from wavllm_cli.mini.script import write
 from wavllm_cli.mini.takes import Clip, Take
@@ -192,7 +192,7 @@ class Part:
 
     def _short(self, read: Sequence[Utterance]) -> list[Utterance]:
         short = [row for row in read if (row.duration or 0) <= SHORT]
-        return sorted(short, key=lambda row: share_of(row.id))[: round(READ * self.counts["ii"])]
+        return drawn(short, round(READ * self.counts["ii"]))
 
     # --- what needs several rows, or no audio ---
 
