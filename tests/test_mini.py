@@ -23,7 +23,7 @@ KINDS = ("world", "st", "sqa", "er", "sv", "sqqa", "sft", "ii", "cot")
 def made(out):
     with pytest.MonkeyPatch.context() as patch:  # it takes a second a clip
         patch.setattr(Piper, "open", lambda options: (_ for _ in ()).throw(WavLLMError("Piper is away.")))
-        return prepare("mini", out=out, scale=0.003, processes=1)
+        return prepare("mini", out=out, scale=0.002, processes=1)
 
 
 @pytest.fixture(scope="module")

@@ -20,22 +20,22 @@ from wavllm_cli.prompts.pools import attach
 from wavllm_cli.speech.engine import Unspoken
 
 COUNTS = {  # rows of train, dev and test at scale 1
-    "world": (6000, 150, 300),
-    "er": (1800, 100, 200),
-    "sv": (900, 100, 200),
-    "sqqa": (900, 100, 200),
+    "world": (9000, 150, 300),
+    "er": (3000, 100, 200),
+    "sv": (2400, 100, 200),
+    "sqqa": (2100, 100, 200),
     "spoken": (2500, 50, 100),
-    "digits": (800, 60, 200),
+    "digits": (1600, 60, 200),
     "sv-real": (500, 60, 0),
-    "sft": (3000, 100, 200),
-    "ii": (8000, 100, 300),
-    "cot": (8000, 100, 300),
-    "text": (45_000, 500, 0),
+    "sft": (6000, 100, 200),
+    "ii": (12_000, 100, 300),
+    "cot": (12_000, 100, 300),
+    "text": (100_000, 500, 0),
     "words": (10_000, 0, 0),
-    "choices": (20_000, 0, 0),
-    "exchanges": (20_000, 0, 0),
+    "choices": (40_000, 0, 0),
+    "exchanges": (60_000, 0, 0),
     "moods": (10_000, 0, 0),
-    "text scenes": (12_000, 400, 0),
+    "text scenes": (28_000, 400, 0),
 }
 FEWEST = 8  # rows of a kind, at any scale
 SHORT = 8.0  # seconds of the read speech that multi-task rows are about …
