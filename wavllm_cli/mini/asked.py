@@ -18,6 +18,7 @@ CORPUS = "mini"
 GERMAN = "de"
 SAID_AND_FELT = "Transcribe the speech, then name the mood."
 SPARE_WORDS = 3  # that the limit of a summary may exceed its length by
+TRIED = 20  # words of all clips, so that at least two are not said in one
 
 
 def transcription(name: str, text: str, split: str, **fields: object) -> Utterance:
@@ -74,7 +75,7 @@ def heard_words(rows: Iterable[Utterance], words: Sequence[str], seed: int) -> l
     for row in rows:
         rng = Random(f"heard {seed} {row.id}")
         said = (row.target or "").split()
-        wrong = [word for word in dict.fromkeys(rng.choices(words, k=8)) if word not in said]
+        wrong = [word for word in dict.fromkeys(rng.choices(words, k=TRIED)) if word not in said]
         question = rng.choice(world()["heard_words"])
         asked.append(Question(f"{row.id}-heard", row, question, rng.choice(said), tuple(wrong[:2])))
     return to_rows(filter(can_be_read_back, asked), seed)
