@@ -111,7 +111,8 @@ def test_text_alone_teaches_the_tasks(rows):
     heard = [row for row in rows["train"]["text"] if row.prompt.startswith("<SPEECH>")]
     assert len(heard) > len(rows["train"]["text"]) / 2
     assert {row.audio for row in rows["train"]["text"]} == {None}
-    assert any("\n" in row.target for row in heard)  # answers to several instructions
+    several = [row for row in heard if "\n" in row.target]
+    assert any("-digits-" in row.id for row in several) and any("-scene-" in row.id for row in several)
 
 
 def test_words_are_copied_as_they_are_spelled(rows):

@@ -28,6 +28,7 @@ SHARES = {  # of all rows
     "open": 0.08,
     "jumbled": 0.06,
 }
+SEVERAL = ("asr", "st", "sqa", "free", "digits")  # what ii and cot rows are composed of
 WITH_SUMMARY = 0.5  # of the ii and cot rows, about as many may ask for a summary
 INSTRUCTIONS = 0.2  # as many, of all rows, are there for ii rows to ask between questions about the clip
 NOISY, SHORT = (4, 20), (2, 12)  # words that are jumbled: fewest, most
@@ -57,7 +58,7 @@ def text_rows(split: str, count: int, scenes: Sequence[Scene], sentences: Sequen
     few = round(WITH_SUMMARY * SHARES["ii"] * count)
     summaries = asked.summaries(said[:few], scenes[:few], seed)
     instructions = _instructions(split, round(INSTRUCTIONS * count), seed)
-    rows = [*kinds["asr"], *kinds["st"], *kinds["sqa"], *kinds["free"], *instructions]
+    rows = [*(row for kind in SEVERAL for row in kinds[kind]), *instructions]
     for kind in ("ii", "cot"):
         kinds[kind] = compose(rows, kind, round(SHARES[kind] * count), seed, written=summaries)
     drawn = [row for kind, some in kinds.items() for row in _some(some, round(SHARES[kind] * count), rng)]
@@ -136,9 +137,10 @@ def _clean(rows: Iterable[Utterance], seed: int, rng: Random) -> list[Utterance]
 
 
 def _about_digits(split: str, count: int, seed: int) -> list[Utterance]:
-    said = _said(split, "digits", digit_strings(split, count, seed))
+    """Strings of digits to be transcribed, translated and asked about."""
+    said = _said(split, "digits", dict.fromkeys(digit_strings(split, count, seed)))
     translated, questions = asked.about_digits(said, seed)
-    return [rows[i % 3] for i, rows in enumerate(zip(said, translated, questions, strict=True))]
+    return [*said, *translated, *questions]
 
 
 def _words(sentences: Sequence[str], scenes: Sequence[Scene]) -> list[str]:
