@@ -13,14 +13,16 @@ from wavllm_cli.errors import UsageError
 from wavllm_cli.mini import sources
 from wavllm_cli.mini.casting import SPLITS, Casting
 from wavllm_cli.mini.given import Given
-from wavllm_cli.mini.part import Part
+from wavllm_cli.mini.part import COUNTS, Part
 from wavllm_cli.mini.takes import Studio, record
 from wavllm_cli.speech.engine import Options as SpeechOptions
 
 ABOUT = About(
     title="The miniature: all tasks over a closed world whose answers are known, in many voices, and real recordings.",
     licence="what is made here: none to ask for; sources.json names that of every other source",
-    size="6,000 spoken scenes in train, 150 in dev, 300 in test, and rows of every task about them",
+    size="{:,} spoken scenes in train, {:,} in dev, {:,} in test, and rows of every task about them".format(
+        *COUNTS["world"]
+    ),
     tasks=("asr", "st", "sv", "er", "sqa", "sqqa", "sft", "ii", "cot"),
     source="made here by espeak-ng and, where it is installed, Piper; real recordings are yours to name",
     layout="nothing",
