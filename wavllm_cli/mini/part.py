@@ -12,6 +12,7 @@ from wavllm_cli.mini.casting import SPLITS, Casting, conditions, drawn
 from wavllm_cli.mini.given import Given
 from wavllm_cli.mini.script import write
 from wavllm_cli.mini.takes import Clip, Take
+from wavllm_cli.mini.wordings import drawn_from
 from wavllm_cli.mini.world import Scene, scenes
 from wavllm_cli.mini.written import chosen_rows, copied_rows, exchange_rows, felt_rows, text_rows
 from wavllm_cli.prompts.clauses import Step
@@ -123,7 +124,7 @@ class Part:
     def _worded(self, kinds: Mapping[str, Iterable[Utterance]]) -> Kinds:
         """Instructions vary over the wordings that are for training."""
         for kind, rows in kinds.items():
-            yield kind, list(attach(rows, self.seed))
+            yield kind, list(attach(rows, self.seed, *drawn_from(self.split)))
 
     # --- what is spoken here ---
 
@@ -202,7 +203,7 @@ class Part:
 
     def _composed(self, rows: Sequence[Utterance], summaries: Sequence[Step]) -> Kinds:
         for kind in ("ii", "cot"):
-            yield kind, compose(rows, kind, self.counts[kind], self.seed, written=summaries)
+            yield kind, compose(rows, kind, self.counts[kind], self.seed, *drawn_from(self.split), summaries)
         if self.split == "test":
             count = self.counts["ii"]
             yield "ii-unseen", compose(rows, "ii", count, self.seed, "unseen", written=summaries)

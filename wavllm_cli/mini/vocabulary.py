@@ -43,16 +43,17 @@ class Noun(str):
 @cache
 def world() -> dict[str, Any]:
     """What world.yaml holds."""
-    return _read("world.yaml")
+    return read("world.yaml")
 
 
 @cache
 def tables() -> dict[str, Any]:
     """What exchanges.yaml holds."""
-    return _read("exchanges.yaml")
+    return read("exchanges.yaml")
 
 
-def _read(name: str) -> dict[str, Any]:
+def read(name: str) -> dict[str, Any]:
+    """What a YAML file of this folder holds."""
     return yaml.safe_load(files("wavllm_cli.mini").joinpath(name).read_text(encoding="utf-8"))
 
 

@@ -12,6 +12,7 @@ from wavllm_cli.mini.casting import moods
 from wavllm_cli.mini.exchanges import exchanges
 from wavllm_cli.mini.real_digits import digit_strings
 from wavllm_cli.mini.spelled import Noise, spelled
+from wavllm_cli.mini.wordings import drawn_from
 from wavllm_cli.mini.world import Scene
 from wavllm_cli.prompts.multitask import compose
 from wavllm_cli.prompts.pools import attach
@@ -41,7 +42,7 @@ def text_rows(split: str, count: int, scenes: Sequence[Scene], sentences: Sequen
         scenes: of the closed world.
         sentences: of open English, to be copied.
     """
-    rng = Random(f"text {split} {seed}")
+    rng, asking = Random(f"text {split} {seed}"), drawn_from(split)
     said = [
         asked.transcription(f"{split}-scene-{i:05d}", one.text, split, audio=one.key) for i, one in enumerate(scenes)
     ]
@@ -60,9 +61,9 @@ def text_rows(split: str, count: int, scenes: Sequence[Scene], sentences: Sequen
     instructions = _instructions(split, round(INSTRUCTIONS * count), seed)
     rows = [*(row for kind in SEVERAL for row in kinds[kind]), *instructions]
     for kind in ("ii", "cot"):
-        kinds[kind] = compose(rows, kind, round(SHARES[kind] * count), seed, written=summaries)
+        kinds[kind] = compose(rows, kind, round(SHARES[kind] * count), seed, *asking, summaries)
     drawn = [row for kind, some in kinds.items() for row in _some(some, round(SHARES[kind] * count), rng)]
-    texts = [spelled(row, seed) for row in attach(drawn, seed)]
+    texts = [spelled(row, seed) for row in attach(drawn, seed, *asking)]
     rng.shuffle(texts)
     return texts
 
@@ -77,7 +78,7 @@ def copied_rows(
     rng = Random(f"copied {split} {seed}")
     said = _jumbled(split, "copied", count - count // 4, _words(sentences, scenes), SHORT, rng)
     said += _said(split, "copied-digits", digit_strings(split, count // 4, seed + 1))
-    return _clean(said, seed, rng)
+    return _clean(said, split, seed, rng)
 
 
 def chosen_rows(
@@ -94,7 +95,7 @@ def chosen_rows(
     said = _said(split, "chosen-scene", [scene.text for scene in told])
     _, about_digits = asked.about_digits(digits, seed)
     rows = [*asked.heard_words(jumbled, words, seed), *asked.choices(said, told, seed), *about_digits]
-    return _clean(rows, seed, rng)
+    return _clean(rows, split, seed, rng)
 
 
 def exchange_rows(split: str, count: int, seed: int) -> list[Utterance]:
@@ -113,27 +114,27 @@ def felt_rows(split: str, count: int, scenes: Sequence[Scene], seed: int) -> lis
 
     A language model that has read them knows how such answers are worded, and has a word for what adapters hear.
     """
-    rng = Random(f"felt {split} {seed}")
+    rng, asking = Random(f"felt {split} {seed}"), drawn_from(split)
     scenes = scenes[: count // 2]
     said = _said(split, "felt", [scene.text for scene in scenes])
     felt = [asked.mood(row, rng.choice(list(moods()))) for row in said]
     translated = [asked.translation(row, scene.german) for row, scene in zip(said, scenes, strict=True)]
     questions = asked.free_questions(said, scenes, seed)
     rows = [*said, *felt, *translated, *questions, *_instructions(split, len(said), seed)]
-    several = [row for kind in ("ii", "cot") if said for row in compose(rows, kind, len(said), seed)]
+    several = [row for kind in ("ii", "cot") if said for row in compose(rows, kind, len(said), seed, *asking)]
     felt += [row for row in several if any(part.task == "er" for part in row.parts or ())]
-    return [spelled(row, seed) for row in attach(_some(felt, count, rng), seed)]
+    return [spelled(row, seed) for row in attach(_some(felt, count, rng), seed, *asking)]
 
 
 def _instructions(split: str, count: int, seed: int) -> list[Utterance]:
     return asked.instructions(f"{split}-written", split, count, seed + 1)
 
 
-def _clean(rows: Iterable[Utterance], seed: int, rng: Random) -> list[Utterance]:
+def _clean(rows: Iterable[Utterance], split: str, seed: int, rng: Random) -> list[Utterance]:
     """Cleanly spelled, with instructions, in random order."""
     rows = list(rows)
     rng.shuffle(rows)
-    return [spelled(row, seed, Noise()) for row in attach(rows, seed)]
+    return [spelled(row, seed, Noise()) for row in attach(rows, seed, *drawn_from(split))]
 
 
 def _about_digits(split: str, count: int, seed: int) -> list[Utterance]:

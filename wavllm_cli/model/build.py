@@ -135,12 +135,13 @@ def most_tokens(model: Model, tokenizer: PreTrainedTokenizerBase) -> int:
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenizerFast:
     """A byte-level BPE tokenizer: no text is out of vocabulary, the recipe's own words become single tokens."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
     core = Tokenizer(models.BPE())
-    # With a space before the first word too, a word is the same token wherever it stands in an answer.
-    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
-    core.decoder = decoders.ByteLevel()
+    # With a space before the first word of each line too, a word is the same token wherever it stands in an answer.
+    lines, words = pre_tokenizers.Split(Regex("[^\n]*\n"), "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=True)
+    core.pre_tokenizer = pre_tokenizers.Sequence([lines, words])
+    core.decoder = decoders.Sequence([decoders.ByteLevel(), decoders.Replace("\n ", "\n")])
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,
         special_tokens=[UNKNOWN, BOS, EOS],
