@@ -73,12 +73,6 @@ def test_some_rows_of_a_test_are_drawn(data, tmp_path):
     assert [row.id for row in exam.Tests(data, 9).rows("sft")] == ["sft-0", "sft-1"]
 
 
-def test_without_a_chain_that_has_a_summary_there_is_no_test_of_them(data, tmp_path):
-    chains = [row.model_copy(update={"parts": row.parts[:1]}) for row in exam.Tests(data).rows("cot")]
-    write_manifest(tmp_path / "test-cot.jsonl", chains)
-    assert exam.Tests(tmp_path).names("everything") == ["cot"]
-
-
 def test_wrong_audio_says_something_else_and_all_of_it_moves():
     def clip(number, text):
         return Utterance(

@@ -1,6 +1,7 @@
 """What is asked about a clip of the miniature whose words are known: rows of each task, and steps of chains."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from random import Random
 
 from wavllm_cli.corpora import TRANSCRIBE, TRANSLATE
@@ -50,6 +51,36 @@ def free_questions(rows: Sequence[Utterance], scenes: Sequence[Scene], seed: int
         one = Random(f"free {seed} {row.id}").choice(scene.questions)
         asked.append(Question(f"{row.id}-free", row, one.question, one.answer))
     return to_rows(filter(can_be_read_back, asked), seed)
+
+
+@dataclass(frozen=True)
+class AboutScenes:
+    """Clips of scenes and what is asked about them, each row of a list about another clip.
+
+    Attributes:
+        scenes: of the clips.
+        said: transcriptions.
+        translated: into German.
+        chosen: questions with choices.
+        free: questions without.
+    """
+
+    scenes: list[Scene]
+    said: list[Utterance]
+    translated: list[Utterance]
+    chosen: list[Utterance]
+    free: list[Utterance]
+
+    @classmethod
+    def of(cls, told: Sequence[tuple[Scene, Utterance]], seed: int) -> "AboutScenes":
+        scenes_of, said = [scene for scene, _ in told], [row for _, row in told]
+        translated = [translation(row, scene.german) for scene, row in told]
+        questions = choices(said, scenes_of, seed), free_questions(said, scenes_of, seed)
+        return cls(scenes_of, said, translated, *questions)
+
+    @property
+    def rows(self) -> list[Utterance]:
+        return [*self.said, *self.translated, *self.chosen, *self.free]
 
 
 def mood(row: Utterance, felt: str) -> Utterance:

@@ -1,13 +1,13 @@
 """A split of the miniature: what is said in it, what was recorded elsewhere, and what is asked about both."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from wavllm_cli.corpora import Skipped
 from wavllm_cli.data.pieces import Piece
 from wavllm_cli.data.schema import Utterance
 from wavllm_cli.mini import asked, real, real_digits
+from wavllm_cli.mini.asked import AboutScenes
 from wavllm_cli.mini.casting import SPLITS, Casting, conditions, drawn
 from wavllm_cli.mini.given import Given
 from wavllm_cli.mini.script import write
@@ -49,36 +49,6 @@ Kinds = Iterator[tuple[str, list[Utterance]]]  # manifests by the word that foll
 Clips = Mapping[Take, Clip | Unspoken]
 
 
-@dataclass(frozen=True)
-class About:
-    """Clips of scenes and what is asked about them, each row of a list about another clip.
-
-    Attributes:
-        scenes: of the clips.
-        said: transcriptions.
-        translated: into German.
-        chosen: questions with choices.
-        free: questions without.
-    """
-
-    scenes: list[Scene]
-    said: list[Utterance]
-    translated: list[Utterance]
-    chosen: list[Utterance]
-    free: list[Utterance]
-
-    @classmethod
-    def of(cls, told: Sequence[tuple[Scene, Utterance]], seed: int) -> "About":
-        scenes_of, said = [scene for scene, _ in told], [row for _, row in told]
-        translated = [asked.translation(row, scene.german) for scene, row in told]
-        questions = asked.choices(said, scenes_of, seed), asked.free_questions(said, scenes_of, seed)
-        return cls(scenes_of, said, translated, *questions)
-
-    @property
-    def rows(self) -> list[Utterance]:
-        return [*self.said, *self.translated, *self.chosen, *self.free]
-
-
 class Part:
     """A split.
 
@@ -101,7 +71,7 @@ class Part:
 
     def manifests(self, clips: Clips, out: Path) -> Kinds:
         """Rows about recordings, then those composed of them, then what needs no audio."""
-        world = About.of(self._told(self.script.world, clips), self.seed)
+        world = AboutScenes.of(self._told(self.script.world, clips), self.seed)
         moods_of, felt = self._felt(clips)
         read, digits = self.given.read_speech(self.split), dict(self._digits(out))
         texts = asked.instructions(f"mini-{self.split}-sft", self.split, self.counts["sft"], self.seed)
@@ -140,14 +110,14 @@ class Part:
         rows = ((scene, self._row(name, scene.text, take, clips)) for name, (scene, take) in said.items())
         return [(scene, row) for scene, row in rows if row]
 
-    def _felt(self, clips: Clips) -> tuple[list[Utterance], About]:
+    def _felt(self, clips: Clips) -> tuple[list[Utterance], AboutScenes]:
         """Rows that ask for the mood, and what else is asked about the same clips."""
         felt = self.script.felt
         told = self._told({name: (scene, take) for name, (scene, _, take) in felt.items()}, clips)
         asks = [asked.mood(row, felt[row.id][1]) for _, row in told]
-        return asks, About.of(told, self.seed)
+        return asks, AboutScenes.of(told, self.seed)
 
-    def _questions(self, about: About) -> list[Utterance]:
+    def _questions(self, about: AboutScenes) -> list[Utterance]:
         """With choices; in train half as many without, which teach to find an answer before letters are at stake."""
         return [*about.chosen, *(about.free[::2] if self.split == "train" else [])]
 
@@ -197,7 +167,7 @@ class Part:
 
     # --- what needs several rows, or no audio ---
 
-    def _summaries(self, about: About) -> list[Step]:
+    def _summaries(self, about: AboutScenes) -> list[Step]:
         first = slice(round(SUMMARISED * len(about.said)))
         return asked.summaries(about.said[first], about.scenes[first], self.seed)
 

@@ -8,6 +8,7 @@ from random import Random
 
 from wavllm_cli.data.schema import Utterance
 from wavllm_cli.mini import asked
+from wavllm_cli.mini.asked import AboutScenes
 from wavllm_cli.mini.casting import moods
 from wavllm_cli.mini.exchanges import exchanges
 from wavllm_cli.mini.real_digits import digit_strings
@@ -46,11 +47,12 @@ def text_rows(split: str, count: int, scenes: Sequence[Scene], sentences: Sequen
     said = [
         asked.transcription(f"{split}-scene-{i:05d}", one.text, split, audio=one.key) for i, one in enumerate(scenes)
     ]
+    about = AboutScenes.of(list(zip(scenes, said, strict=True)), seed)
     kinds = {
         "asr": said,
-        "st": [asked.translation(row, scene.german) for row, scene in zip(said, scenes, strict=True)],
-        "sqa": asked.choices(said, scenes, seed),
-        "free": asked.free_questions(said, scenes, seed),
+        "st": about.translated,
+        "sqa": about.chosen,
+        "free": about.free,
         "summary": [step.row for step in asked.summaries(said, scenes, seed) if step.what == "summary"],
         "digits": _about_digits(split, round(SHARES["digits"] * count), seed),
         "open": _said(split, "open", sentences),
@@ -118,9 +120,8 @@ def felt_rows(split: str, count: int, scenes: Sequence[Scene], seed: int) -> lis
     scenes = scenes[: count // 2]
     said = _said(split, "felt", [scene.text for scene in scenes])
     felt = [asked.mood(row, rng.choice(list(moods()))) for row in said]
-    translated = [asked.translation(row, scene.german) for row, scene in zip(said, scenes, strict=True)]
-    questions = asked.free_questions(said, scenes, seed)
-    rows = [*said, *felt, *translated, *questions, *_instructions(split, len(said), seed)]
+    about = AboutScenes.of(list(zip(scenes, said, strict=True)), seed)
+    rows = [*said, *felt, *about.translated, *about.free, *_instructions(split, len(said), seed)]
     several = [row for kind in ("ii", "cot") if said for row in compose(rows, kind, len(said), seed, *asking)]
     felt += [row for row in several if any(part.task == "er" for part in row.parts or ())]
     return [spelled(row, seed) for row in attach(_some(felt, count, rng), seed, *asking)]
