@@ -6,6 +6,7 @@ from statistics import fmean
 from typing import Any
 
 from wavllm_cli import strict_json
+from wavllm_cli.console import elapsed_time
 from wavllm_cli.mini.plan import systems
 from wavllm_cli.mini.request import SOURCES, Request
 from wavllm_cli.scoring.report.pictures import LineChart, line_chart
@@ -28,7 +29,7 @@ def facts(request: Request, runs: Sequence[Run]) -> Iterator[tuple[str, str]]:
     yield "Seeds", f"{', '.join(map(str, request.seeds))} of stage 2, {request.recipe().seed} of stage 1"
     for machine in dict.fromkeys(_machine(run["machine"]) for run in runs if "machine" in run):
         yield "Machine", machine
-    yield "Time", f"{_hours(sum(run.get('seconds', 0) for run in runs))} in all"
+    yield "Time", f"{elapsed_time(sum(run.get('seconds', 0) for run in runs))} in all"
     yield "Date", max((run["began"] for run in runs if "began" in run), default="–")
 
 
@@ -36,11 +37,6 @@ def _machine(about: Mapping[str, Any]) -> str:
     parts = [f"{about['cores']} cores of {about['cpu']}", about.get("gpu"), f"Python {about['python']}"]
     software = [f"{name} {about[name]}" for name in ("torch", "transformers", "wavllm") if about.get(name)]
     return ", ".join(filter(None, [*parts, *software]))
-
-
-def _hours(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    return f"{seconds:.0f} s" if seconds < 120 else f"{minutes // 60} h {minutes % 60:02} min"
 
 
 def sources(request: Request) -> Table:
@@ -70,7 +66,7 @@ def work(runs: Iterable[Run]) -> Table:
         seconds[run["step"]] = seconds.get(run["step"], 0.0) + run.get("seconds", 0.0)
         latest[run["step"]] = run
     rows: list[list[Cell]] = [
-        [name, run["state"], _hours(seconds[name]), run["began"], run["command"]] for name, run in latest.items()
+        [name, run["state"], elapsed_time(seconds[name]), run["began"], run["command"]] for name, run in latest.items()
     ]
     columns = [Column("step"), Column("state"), Column("time", True), Column("last begun"), Column("command")]
     return Table("What was done", columns, rows)
