@@ -6,8 +6,7 @@ Nothing heavy is imported here; every command imports what it needs, so that `wa
 import gc
 import os
 import sys
-from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import typer
 from typer.exceptions import TyperException
@@ -29,25 +28,12 @@ from wavllm_cli.cli import (  # noqa: F401  (each adds its commands to the app)
     speak,
 )
 from wavllm_cli.errors import WavLLMError, explained
-from wavllm_cli.help import App
 
 GC_THRESHOLD = 20_000  # Python's 700 would walk hundreds of thousands of rows again and again, and find nothing
 
 
 def main() -> NoReturn:
-    """Run `wavllm`."""
-    _exit_after(app.app, "wavllm")
-
-
-def run_module(function: Callable[..., Any], name: str) -> NoReturn:
-    """Run a module of the package, `python -m NAME`, as if it were a command: its arguments are the function's."""
-    alone = App(add_completion=False)
-    alone.command(help=(function.__doc__ or "").partition("\n")[0])(function)
-    _exit_after(alone, f"python -m {name}")
-
-
-def _exit_after(program: App, name: str) -> NoReturn:
-    """Run a command and turn errors into one line and an exit code: 2 wrong use, 1 failed work, 130 interrupted.
+    """Run the command and turn errors into one line and an exit code: 2 wrong use, 1 failed work, 130 interrupted.
 
     SIGTERM counts as Ctrl-C: what is paid for is waited for, and the same command continues.
     """
@@ -55,17 +41,17 @@ def _exit_after(program: App, name: str) -> NoReturn:
     if os.environ.get("COLUMNS") == "0":  # "unknown", from programs that pass on the size of their terminal
         del os.environ["COLUMNS"]
     process.prepare_streams()
-    code = _run(program, name)
+    code = _run()
     if not process.flush_streams() and not code:
         code = 1
         _report("Standard output could not be written to the end.")
     sys.exit(code)
 
 
-def _run(program: App, name: str) -> int:
+def _run() -> int:
     try:
         with process.interrupts_kept(), process.interrupted_by_sigterm():
-            code = program(prog_name=name, standalone_mode=False)
+            code = app.app(prog_name="wavllm", standalone_mode=False)
     except WavLLMError as error:
         return _fail(error, error.exit_code, *error.args)
     except TyperException as error:

@@ -5,12 +5,13 @@
 `make demo` shows with it what the miniature has answered about the clips of the package.
 """
 
+import sys
 from pathlib import Path
 
 from wavllm_cli import console
-from wavllm_cli.cli import run_module
 from wavllm_cli.data.manifest import read_manifest
 from wavllm_cli.data.schema import Hypothesis
+from wavllm_cli.errors import WavLLMError
 from wavllm_cli.tasks.registry import spelled_out
 
 SPOKEN = "(it is asked in the recording)"
@@ -48,4 +49,8 @@ def _say(what: str, text: str) -> None:
 
 
 if __name__ == "__main__":
-    run_module(show, "wavllm_cli.mini.demo")
+    try:
+        show(Path(sys.argv[1]))
+    except WavLLMError as error:
+        console.error(str(error))
+        sys.exit(error.exit_code)

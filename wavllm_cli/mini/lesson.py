@@ -3,12 +3,14 @@
 python -m wavllm_cli.mini.lesson data/mini
 """
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from wavllm_cli.cli import run_module
+from wavllm_cli import console
 from wavllm_cli.data.manifest import read_manifest, write_manifest
 from wavllm_cli.data.schema import Utterance
+from wavllm_cli.errors import WavLLMError
 
 PROMPT = "Write what is said in capital letters."
 SPLITS = ("train", "dev")
@@ -31,4 +33,8 @@ def _in_capitals(manifest: Path) -> Iterator[Utterance]:
 
 
 if __name__ == "__main__":
-    run_module(write_lesson, "wavllm_cli.mini.lesson")
+    try:
+        write_lesson(Path(sys.argv[1]))
+    except WavLLMError as error:
+        console.error(str(error))
+        sys.exit(error.exit_code)

@@ -12,7 +12,6 @@ from typing import Annotated
 import typer
 
 from wavllm_cli import console
-from wavllm_cli.cli import run_module
 from wavllm_cli.convert.bundle import bundle
 from wavllm_cli.data.files import write_text
 from wavllm_cli.data.known_models import BUNDLE
@@ -66,8 +65,12 @@ def main(
     training: Annotated[Path | None, typer.Option(help="Markdown on how it was trained.", exists=True)] = None,
 ) -> None:
     """Put a trained miniature into the package, with its card and demo clips."""
-    release(model, data, scores, system, training)
+    try:
+        release(model, data, scores, system, training)
+    except WavLLMError as error:
+        console.error(str(error))
+        raise typer.Exit(error.exit_code) from error
 
 
 if __name__ == "__main__":
-    run_module(main, "wavllm_cli.mini.release")
+    typer.run(main)
