@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from random import Random
 
 from wavllm_cli.corpora import TRANSCRIBE, TRANSLATE
@@ -60,23 +61,26 @@ class AboutScenes:
     Attributes:
         scenes: of the clips.
         said: transcriptions.
-        translated: into German.
-        chosen: questions with choices.
-        free: questions without.
     """
 
-    scenes: list[Scene]
+    scenes: Sequence[Scene]
     said: list[Utterance]
-    translated: list[Utterance]
-    chosen: list[Utterance]
-    free: list[Utterance]
+    seed: int
 
-    @classmethod
-    def of(cls, told: Sequence[tuple[Scene, Utterance]], seed: int) -> "AboutScenes":
-        scenes_of, said = [scene for scene, _ in told], [row for _, row in told]
-        translated = [translation(row, scene.german) for scene, row in told]
-        questions = choices(said, scenes_of, seed), free_questions(said, scenes_of, seed)
-        return cls(scenes_of, said, translated, *questions)
+    @cached_property
+    def translated(self) -> list[Utterance]:
+        """Into German."""
+        return [translation(row, scene.german) for row, scene in zip(self.said, self.scenes, strict=True)]
+
+    @cached_property
+    def chosen(self) -> list[Utterance]:
+        """Questions with choices."""
+        return choices(self.said, self.scenes, self.seed)
+
+    @cached_property
+    def free(self) -> list[Utterance]:
+        """Questions without."""
+        return free_questions(self.said, self.scenes, self.seed)
 
     @property
     def rows(self) -> list[Utterance]:

@@ -71,7 +71,7 @@ class Part:
 
     def manifests(self, clips: Clips, out: Path) -> Kinds:
         """Rows about recordings, then those composed of them, then what needs no audio."""
-        world = AboutScenes.of(self._told(self.script.world, clips), self.seed)
+        world = self._about(self.script.world, clips)
         moods_of, felt = self._felt(clips)
         read, digits = self.given.read_speech(self.split), dict(self._digits(out))
         texts = asked.instructions(f"mini-{self.split}-sft", self.split, self.counts["sft"], self.seed)
@@ -106,16 +106,16 @@ class Part:
         heard = {"audio": clip.audio, "duration": clip.seconds, "speaker": take.voice, "extra": conditions(take)}
         return asked.transcription(name, text, self.split, **heard)
 
-    def _told(self, said: Mapping[str, tuple[Scene, Take]], clips: Clips) -> list[tuple[Scene, Utterance]]:
+    def _about(self, said: Mapping[str, tuple[Scene, Take]], clips: Clips) -> AboutScenes:
         rows = ((scene, self._row(name, scene.text, take, clips)) for name, (scene, take) in said.items())
-        return [(scene, row) for scene, row in rows if row]
+        told = [(scene, row) for scene, row in rows if row]
+        return AboutScenes([scene for scene, _ in told], [row for _, row in told], self.seed)
 
     def _felt(self, clips: Clips) -> tuple[list[Utterance], AboutScenes]:
         """Rows that ask for the mood, and what else is asked about the same clips."""
         felt = self.script.felt
-        told = self._told({name: (scene, take) for name, (scene, _, take) in felt.items()}, clips)
-        asks = [asked.mood(row, felt[row.id][1]) for _, row in told]
-        return asks, AboutScenes.of(told, self.seed)
+        about = self._about({name: (scene, take) for name, (scene, _, take) in felt.items()}, clips)
+        return [asked.mood(row, felt[row.id][1]) for row in about.said], about
 
     def _questions(self, about: AboutScenes) -> list[Utterance]:
         """With choices; in train half as many without, which teach to find an answer before letters are at stake."""

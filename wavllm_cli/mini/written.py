@@ -47,7 +47,7 @@ def text_rows(split: str, count: int, scenes: Sequence[Scene], sentences: Sequen
     said = [
         asked.transcription(f"{split}-scene-{i:05d}", one.text, split, audio=one.key) for i, one in enumerate(scenes)
     ]
-    about = AboutScenes.of(list(zip(scenes, said, strict=True)), seed)
+    about = AboutScenes(scenes, said, seed)
     kinds = {
         "asr": said,
         "st": about.translated,
@@ -120,7 +120,7 @@ def felt_rows(split: str, count: int, scenes: Sequence[Scene], seed: int) -> lis
     scenes = scenes[: count // 2]
     said = _said(split, "felt", [scene.text for scene in scenes])
     felt = [asked.mood(row, rng.choice(list(moods()))) for row in said]
-    about = AboutScenes.of(list(zip(scenes, said, strict=True)), seed)
+    about = AboutScenes(scenes, said, seed)
     rows = [*said, *felt, *about.translated, *about.free, *_instructions(split, len(said), seed)]
     several = [row for kind in ("ii", "cot") if said for row in compose(rows, kind, len(said), seed, *asking)]
     felt += [row for row in several if any(part.task == "er" for part in row.parts or ())]
