@@ -196,14 +196,14 @@ class _Lines(Progress):
     def stop(self) -> None:
         for task in self.tasks:
             if task.id in self.due:
-                info(f"{_done(task)}, {elapsed_time(task.elapsed)} in all")
+                info(f"{_done(task)}, {duration(task.elapsed)} in all")
 
     def _tell(self, task: Task) -> None:
         elapsed = task.elapsed or 0.0
         if elapsed >= self.due.get(task.id, QUIET_START):
             self.due[task.id] = elapsed + EVERY
-            left = f", about {elapsed_time(task.time_remaining)} left" if task.time_remaining else ""
-            info(f"{_done(task)} in {elapsed_time(elapsed)}{left}")
+            left = f", about {duration(task.time_remaining)} left" if task.time_remaining else ""
+            info(f"{_done(task)} in {duration(elapsed)}{left}")
 
 
 def _done(task: Task) -> str:
@@ -211,7 +211,7 @@ def _done(task: Task) -> str:
     return f"{task.description}: {task.completed:,.0f}{total}"
 
 
-def elapsed_time(seconds: float | None) -> str:
+def duration(seconds: float | None) -> str:
     """`2 h 5 min`, `5 min 59 s`, `12 s`."""
     minutes, seconds = divmod(round(seconds or 0), 60)
     hours, minutes = divmod(minutes, 60)
@@ -227,7 +227,7 @@ def hours(count: float, unit: str = "") -> str:
     seconds = 3600 * count
     if not count or count >= 0.1:
         return f"{count:,.2f}{unit}"
-    return elapsed_time(seconds) if seconds >= 10 else f"{seconds:.2g} s"
+    return duration(seconds) if seconds >= 10 else f"{seconds:.2g} s"
 
 
 def progress_bar() -> Progress:

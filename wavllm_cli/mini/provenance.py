@@ -6,7 +6,7 @@ from statistics import fmean
 from typing import Any
 
 from wavllm_cli import strict_json
-from wavllm_cli.console import elapsed_time
+from wavllm_cli.console import duration
 from wavllm_cli.mini.plan import systems
 from wavllm_cli.mini.request import SOURCES, Request
 from wavllm_cli.scoring.report.pictures import LineChart, line_chart
@@ -29,7 +29,7 @@ def facts(request: Request, runs: Sequence[Run]) -> Iterator[tuple[str, str]]:
     yield "Seeds", f"{', '.join(map(str, request.seeds))} of stage 2, {request.recipe().seed} of stage 1"
     for machine in dict.fromkeys(_machine(run["machine"]) for run in runs if "machine" in run):
         yield "Machine", machine
-    yield "Time", f"{elapsed_time(sum(run.get('seconds', 0) for run in runs))} in all"
+    yield "Time", f"{duration(sum(run.get('seconds', 0) for run in runs))} in all"
     yield "Date", max((run["began"] for run in runs if "began" in run), default="–")
 
 
@@ -66,7 +66,7 @@ def work(runs: Iterable[Run]) -> Table:
         seconds[run["step"]] = seconds.get(run["step"], 0.0) + run.get("seconds", 0.0)
         latest[run["step"]] = run
     rows: list[list[Cell]] = [
-        [name, run["state"], elapsed_time(seconds[name]), run["began"], run["command"]] for name, run in latest.items()
+        [name, run["state"], duration(seconds[name]), run["began"], run["command"]] for name, run in latest.items()
     ]
     columns = [Column("step"), Column("state"), Column("time", True), Column("last begun"), Column("command")]
     return Table("What was done", columns, rows)
