@@ -13,6 +13,7 @@ LAYERS = [
     {"errors"},
     {"strict_json", "grid"},
     {"console", "help"},
+    {"process"},
     {"text"},
     {"tasks"},
     {"recipe"},

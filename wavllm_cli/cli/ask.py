@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from wavllm_cli import process
 from wavllm_cli.chat.settings import Settings
-from wavllm_cli.cli import process
 from wavllm_cli.cli.app import ANSWERS, Dtype, Json, Seed, Trust, app, require_utf8, show
 from wavllm_cli.cli.chat import BaseUrl, Concurrency, MaxUsd, Prices, Timeout, server_of
 

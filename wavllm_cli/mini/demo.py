@@ -5,13 +5,14 @@
 `make demo` shows with it what the miniature has answered about the clips of the package.
 """
 
-import sys
 from pathlib import Path
+from typing import Annotated
 
-from wavllm_cli import console
+import typer
+
+from wavllm_cli import console, process
 from wavllm_cli.data.manifest import read_manifest
 from wavllm_cli.data.schema import Hypothesis
-from wavllm_cli.errors import WavLLMError
 from wavllm_cli.tasks.registry import spelled_out
 
 SPOKEN = "(it is asked in the recording)"
@@ -48,9 +49,10 @@ def _say(what: str, text: str) -> None:
         console.say(" " * (WIDTH + 2) + line)
 
 
+def main(answers: Annotated[Path, typer.Argument(help="What `wavllm infer` wrote.")]) -> None:
+    """Print questions, answers, and what is known to be right."""
+    show(answers)
+
+
 if __name__ == "__main__":
-    try:
-        show(Path(sys.argv[1]))
-    except WavLLMError as error:
-        console.error(str(error))
-        sys.exit(error.exit_code)
+    process.run_alone(main)

@@ -3,14 +3,15 @@
 python -m wavllm_cli.mini.lesson data/mini
 """
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated
 
-from wavllm_cli import console
+import typer
+
+from wavllm_cli import process
 from wavllm_cli.data.manifest import read_manifest, write_manifest
 from wavllm_cli.data.schema import Utterance
-from wavllm_cli.errors import WavLLMError
 
 PROMPT = "Write what is said in capital letters."
 SPLITS = ("train", "dev")
@@ -32,9 +33,10 @@ def _in_capitals(manifest: Path) -> Iterator[Utterance]:
         yield row.model_copy(update={"id": f"{row.id}-capitals", "prompt": PROMPT, "target": target})
 
 
+def main(data: Annotated[Path, typer.Argument(help="What `wavllm prep mini` wrote.")]) -> None:
+    """Write manifests that ask for what is said in capitals."""
+    write_lesson(data)
+
+
 if __name__ == "__main__":
-    try:
-        write_lesson(Path(sys.argv[1]))
-    except WavLLMError as error:
-        console.error(str(error))
-        sys.exit(error.exit_code)
+    process.run_alone(main)

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from wavllm_cli import console
+from wavllm_cli import console, process
 from wavllm_cli.convert.bundle import bundle
 from wavllm_cli.data.files import write_text
 from wavllm_cli.data.known_models import BUNDLE
@@ -65,12 +65,8 @@ def main(
     training: Annotated[Path | None, typer.Option(help="Markdown on how it was trained.", exists=True)] = None,
 ) -> None:
     """Put a trained miniature into the package, with its card and demo clips."""
-    try:
-        release(model, data, scores, system, training)
-    except WavLLMError as error:
-        console.error(str(error))
-        raise typer.Exit(error.exit_code) from error
+    release(model, data, scores, system, training)
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    process.run_alone(main)

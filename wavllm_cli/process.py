@@ -1,15 +1,90 @@
-"""What the command's process owes to whoever started it: sound streams, an orderly end on SIGTERM."""
+"""What a process owes to whoever started it: sound streams, errors as sentences, an orderly end on SIGTERM."""
 
 import _thread
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Timer
-from typing import NoReturn
+from typing import Any, NoReturn
+
+import typer
+from typer.exceptions import TyperException
+
+from wavllm_cli.errors import WavLLMError, explained
+from wavllm_cli.help import App
 
 AGAIN = 0.02  # seconds after which a Ctrl-C that was dropped arrives again
+DEBUG = "--debug"
+
+
+def run_alone(command: Callable[..., None]) -> NoReturn:
+    """Be a command that belongs to no other, `python -m …`: a function's options, and `--debug` as `wavllm` has it."""
+    app = App()
+    app.command()(command)
+    arguments = [argument for argument in sys.argv[1:] if argument != DEBUG]
+    run(lambda: app(arguments, standalone_mode=False), debug=lambda: DEBUG in sys.argv)
+
+
+def run(command: Callable[[], Any], debug: Callable[[], bool] = lambda: False) -> NoReturn:
+    """Do what a process is for, and turn errors into one line and an exit code: 2 wrong use, 1 failed work.
+
+    SIGTERM counts as Ctrl-C, whose code is 130: what is paid for is waited for, and the same command continues.
+
+    Args:
+        command: its result is an exit code, or nothing.
+        debug: whether to show tracebacks; asked when there is one.
+    """
+    prepare_streams()
+    code = _code_of(command, debug)
+    if not flush_streams() and not code:
+        code = 1
+        _report("Standard output could not be written to the end.")
+    sys.exit(code)
+
+
+def _code_of(command: Callable[[], Any], debug: Callable[[], bool]) -> int:
+    def failed(error: BaseException, code: int, *problems: str) -> int:
+        if debug():
+            _show_traceback(error)
+        _report(*problems)
+        return code
+
+    try:
+        with interrupts_kept(), interrupted_by_sigterm():
+            code = command()
+    except WavLLMError as error:
+        return failed(error, error.exit_code, *error.args)
+    except TyperException as error:
+        return failed(error, error.exit_code, " ".join(error.format_message().split()))
+    except (KeyboardInterrupt, typer.Abort):
+        code = 130
+    except BrokenPipeError:
+        return 1  # the reader of our output has gone
+    except Exception as error:
+        return failed(error, 1, explained(error))
+    if code == 130:
+        _report("interrupted; the same command continues.")
+    return code or 0
+
+
+def _show_traceback(error: BaseException) -> None:
+    from traceback import format_exception
+
+    from wavllm_cli import console
+
+    console.err.print("".join(format_exception(error)))
+
+
+def _report(*problems: str) -> None:
+    from wavllm_cli import console
+
+    for problem in problems:
+        console.error(problem)
+
+
+# --- streams and signals ---
 
 
 def prepare_streams() -> None:
