@@ -34,7 +34,7 @@ COUNTS = {  # rows of train, dev and test at scale 1
     "text": (100_000, 500, 0),
     "words": (10_000, 0, 0),
     "choices": (40_000, 0, 0),
-    "exchanges": (60_000, 0, 0),
+    "exchanges": (240_000, 0, 0),
     "moods": (10_000, 0, 0),
     "text scenes": (28_000, 400, 0),
 }
