@@ -281,13 +281,13 @@ LLM = {
     ("family", "fields"),
     [
         ("qwen2", {}),
-        ("qwen2", {"tie_word_embeddings": True}),
+        pytest.param("qwen2", {"tie_word_embeddings": True}, marks=pytest.mark.slow),
         ("qwen3", {"head_dim": 16}),
-        ("mistral", {}),
+        pytest.param("mistral", {}, marks=pytest.mark.slow),
         ("gemma2", {"tie_word_embeddings": True}),
-        ("granite", {}),
+        pytest.param("granite", {}, marks=pytest.mark.slow),
         ("llama", {"num_key_value_heads": 4}),
-        ("llama", {"tie_word_embeddings": True}),
+        pytest.param("llama", {"tie_word_embeddings": True}, marks=pytest.mark.slow),
     ],
     ids=lambda value: value if isinstance(value, str) else "-".join(value) or "plain",
 )

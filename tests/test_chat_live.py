@@ -495,7 +495,9 @@ def test_the_same_request_is_sent_once(tmp_path):
 # --- money ---
 
 
-@pytest.mark.parametrize("share", [0.0, 0.03, 0.06, 0.1, 5.0])
+@pytest.mark.parametrize(
+    "share", [0.0, 0.06, *(pytest.param(share, marks=pytest.mark.slow) for share in (0.03, 0.1, 5.0))]
+)
 @pytest.mark.parametrize("faulty", [False, True])
 def test_the_budget_is_never_crossed(tmp_path, share, faulty):
     """Whatever answers cost up to their limit, and although some that were paid never arrive."""

@@ -137,7 +137,9 @@ def test_a_batch_is_left_and_collected_by_the_same_command(gen, server, tmp_path
     assert (tmp_path / "single.jsonl").read_bytes() == by_batch
 
 
-@pytest.mark.parametrize("after", [1, pytest.param(7, marks=pytest.mark.slow), CLIPS + 4])
+@pytest.mark.parametrize(
+    "after", [pytest.param(1, marks=pytest.mark.slow), pytest.param(7, marks=pytest.mark.slow), CLIPS + 4]
+)
 def test_killed_and_started_again(gen, server, tmp_path, after):
     gen("questions clips.jsonl --out undisturbed.jsonl --cache other")
     server.requests.clear()

@@ -277,7 +277,9 @@ def test_the_result_does_not_depend_on_the_order_of_arrival(ask, server):
     assert other != runs[0] and len(other) == 60
 
 
-@pytest.mark.parametrize("answers", [3, 14, 25])
+@pytest.mark.parametrize(
+    "answers", [pytest.param(3, marks=pytest.mark.slow), 14, pytest.param(25, marks=pytest.mark.slow)]
+)
 def test_a_restart_ends_where_an_undisturbed_run_does(answers, ask, server):
     healthy = spoil(lambda wording: f"{wording};")
     server.answer = healthy
