@@ -51,9 +51,10 @@ endif
 	$(BIN)/python -m wavllm_cli.mini.lesson $(DEMO)/data
 	$(BIN)/wavllm train --stage 2 --recipe mini --start mini $(MINUTE) --output $(DEMO)/minute
 
-# Two processes, each on one core; who runs dry takes tests over from the other.
+# Two processes, each on one core; who runs dry takes tests over from the other. What is compiled is kept, whatever the
+# shell says: all the processes that tests start would compile it anew.
 test: $(VENV)/.ready
-	$(BIN)/python -m pytest -q -n 2 --dist worksteal
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -q -n 2 --dist worksteal
 
 test-slow: $(VENV)/.ready
 	$(BIN)/python -m pytest -q -m slow
