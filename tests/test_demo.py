@@ -1,5 +1,9 @@
 """What `make demo` prints of answers, and that it asks for what there is."""
 
+import subprocess
+import sys
+from subprocess import PIPE
+
 import pytest
 
 from wavllm_cli.data.manifest import write_manifest
@@ -35,3 +39,18 @@ def test_question_answer_and_what_is_known_stand_together(tmp_path, capsys):
 def test_a_file_that_is_not_there_is_a_sentence(tmp_path):
     with pytest.raises(UsageError, match=r"answers\.jsonl"):
         show(tmp_path / "answers.jsonl")
+
+
+def test_as_a_command_it_ends_in_a_sentence_or_in_silence_never_in_a_traceback(tmp_path):
+    """A reader that has seen enough, `| head`, and a file that nobody named."""
+    rows = [Hypothesis(id=str(n), task="sqqa", prompt="", text="feet", audio="b.flac") for n in range(5000)]
+    write_manifest(tmp_path / "answers.jsonl", rows)
+    command = [sys.executable, "-m", "wavllm_cli.mini.demo"]
+    with subprocess.Popen([*command, tmp_path / "answers.jsonl"], stdout=PIPE, stderr=PIPE, text=True) as shown:
+        assert shown.stdout is not None and shown.stderr is not None
+        assert shown.stdout.readline().startswith("b.flac")
+        shown.stdout.close()
+        assert shown.stderr.read() == ""
+    assert shown.returncode == 1
+    nothing = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (nothing.returncode, nothing.stderr) == (2, "error: Missing argument 'answers'.\n")

@@ -45,13 +45,7 @@ def test_a_traceback_for_those_who_want_it(monkeypatch, capsys):
 
 
 def test_what_is_missing_is_wrong_use(monkeypatch, capsys):
-    assert (
-        ended(
-            monkeypatch,
-            raising(KeyError()),
-        )
-        == 2
-    )
+    assert ended(monkeypatch, raising(KeyError())) == 2
     assert capsys.readouterr().err == "error: Missing argument 'path'.\n"
 
 

@@ -27,7 +27,7 @@ def run_alone(command: Callable[..., None]) -> NoReturn:
     run(lambda: app(arguments, standalone_mode=False), debug=lambda: DEBUG in sys.argv)
 
 
-def run(command: Callable[[], Any], debug: Callable[[], bool] = lambda: False) -> NoReturn:
+def run(command: Callable[[], Any], debug: Callable[[], bool]) -> NoReturn:
     """Do what a process is for, and turn errors into one line and an exit code: 2 wrong use, 1 failed work.
 
     SIGTERM counts as Ctrl-C, whose code is 130: what is paid for is waited for, and the same command continues.
