@@ -1,6 +1,7 @@
 """What a process owes to whoever started it: sound streams, errors as sentences, an orderly end on SIGTERM."""
 
 import _thread
+import gc
 import os
 import signal
 import sys
@@ -17,12 +18,13 @@ from wavllm_cli.help import App
 
 AGAIN = 0.02  # seconds after which a Ctrl-C that was dropped arrives again
 DEBUG = "--debug"
+GC_THRESHOLD = 20_000  # Python's 700 would walk hundreds of thousands of rows again and again, and find nothing
 
 
 def run_alone(command: Callable[..., None]) -> NoReturn:
     """Be a command that belongs to no other, `python -m …`: a function's options, and `--debug` as `wavllm` has it."""
-    app = App()
-    app.command()(command)
+    app = App(add_completion=False)
+    app.command(help=(command.__doc__ or "").partition("\n")[0])(command)
     arguments = [argument for argument in sys.argv[1:] if argument != DEBUG]
     run(lambda: app(arguments, standalone_mode=False), debug=lambda: DEBUG in sys.argv)
 
@@ -36,6 +38,9 @@ def run(command: Callable[[], Any], debug: Callable[[], bool]) -> NoReturn:
         command: its result is an exit code, or nothing.
         debug: whether to show tracebacks; asked when there is one.
     """
+    gc.set_threshold(GC_THRESHOLD)
+    if os.environ.get("COLUMNS") == "0":  # "unknown", from programs that pass on the size of their terminal
+        del os.environ["COLUMNS"]
     prepare_streams()
     code = _code_of(command, debug)
     if not flush_streams() and not code:

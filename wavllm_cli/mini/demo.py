@@ -6,9 +6,6 @@
 """
 
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from wavllm_cli import console, process
 from wavllm_cli.data.manifest import read_manifest
@@ -49,10 +46,5 @@ def _say(what: str, text: str) -> None:
         console.say(" " * (WIDTH + 2) + line)
 
 
-def main(answers: Annotated[Path, typer.Argument(help="What `wavllm infer` wrote.")]) -> None:
-    """Print questions, answers, and what is known to be right."""
-    show(answers)
-
-
 if __name__ == "__main__":
-    process.run_alone(main)
+    process.run_alone(show)

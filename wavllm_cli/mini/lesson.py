@@ -5,9 +5,6 @@ python -m wavllm_cli.mini.lesson data/mini
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from wavllm_cli import process
 from wavllm_cli.data.manifest import read_manifest, write_manifest
@@ -33,10 +30,5 @@ def _in_capitals(manifest: Path) -> Iterator[Utterance]:
         yield row.model_copy(update={"id": f"{row.id}-capitals", "prompt": PROMPT, "target": target})
 
 
-def main(data: Annotated[Path, typer.Argument(help="What `wavllm prep mini` wrote.")]) -> None:
-    """Write manifests that ask for what is said in capitals."""
-    write_lesson(data)
-
-
 if __name__ == "__main__":
-    process.run_alone(main)
+    process.run_alone(write_lesson)
