@@ -21,8 +21,9 @@ from wavllm_cli.model.backbones import backbone_config, load_backbone, load_back
 from wavllm_cli.model.build import design
 from wavllm_cli.model.configuration_wavllm import BACKBONES
 from wavllm_cli.model.groups import is_backbone_tensor
+from wavllm_cli.model.initialization import GLU_GAIN, HEARD
 from wavllm_cli.model.load import load_model
-from wavllm_cli.model.modeling_wavllm import GLU_GAIN, HEARD, WavLLMForConditionalGeneration
+from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,8 @@ from wavllm_cli.errors import UsageError
 from wavllm_cli.model.adapters import SpeechAdapter
 from wavllm_cli.model.encoders import AcousticEncoder, SemanticEncoder
 from wavllm_cli.model.groups import is_backbone_tensor
-from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration, default_init
+from wavllm_cli.model.initialization import default_init
+from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration
 from wavllm_cli.model.processing_wavllm import IGNORE, WavLLMProcessor
 from wavllm_cli.model.prompt_lora import LoRALinear
 

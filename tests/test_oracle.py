@@ -76,9 +76,9 @@ def test_logits(model, processor, references, row):
 
 @torch.no_grad()
 def test_logits_of_a_batch_of_unequal_lengths(model, processor, references):
-    inputs = processor(text=list(PROMPTS), audio=[voice(seconds) for seconds in SECONDS])
+    inputs = processor(text=list(PROMPTS[:3]), audio=[voice(seconds) for seconds in SECONDS[:3]])
     logits = model(**inputs).logits
-    for row, reference in zip(logits, references, strict=True):
+    for row, reference in zip(logits, references[:3], strict=True):
         assert (row[-len(reference) :] - reference).abs().max() < 1e-4
 
 

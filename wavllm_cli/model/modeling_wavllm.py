@@ -17,7 +17,6 @@ from transformers import (
     Cache,
     GenerationMixin,
 )
-from transformers import initialization as init
 from transformers.models.auto.modeling_auto import (
     MODEL_FOR_MULTIMODAL_LM_MAPPING_NAMES,
     MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING_NAMES,
@@ -28,13 +27,11 @@ from wavllm_cli.errors import UsageError
 from wavllm_cli.model.adapters import SpeechAdapter
 from wavllm_cli.model.configuration_wavllm import WINDOWS_AT_ONCE, WavLLMConfig
 from wavllm_cli.model.encoders import AcousticEncoder, Encoded, SemanticEncoder
+from wavllm_cli.model.initialization import initialize
 from wavllm_cli.model.precision import half_precision
 from wavllm_cli.model.pretrained import WavLLMPreTrainedModel
 from wavllm_cli.model.processing_wavllm import IGNORE
-from wavllm_cli.model.prompt_lora import LoRALinear, PromptAdapter, add_lora, scale_layout
-
-HEARD = 2.0  # variance of what fresh adapters hand to the fusion: a residual and a norm, each of about one
-GLU_GAIN = 1.8  # a gated linear unit shrinks its input's standard deviation by about this factor
+from wavllm_cli.model.prompt_lora import PromptAdapter, add_lora, scale_layout
 
 
 @dataclass
@@ -107,33 +104,7 @@ class WavLLMForConditionalGeneration(WavLLMPreTrainedModel, GenerationMixin):
         in `_init_weights`, which transformers calls for no module of ours without parameters directly in it.
         """
         super().initialize_weights()
-        for part in (self.semantic_adapter, self.acoustic_adapter):
-            for layer in part.modules():
-                default_init(layer)
-        if not getattr(self.fusion.weight, "_is_hf_initialized", False):  # loaded: all words would be read for nothing
-            init.normal_(self.fusion.weight, std=self._loudness_of_words() * (HEARD * self.fusion.in_features) ** -0.5)
-        init.zeros_(self.fusion.bias)
-        for layer in self.prompt_adapter.modules() if self.prompt_adapter is not None else ():
-            default_init(layer)
-        init.ones_(self.acoustic_encoder.layer_weights)
-        for layer in self.modules():
-            if isinstance(layer, LoRALinear):
-                init.kaiming_uniform_(layer.lora_A.weight, a=5**0.5)
-                init.zeros_(layer.lora_B.weight)
-        if self.prompt_adapter is not None:
-            # Whatever the prompt, s = alpha / rank at first: stage 2 begins exactly where stage 1 ended.
-            init.zeros_(self.prompt_adapter.up.weight)
-            init.constant_(self.prompt_adapter.up.bias, self.config.lora_factor)
-
-    def _loudness_of_words(self) -> float:
-        """The root mean square of the LLM's embeddings, which fresh speech tokens get too: they stand among them.
-
-        At unit variance they would be many times louder, and a frozen LLM learns to listen more slowly.
-        """
-        words = self.get_input_embeddings().weight
-        if words.is_meta:
-            return 1.0
-        return float(torch.linalg.vector_norm(words, dtype=torch.float32)) * words.numel() ** -0.5
+        initialize(self)
 
     # --- what the LLM is given ---
 
@@ -391,17 +362,6 @@ def summed_losses(logits: Tensor, answers: Tensor, kept: Tensor) -> Tensor:
     if kept.ndim == 2:
         return each.new_zeros(kept.shape).masked_scatter(kept, each).sum(1)
     return each.view(targets.shape).sum(1)
-
-
-def default_init(layer: nn.Module) -> None:
-    """Weights that keep the signal's variance, through functions that leave loaded tensors alone."""
-    if isinstance(layer, nn.Linear | nn.Conv1d):
-        gain = GLU_GAIN if isinstance(layer, nn.Conv1d) else 1.0
-        init.normal_(layer.weight, std=gain * layer.weight[0].numel() ** -0.5)
-        init.zeros_(layer.bias)
-    elif isinstance(layer, nn.LayerNorm):
-        init.ones_(layer.weight)
-        init.zeros_(layer.bias)
 
 
 for auto_class in (AutoModel, AutoModelForMultimodalLM, AutoModelForSpeechSeq2Seq):
