@@ -18,21 +18,21 @@ from wavllm_cli.mini.world import Scene
 from wavllm_cli.prompts.multitask import compose
 from wavllm_cli.prompts.pools import attach
 
-SHARES = {  # of all rows
-    "asr": 0.07,
-    "st": 0.11,
-    "sqa": 0.12,
-    "free": 0.06,
-    "summary": 0.05,
-    "ii": 0.2,
-    "cot": 0.15,
-    "digits": 0.1,
-    "open": 0.08,
-    "jumbled": 0.06,
+SHARES = {  # of all rows; most are combined: what is answered alone is not yet answered amid other things
+    "asr": 0.04,
+    "st": 0.06,
+    "sqa": 0.08,
+    "free": 0.04,
+    "summary": 0.03,
+    "ii": 0.47,
+    "cot": 0.13,
+    "digits": 0.06,
+    "open": 0.05,
+    "jumbled": 0.04,
 }
 SEVERAL = ("asr", "st", "sqa", "free", "digits")  # what ii and cot rows are composed of
 WITH_SUMMARY = 0.5  # of the ii and cot rows, about as many may ask for a summary
-INSTRUCTIONS = 0.2  # as many, of all rows, are there for ii rows to ask between questions about the clip
+INSTRUCTIONS = 0.45  # as many, of all rows, are there for ii rows to ask between questions about the clip
 NOISY, SHORT = (4, 20), (2, 12)  # words that are jumbled: fewest, most
 
 
