@@ -1,5 +1,6 @@
 """A command that belongs to no other ends as `wavllm` does; the rest of how processes end is in test_cli.py."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -52,3 +53,10 @@ def test_what_is_missing_is_wrong_use(monkeypatch, capsys):
 def test_one_that_is_done(monkeypatch, capsys):
     assert ended(monkeypatch, lambda: print("done")) == 0
     assert capsys.readouterr().out == "done\n"
+
+
+@pytest.mark.parametrize(("arguments", "verbosity"), [([], "error"), (["--debug"], None)])
+def test_libraries_are_quiet_unless_asked(monkeypatch, capsys, arguments, verbosity):
+    monkeypatch.delenv("TRANSFORMERS_VERBOSITY", raising=False)
+    assert ended(monkeypatch, lambda: print(os.environ.get("TRANSFORMERS_VERBOSITY")), *arguments) == 0
+    assert capsys.readouterr().out == f"{verbosity}\n"

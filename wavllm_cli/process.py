@@ -2,9 +2,11 @@
 
 import _thread
 import gc
+import logging
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Timer
@@ -26,7 +28,20 @@ def run_alone(command: Callable[..., None]) -> NoReturn:
     app = App(add_completion=False)
     app.command(help=(command.__doc__ or "").partition("\n")[0])(command)
     arguments = [argument for argument in sys.argv[1:] if argument != DEBUG]
-    run(lambda: app(arguments, standalone_mode=False), debug=lambda: DEBUG in sys.argv)
+    debug = DEBUG in sys.argv
+    if not debug:
+        hush_libraries()
+    run(lambda: app(arguments, standalone_mode=False), debug=lambda: debug)
+
+
+def hush_libraries() -> None:
+    """Progress bars and notices of the libraries below us are not our user's business."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+    logging.getLogger().addHandler(logging.NullHandler())  # else Python prints what nobody handles
+    warnings.filterwarnings("ignore")
 
 
 def run(command: Callable[[], Any], debug: Callable[[], bool]) -> NoReturn:

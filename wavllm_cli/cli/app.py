@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from wavllm_cli import __version__
+from wavllm_cli import __version__, process
 from wavllm_cli.errors import UsageError
 from wavllm_cli.help import App, Group
 from wavllm_cli.tasks.registry import task_called
@@ -73,7 +73,7 @@ def options(
 
         console.set_quiet(True)
     if not debug:
-        _hush_libraries()
+        process.hush_libraries()
 
 
 def show(result: Any, json: bool) -> None:
@@ -84,17 +84,3 @@ def show(result: Any, json: bool) -> None:
     from wavllm_cli import console
 
     console.say_json(result.data())
-
-
-def _hush_libraries() -> None:
-    """Progress bars and notices of the libraries below us are not our user's business."""
-    import logging
-    import os
-    import warnings
-
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
-    logging.getLogger().addHandler(logging.NullHandler())  # else Python prints what nobody handles
-    warnings.filterwarnings("ignore")
