@@ -47,23 +47,22 @@ def text_rows(split: str, count: int, scenes: Sequence[Scene], sentences: Sequen
     said = [
         asked.transcription(f"{split}-scene-{i:05d}", one.text, split, audio=one.key) for i, one in enumerate(scenes)
     ]
-    about = AboutScenes(scenes, said, seed)
+    about, summaries = AboutScenes(scenes, said, seed), asked.summaries(said, scenes, seed)
     kinds = {
         "asr": said,
         "st": about.translated,
         "sqa": about.chosen,
         "free": about.free,
-        "summary": [step.row for step in asked.summaries(said, scenes, seed) if step.what == "summary"],
+        "summary": [step.row for step in summaries if step.what == "summary"],
         "digits": _about_digits(split, round(SHARES["digits"] * count), seed),
         "open": _said(split, "open", sentences),
         "jumbled": _jumbled(split, "jumbled", len(said), _words(sentences, scenes), NOISY, rng),
     }
-    few = round(WITH_SUMMARY * SHARES["ii"] * count)
-    summaries = asked.summaries(said[:few], scenes[:few], seed)
+    few = 2 * round(WITH_SUMMARY * SHARES["ii"] * count)  # of each clip a summary, and its translation
     instructions = _instructions(split, round(INSTRUCTIONS * count), seed)
     rows = [*(row for kind in SEVERAL for row in kinds[kind]), *instructions]
     for kind in ("ii", "cot"):
-        kinds[kind] = compose(rows, kind, round(SHARES[kind] * count), seed, *asking, summaries)
+        kinds[kind] = compose(rows, kind, round(SHARES[kind] * count), seed, *asking, summaries[:few])
     drawn = [row for kind, some in kinds.items() for row in _some(some, round(SHARES[kind] * count), rng)]
     texts = [spelled(row, seed) for row in attach(drawn, seed, *asking)]
     rng.shuffle(texts)
