@@ -2,7 +2,6 @@
 
 import _thread
 import gc
-import logging
 import os
 import signal
 import sys
@@ -36,6 +35,8 @@ def run_alone(command: Callable[..., None]) -> NoReturn:
 
 def hush_libraries() -> None:
     """Progress bars and notices of the libraries below us are not our user's business."""
+    import logging  # which --help has no use for
+
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

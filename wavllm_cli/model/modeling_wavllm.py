@@ -96,7 +96,6 @@ class WavLLMForConditionalGeneration(WavLLMPreTrainedModel, GenerationMixin):
     def _init_weights(self, module: nn.Module) -> None:
         """Nothing for a single module of ours: see `initialize_weights`."""
 
-    @torch.no_grad()
     def initialize_weights(self) -> None:
         """Initialise every tensor that was not loaded: the backbones by their own rules, then our layers by ours.
 
