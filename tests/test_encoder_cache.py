@@ -9,56 +9,69 @@ from wavllm_cli.data.audio import read_audio, write_wav
 from wavllm_cli.data.batch import Clip, clips_of
 from wavllm_cli.data.schema import Utterance
 from wavllm_cli.errors import WavLLMError
-from wavllm_cli.model.encoders import Encoded
 from wavllm_cli.model.load import load_model
 from wavllm_cli.training import encoder_cache
-from wavllm_cli.training.encoder_cache import EncoderCache, bytes_per_second, content, fingerprint
+from wavllm_cli.training.encoder_cache import EncoderCache, bytes_per_second, content, fingerprints
+
+ENCODERS = {"semantic": "s", "acoustic": "a"}
 
 
-@pytest.fixture
-def encoded():
-    return Encoded(torch.full((1, 3, 4), 1e6), torch.randn(5, 2, 4))
-
-
-def test_an_entry_is_rounded_once_and_comes_back_as_it_was(encoded, tmp_path):
-    cache = EncoderCache(tmp_path, "encoders")
+def test_an_entry_is_rounded_once_and_comes_back_as_it_was(tmp_path):
+    cache, acoustic = EncoderCache(tmp_path, ENCODERS), torch.randn(5, 2, 4)
+    kept = cache.put("acoustic", "abc", 1234, acoustic)
+    assert torch.equal(kept, acoustic.half())
     assert cache.get("abc") is None
-    entry = cache.put("abc", 1234, encoded)
-    again = EncoderCache(tmp_path, "encoders").get("abc")
-    assert again.samples == entry.samples == 1234
+    cache.put("semantic", "abc", 1234, torch.full((1, 3, 4), 1e6))
+    again = EncoderCache(tmp_path, ENCODERS).get("abc")
+    assert again.samples == 1234
     assert torch.equal(again.encoded.semantic, torch.full((1, 3, 4), 65504.0, dtype=torch.float16))
-    assert torch.equal(again.encoded.acoustic, encoded.acoustic.half())
-    assert torch.equal(again.encoded.acoustic, entry.encoded.acoustic)
-    assert EncoderCache(tmp_path, "others").get("abc") is None
+    assert torch.equal(again.encoded.acoustic, kept)
 
 
-def test_a_full_disk_is_said_once_and_ends_nothing(encoded, tmp_path, monkeypatch, capsys):
+def test_another_encoder_finds_what_is_not_its_own(tmp_path):
+    EncoderCache(tmp_path, ENCODERS).put("semantic", "abc", 1, torch.ones(1, 3, 4))
+    EncoderCache(tmp_path, ENCODERS).put("acoustic", "abc", 1, torch.ones(5, 2, 4))
+    cache = EncoderCache(tmp_path, ENCODERS | {"acoustic": "another"})
+    assert cache.get("abc") is None and cache.get_from("acoustic", "abc") is None
+    assert cache.get_from("semantic", "abc")
+
+
+def test_a_full_disk_is_said_once_and_ends_nothing(tmp_path, monkeypatch, capsys):
     def full(path):
         raise WavLLMError(f"{path} cannot be written: the disk is full.")
 
     monkeypatch.setattr(encoder_cache, "replacing", full)
-    cache = EncoderCache(tmp_path, "encoders")
-    assert [cache.put(name, 1, encoded).samples for name in "ab"] == [1, 1]
+    cache = EncoderCache(tmp_path, ENCODERS)
+    assert [cache.put(encoder, "abc", 1, torch.ones(1, 3, 4)).shape for encoder in ENCODERS] == [(1, 3, 4)] * 2
     said = " ".join(capsys.readouterr().err.split())
     assert said.count("the disk is full. Clips that are not in the encoder_cache are encoded each time.") == 1
 
 
 def test_encoders_are_known_by_what_they_do(beep_run):
-    """Stage 2 trains neither, and finds what stage 1's would have left."""
+    """Stage 2 trains neither, and finds what stage 1's would have left; what is one's own is no matter of the other."""
     model, processor = load_model(str(beep_run / "stage1"))
-    known = fingerprint(model, processor)
-    assert known == fingerprint(*load_model(str(beep_run / "stage2")))
+    known = fingerprints(model, processor)
+    assert known == fingerprints(*load_model(str(beep_run / "stage2")))
     model.acoustic_encoder.layer_weights.data += 1
     model.semantic_adapter.projector.bias.data += 1
-    assert known == fingerprint(model, processor)
-    seen = {known}
+    assert known == fingerprints(model, processor)
+
+    def changed(encoder):
+        now = fingerprints(model, processor)
+        assert [name for name in now if now[name] != known[name]] == [encoder]
+        known.update(now)
+        return True
+
     processor.feature_extractor.n_samples += 160
-    seen.add(fingerprint(model, processor))
+    assert changed("semantic")
     model.config.semantic_config.encoder_attention_heads *= 2
-    seen.add(fingerprint(model, processor))
+    assert changed("semantic")
     next(model.acoustic_encoder.model.feature_extractor.parameters()).data += 1e-3
-    seen.add(fingerprint(model, processor))
-    assert len(seen) == 4
+    assert changed("acoustic")
+    model.config.acoustic_window = None
+    assert changed("acoustic")
+    processor.acoustic_feature_extractor.do_normalize ^= True
+    assert changed("acoustic")
 
 
 def test_clips_are_known_by_what_is_heard(beeps, noise, tmp_path):
@@ -79,6 +92,6 @@ def test_the_place_that_a_second_takes(beep_run, beeps):
     model, processor = load_model(str(beep_run / "stage1"))
     clip = read_audio(beeps / "7.wav")
     inputs = processor.audio_inputs([clip])
-    encoded = model.encode(inputs["input_features"][0], inputs["input_values"][0])
-    taken = 2 * (encoded.semantic.numel() + encoded.acoustic.numel())
+    semantic = model.encode_semantic(inputs["input_features"][0], len(clip))
+    taken = 2 * (semantic.numel() + model.encode_acoustic(inputs["input_values"][0]).numel())
     assert taken == pytest.approx(bytes_per_second(model.config) * len(clip) / 16_000, rel=0.03)

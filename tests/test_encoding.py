@@ -12,7 +12,7 @@ from wavllm_cli.errors import AudioError
 from wavllm_cli.model.load import load_model
 from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration
 from wavllm_cli.training import stages
-from wavllm_cli.training.encoder_cache import EncoderCache
+from wavllm_cli.training.encoder_cache import EncoderCache, fingerprints
 from wavllm_cli.training.encoding import CachedClips, CachingProcessor, Features, Found, encode
 from wavllm_cli.training.objective import Objective
 
@@ -43,8 +43,8 @@ def test_runs_that_fill_read_or_mend_a_cache_are_the_same_run(beep_recipe, tmp_p
             assert with_[key] == pytest.approx(without[key], rel=2e-3)
 
     files = sorted((tmp_path / "cache").rglob("*.safetensors"))
-    assert len(files) == 8
-    for file in files[:4]:
+    assert len(files) == 2 * 8
+    for file in files[5:10]:  # of both encoders
         os.truncate(file, 100)
     assert run("mending", cached) == filling
 
@@ -52,14 +52,33 @@ def test_runs_that_fill_read_or_mend_a_cache_are_the_same_run(beep_recipe, tmp_p
         raise AudioError("nothing is decoded any more.")
 
     monkeypatch.setattr("wavllm_cli.data.batch.load", deaf)
-    monkeypatch.setattr(WavLLMForConditionalGeneration, "encode", None)
+    monkeypatch.setattr(WavLLMForConditionalGeneration, "encode_semantic", None)
+    monkeypatch.setattr(WavLLMForConditionalGeneration, "encode_acoustic", None)
     assert run("reading", cached, "stages.0.workers=1") == filling
+
+
+def test_what_the_other_encoder_made_is_not_made_again(beeps, beep_run, tmp_path, monkeypatch):
+    model, processor = load_model(str(beep_run / "stage2"))
+    clips, known = clips_of(beeps / "train.jsonl")[:2], fingerprints(model, processor)
+    collate = Collator(CachingProcessor(processor), with_targets=True)
+
+    def encoded(cache):
+        batch = collate(CachedClips(clips, cache))
+        encode(batch, model, cache)
+        return batch.inputs["encoded"]
+
+    first = encoded(EncoderCache(tmp_path, known))
+    monkeypatch.setattr(WavLLMForConditionalGeneration, "encode_semantic", None)
+    model.acoustic_encoder.model.feature_projection.projection.weight.data.zero_()
+    other = encoded(EncoderCache(tmp_path, fingerprints(model, processor)))
+    assert torch.equal(other.semantic, first.semantic)
+    assert not torch.equal(other.acoustic, first.acoustic)
 
 
 def test_hits_and_misses_and_text_share_a_batch(beeps, beep_run, tmp_path):
     model, processor = load_model(str(beep_run / "stage2"))
     rows = [*clips_of(beeps / "train.jsonl")[:3], clips_of(beeps / "text.jsonl")[0]]
-    cache = EncoderCache(tmp_path, "encoders")
+    cache = EncoderCache(tmp_path, fingerprints(model, processor))
     collate = Collator(CachingProcessor(processor), with_targets=True)
 
     def heard(clips):

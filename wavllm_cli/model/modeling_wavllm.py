@@ -108,20 +108,24 @@ class WavLLMForConditionalGeneration(WavLLMPreTrainedModel, GenerationMixin):
     # --- what the LLM is given ---
 
     @torch.no_grad()
-    def encode(self, input_features: Tensor, input_values: Tensor) -> Encoded:
-        """What the encoders make of one clip, whatever it would be batched with; `get_audio_features` goes on from it.
+    def encode_semantic(self, input_features: Tensor, samples: int) -> Tensor:
+        """(W, M, frames) log-mel windows of one clip -> (W, T, D), whatever it would be batched with.
 
         Args:
-            input_features: (W, M, frames) log-mel windows.
-            input_values: (S,) waveform.
+            samples: of the clip.
         """
-        samples = len(input_values)
         with self._half_precision():
             windows = input_features.to(self._encoder_dtype(self.semantic_encoder)).split(WINDOWS_AT_ONCE)
             frames = torch.cat([self.semantic_encoder(some) for some in windows])
+        return frames[:, : self.geometry.semantic_frames(samples)]
+
+    @torch.no_grad()
+    def encode_acoustic(self, input_values: Tensor) -> Tensor:
+        """(S,) waveform of one clip -> (T, L, D), whatever it would be batched with."""
+        with self._half_precision():
             values = input_values[None].to(self._encoder_dtype(self.acoustic_encoder))
-            (states,) = self.acoustic_encoder.states(values, [samples])
-        return Encoded(frames[:, : self.geometry.semantic_frames(samples)], states)
+            (states,) = self.acoustic_encoder.states(values, [len(input_values)])
+        return states
 
     def get_audio_features(
         self,
@@ -136,7 +140,8 @@ class WavLLMForConditionalGeneration(WavLLMPreTrainedModel, GenerationMixin):
             input_features: (B, W, M, frames) log-mel windows; windows past a clip's end are ignored.
             input_values: (B, S) waveform, right-padded.
             audio_lengths: (B,) samples; 0 for an utterance without audio.
-            encoded: what `encode` has made of those with audio, in the place of the features and the waveform.
+            encoded: what `encode_semantic` and `encode_acoustic` have made of those with audio, in the place of the
+                features and the waveform.
 
         Returns:
             B tensors (tokens, D); empty for an utterance without audio.

@@ -1,12 +1,14 @@
 """What frozen encoders make of clips, kept on the disk in float16: `encoder_cache` of a stage.
 
-FOLDER/ENCODERS/AB/CLIP.safetensors holds one clip. ENCODERS stands for the tensors and sizes of both encoders and for
-how they are fed, CLIP for the content of the audio files and the parts of them that are heard: other encoders, or other
-audio under the same name, never find it. Stages, runs and processes may share a folder.
+FOLDER/ENCODER/AB/CLIP.safetensors holds what one encoder makes of one clip. ENCODER stands for its tensors and sizes
+and for how it is fed, CLIP for the content of the audio files and the parts of them that are heard: another encoder, or
+other audio under the same name, never finds it. Stages, runs and processes may share a folder; where they differ in one
+encoder, what the other makes is still made once.
 """
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
@@ -30,7 +32,8 @@ from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration
 from wavllm_cli.model.processing_wavllm import WavLLMProcessor
 from wavllm_cli.recipe import Recipe, Stage
 
-ENCODERS = ("semantic_encoder.", "acoustic_encoder.model.")
+TENSORS = {"semantic": "semantic_encoder.", "acoustic": "acoustic_encoder.model."}
+STATES = "states"  # the tensor of a file
 UNUSED = "masked_spec_embed"  # but by masking; where a checkpoint lacks it, it is at random
 FEEDING = ("feature_size", "n_samples", "n_fft", "hop_length", "sampling_rate", "padding_value", "dither")
 REMEMBERED = 1 << 17  # files whose digests a process keeps
@@ -47,35 +50,41 @@ class EncoderCache:
     """The encoded clips in a folder.
 
     Args:
-        encoders: what they are known by, see `fingerprint`.
+        encoders: what each of them is known by, see `fingerprints`.
     """
 
-    def __init__(self, folder: Path, encoders: str):
-        self._folder = folder / encoders
+    def __init__(self, folder: Path, encoders: Mapping[str, str]):
+        self._folders = {encoder: folder / known for encoder, known in encoders.items()}
         self._is_writable = True
 
     def get(self, clip: str) -> Entry | None:
-        """What is kept of a clip; None for nothing, or for what a bad disk has left of it."""
+        """What both encoders made of a clip; None unless both is kept."""
+        semantic = self.get_from("semantic", clip)
+        acoustic = self.get_from("acoustic", clip) if semantic else None
+        return Entry(semantic[0], Encoded(semantic[1], acoustic[1])) if semantic and acoustic else None
+
+    def get_from(self, encoder: str, clip: str) -> tuple[int, Tensor] | None:
+        """Samples of a clip, and what one encoder made of it; None for nothing, or for what a bad disk has left."""
         try:
-            with safe_open(self._file(clip), framework="pt") as file:
-                return Entry(int(file.metadata()["samples"]), Encoded(*map(file.get_tensor, ("semantic", "acoustic"))))
+            with safe_open(self._file(encoder, clip), framework="pt") as file:
+                return int(file.metadata()["samples"]), file.get_tensor(STATES)
         except (OSError, SafetensorError, KeyError, TypeError, ValueError):
             return None
 
-    def put(self, clip: str, samples: int, encoded: Encoded) -> Entry:
-        """Keep a clip, rounded, as it will be read. Where nothing can be written that is said, once."""
-        entry = Entry(samples, rounded(encoded))
+    def put(self, encoder: str, clip: str, samples: int, states: Tensor) -> Tensor:
+        """Keep what an encoder made, rounded, as it will be read. Where nothing can be written that is said, once."""
+        states = rounded(states)
         try:
             if self._is_writable:
-                with replacing(self._file(clip)) as draft:
-                    save_file(vars(entry.encoded), draft, {"samples": str(samples)})
+                with replacing(self._file(encoder, clip)) as draft:
+                    save_file({STATES: states}, draft, {"samples": str(samples)})
         except WavLLMError as error:
             self._is_writable = False
             console.warn(f"{error} Clips that are not in the encoder_cache are encoded each time.")
-        return entry
+        return states
 
-    def _file(self, clip: str) -> Path:
-        return self._folder / clip[:2] / f"{clip}.safetensors"
+    def _file(self, encoder: str, clip: str) -> Path:
+        return self._folders[encoder] / clip[:2] / f"{clip}.safetensors"
 
 
 def cache_of(
@@ -84,14 +93,13 @@ def cache_of(
     """The cache of a stage; None where it has none."""
     if stage.encoder_cache is None:
         return None
-    return EncoderCache(recipe.manifest(stage.encoder_cache), fingerprint(model, processor))
+    return EncoderCache(recipe.manifest(stage.encoder_cache), fingerprints(model, processor))
 
 
-def rounded(encoded: Encoded) -> Encoded:
+def rounded(states: Tensor) -> Tensor:
     """In float16, on the CPU; what is beyond its range is its largest number."""
     most = torch.finfo(torch.float16).max
-    halves = (tensor.clamp(-most, most).to("cpu", torch.float16).contiguous() for tensor in vars(encoded).values())
-    return Encoded(*halves)
+    return states.clamp(-most, most).to("cpu", torch.float16).contiguous()
 
 
 def bytes_per_second(config: WavLLMConfig) -> float:
@@ -105,20 +113,31 @@ def bytes_per_second(config: WavLLMConfig) -> float:
 # --- what encoders and clips are known by ---
 
 
-def fingerprint(model: WavLLMForConditionalGeneration, processor: WavLLMProcessor) -> str:
-    """Of all that decides what a clip is encoded as."""
-    total = hashlib.sha256()
-    for name, tensor in model.state_dict().items():
-        if name.startswith(ENCODERS) and not name.endswith(UNUSED):
-            total.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-            total.update(_bytes(tensor))
+def fingerprints(model: WavLLMForConditionalGeneration, processor: WavLLMProcessor) -> dict[str, str]:
+    """Of all that decides what a clip is encoded as, by encoder."""
     config, extractor = model.config, processor.feature_extractor
-    described = {
-        "encoders": [_sizes(config.semantic_config), _sizes(config.acoustic_config)],
-        "acoustic_window": config.acoustic_window,
+    semantic = {
+        "encoder": _sizes(config.semantic_config),
         "features": [type(extractor).__name__, *(getattr(extractor, name, None) for name in FEEDING)],
+    }
+    acoustic = {
+        "encoder": _sizes(config.acoustic_config),
+        "window": config.acoustic_window,
         "normalised": processor.acoustic_feature_extractor.do_normalize,
     }
+    return {
+        "semantic": _fingerprint(model, TENSORS["semantic"], semantic),
+        "acoustic": _fingerprint(model, TENSORS["acoustic"], acoustic),
+    }
+
+
+def _fingerprint(model: WavLLMForConditionalGeneration, tensors: str, described: Mapping[str, object]) -> str:
+    """Of the tensors whose names begin so, and of what is described."""
+    total = hashlib.sha256()
+    for name, tensor in model.state_dict().items():
+        if name.startswith(tensors) and not name.endswith(UNUSED):
+            total.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+            total.update(_bytes(tensor))
     total.update(json.dumps(described, sort_keys=True, default=str).encode())
     return total.hexdigest()[:32]
 

@@ -1,16 +1,18 @@
 """How the clips of a stage with an `encoder_cache` get to the model: read as encoded, or heard and encoded for good.
 
 Processes that read ahead look into the cache; only what is not there is decoded and made into features. The process
-that has the model encodes it. A clip is encoded by itself, so that it is the same numbers whoever does it, in whatever
-batch: a run that fills the cache, one that reads it and one that was interrupted train on equal values.
+that has the model encodes it, by those encoders that have not. A clip is encoded by itself, so that it is the same
+numbers whoever does it, in whatever batch: a run that fills the cache, one that reads it and one that was interrupted
+train on equal values.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 from transformers import BatchFeature
 
 from wavllm_cli.data.audio import is_silent
@@ -33,7 +35,7 @@ class Waveform(NamedTuple):
 
 
 class Features(NamedTuple):
-    """What is to be encoded, see `WavLLMForConditionalGeneration.encode`.
+    """What is to be encoded, see `encode_semantic` and `encode_acoustic` of the model.
 
     Arrays, since each tensor that goes from one process to another takes a file descriptor, of which there are few.
     """
@@ -132,7 +134,15 @@ def encode(batch: Batch, model: WavLLMForConditionalGeneration, cache: EncoderCa
 def _encoded(clip: Found | Features, model: WavLLMForConditionalGeneration, cache: EncoderCache) -> Encoded:
     if isinstance(clip, Found):
         return Encoded(torch.from_numpy(clip.semantic), torch.from_numpy(clip.acoustic))
-    if entry := cache.get(clip.content):  # kept since this batch was read ahead, or by another process
-        return entry.encoded
     features, values = (torch.from_numpy(array).to(model.device) for array in clip[1:])
-    return cache.put(clip.content, clip.samples, model.encode(features, values)).encoded
+    return Encoded(
+        _states("semantic", clip, lambda: model.encode_semantic(features, clip.samples), cache),
+        _states("acoustic", clip, lambda: model.encode_acoustic(values), cache),
+    )
+
+
+def _states(encoder: str, clip: Features, make: Callable[[], Tensor], cache: EncoderCache) -> Tensor:
+    """What one encoder makes of a clip; it may be kept since the batch was read ahead, or by another process."""
+    if kept := cache.get_from(encoder, clip.content):
+        return kept[1]
+    return cache.put(encoder, clip.content, clip.samples, make())
