@@ -14,13 +14,14 @@ from wavllm_cli.errors import UsageError, WavLLMError
 from wavllm_cli.mini.steps import Call, Command, Journal, Step, _exit_code, machine, run
 
 DONE: list[str] = []
-COUNTS_INTERRUPTS = """
+COUNTS_ITS_STOPS = """
 import signal, sys, time
 count = 0
 def stop(*_):
     global count
     count += 1
-signal.signal(signal.SIGINT, stop)
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+signal.signal(signal.SIGTERM, stop)
 open(sys.argv[1], "w").close()
 while not count:
     time.sleep(0.01)
@@ -142,7 +143,8 @@ def test_a_command_is_a_process_of_its_own(steps, done):
         done([replace(step, work=Command(("prep", "mimi")))])
 
 
-def test_ctrl_c_reaches_the_process_once_and_is_waited_for(tmp_path):
+def test_ctrl_c_reaches_a_process_that_ignores_it_once_and_is_waited_for(tmp_path):
+    """As those do that a shell has begun in the background."""
     ready = tmp_path / "ready"
 
     def interrupt_when_ready() -> None:
@@ -153,6 +155,6 @@ def test_ctrl_c_reaches_the_process_once_and_is_waited_for(tmp_path):
     thread = threading.Thread(target=interrupt_when_ready)
     thread.start()
     with pytest.raises(KeyboardInterrupt):
-        _exit_code([sys.executable, "-c", COUNTS_INTERRUPTS, str(ready)])
+        _exit_code([sys.executable, "-c", COUNTS_ITS_STOPS, str(ready)])
     thread.join()
     assert ready.read_text() == "1"

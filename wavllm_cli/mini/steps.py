@@ -236,6 +236,8 @@ def _run_process(command: Command, writes: Iterable[Path]) -> None:
 def _exit_code(arguments: Sequence[str]) -> int:
     """Of a process that hears of Ctrl-C from here alone: a terminal would tell both, and twice means at once.
 
+    It hears of it by SIGTERM, since where a shell has begun all this in the background, SIGINT is ignored in both.
+
     Raises:
         KeyboardInterrupt: this process was interrupted; the other has ended in its own way.
     """
@@ -247,7 +249,7 @@ def _exit_code(arguments: Sequence[str]) -> int:
             break
         except KeyboardInterrupt:
             interrupted = True
-            process.send_signal(signal.SIGINT)
+            process.send_signal(signal.SIGTERM)
     if interrupted or code == INTERRUPTED:
         raise KeyboardInterrupt
     return code
