@@ -95,6 +95,7 @@ LIGHT = {
     "import wavllm_cli.systems.asking, wavllm_cli.systems.registry, wavllm_cli.inference.command": HEAVY,
     "import wavllm_cli.prompts, wavllm_cli.prompts.multitask": HEAVY | {"openai"},
     "import wavllm_cli.chat.session": HEAVY | {"openai"},
+    "import wavllm_cli.mini.release, wavllm_cli.mini.demo, wavllm_cli.mini.lesson": HEAVY,
     "from wavllm_cli.text.normalize import NORMALIZERS; [f('One.') for f in NORMALIZERS.values()]": {"torch"},
     "import wavllm_cli.convert.tokenizer": {"torch"},
 }

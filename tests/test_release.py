@@ -5,10 +5,10 @@ import json
 import pytest
 from showcase_rows import write_test_rows
 
+from wavllm_cli.convert import bundle as bundling
 from wavllm_cli.convert.bundle import Bundled
 from wavllm_cli.data.manifest import read_manifest
 from wavllm_cli.errors import WavLLMError
-from wavllm_cli.mini import release as module
 from wavllm_cli.mini.release import release
 from wavllm_cli.model.load import load_model
 
@@ -37,7 +37,7 @@ def test_it_takes_the_place_of_the_one_before(made, answering):
 
 
 def test_one_that_is_too_large_changes_nothing(made, monkeypatch):
-    monkeypatch.setattr(module, "bundle", lambda model, output, dtype: Bundled(str(output), {}, 25_000_001))
+    monkeypatch.setattr(bundling, "bundle", lambda model, output, dtype: Bundled(str(output), {}, 25_000_001))
     with pytest.raises(WavLLMError, match=r"has 25,000,001 bytes, more than 25,000,000\."):
         release("model", made / "data", made / "scores", package=made / "package")
     assert (made / "package" / "bundle" / "old").exists()

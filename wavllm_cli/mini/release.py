@@ -12,7 +12,6 @@ from typing import Annotated
 import typer
 
 from wavllm_cli import console, process
-from wavllm_cli.convert.bundle import bundle
 from wavllm_cli.data.files import write_text
 from wavllm_cli.data.known_models import BUNDLE
 from wavllm_cli.errors import WavLLMError
@@ -43,6 +42,8 @@ def release(
     Raises:
         WavLLMError: something is missing, or the bundle is too large.
     """
+    from wavllm_cli.convert.bundle import bundle  # and with it transformers, which `run_alone` tells to be quiet first
+
     with tempfile.TemporaryDirectory(prefix=".release-", dir=package) as folder:
         made, clips = Path(folder, BUNDLE.name), Path(folder, CLIPS.name)
         write_showcase(data, clips)
