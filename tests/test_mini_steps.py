@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from wavllm_cli.errors import UsageError, WavLLMError
+from wavllm_cli.mini.exam import Tests
 from wavllm_cli.mini.steps import Call, Command, Journal, Step, _exit_code, machine, run
 
 DONE: list[str] = []
@@ -100,6 +101,11 @@ def test_the_journal_tells_command_time_and_machine(steps, done, tmp_path):
     assert first["step"] == "first" and first["state"] == "done" and first["seconds"] >= 0
     assert first["command"] == f"test_mini_steps.copy(source='{tmp_path}/start', target='{tmp_path}/middle')"
     assert first["machine"] == machine() and first["machine"]["cores"] >= 1 and first["machine"]["torch"]
+
+
+def test_a_call_is_told_in_plain_values(tmp_path):
+    call = Call("exam.set_exam", {"tests": Tests(tmp_path, 9), "folders": (tmp_path,), "seed": 1})
+    assert str(call) == f"exam.set_exam(tests={{'data': '{tmp_path}', 'most': 9}}, folders=['{tmp_path}'], seed=1)"
 
 
 def test_a_journal_makes_its_folder(steps, done, tmp_path):

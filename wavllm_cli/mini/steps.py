@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from functools import cache
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
@@ -48,9 +48,11 @@ class Call:
 
 
 def _plain(value: Any) -> Any:
-    """Paths as text, in lists too."""
+    """Paths as text, also within."""
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
+    if is_dataclass(value):
+        return {name: _plain(part) for name, part in vars(value).items()}
     return str(value) if isinstance(value, Path) else value
 
 
