@@ -57,20 +57,25 @@ def test_runs_that_fill_read_or_mend_a_cache_are_the_same_run(beep_recipe, tmp_p
     assert run("reading", cached, "stages.0.workers=1") == filling
 
 
+def heard(clips, model, processor, cache):
+    """Inputs of a batch, and what its clips were before they were encoded."""
+    batch = Collator(CachingProcessor(processor), with_targets=True)(CachedClips(clips, cache))
+    kinds = [type(clip) for clip in batch.inputs.get("clips", [])]
+    encode(batch, model, cache)
+    return batch.inputs, kinds
+
+
 def test_what_the_other_encoder_made_is_not_made_again(beeps, beep_run, tmp_path, monkeypatch):
     model, processor = load_model(str(beep_run / "stage2"))
-    clips, known = clips_of(beeps / "train.jsonl")[:2], fingerprints(model, processor)
-    collate = Collator(CachingProcessor(processor), with_targets=True)
+    clips = clips_of(beeps / "train.jsonl")[:2]
 
-    def encoded(cache):
-        batch = collate(CachedClips(clips, cache))
-        encode(batch, model, cache)
-        return batch.inputs["encoded"]
+    def encoded():
+        return heard(clips, model, processor, EncoderCache(tmp_path, fingerprints(model, processor)))[0]["encoded"]
 
-    first = encoded(EncoderCache(tmp_path, known))
+    first = encoded()
     monkeypatch.setattr(WavLLMForConditionalGeneration, "encode_semantic", None)
     model.acoustic_encoder.model.feature_projection.projection.weight.data.zero_()
-    other = encoded(EncoderCache(tmp_path, fingerprints(model, processor)))
+    other = encoded()
     assert torch.equal(other.semantic, first.semantic)
     assert not torch.equal(other.acoustic, first.acoustic)
 
@@ -78,19 +83,11 @@ def test_what_the_other_encoder_made_is_not_made_again(beeps, beep_run, tmp_path
 def test_hits_and_misses_and_text_share_a_batch(beeps, beep_run, tmp_path):
     model, processor = load_model(str(beep_run / "stage2"))
     rows = [*clips_of(beeps / "train.jsonl")[:3], clips_of(beeps / "text.jsonl")[0]]
-    cache = EncoderCache(tmp_path, fingerprints(model, processor))
-    collate = Collator(CachingProcessor(processor), with_targets=True)
-
-    def heard(clips):
-        batch = collate(CachedClips(clips, cache))
-        kinds = [type(clip) for clip in batch.inputs.get("clips", [])]
-        encode(batch, model, cache)
-        return batch.inputs, kinds
-
-    heard(rows[1:2])
-    inputs, kinds = heard(rows)
+    by = model, processor, EncoderCache(tmp_path, fingerprints(model, processor))
+    heard(rows[1:2], *by)
+    inputs, kinds = heard(rows, *by)
     assert kinds == [Features, Found, Features]
-    again, kinds = heard(rows)
+    again, kinds = heard(rows, *by)
     assert kinds == [] and torch.equal(again["encoded"].acoustic, inputs["encoded"].acoustic)
     expected = Collator(processor, with_targets=True)(rows).inputs
     assert inputs.keys() == expected.keys() - {"input_features", "input_values"} | {"encoded"}

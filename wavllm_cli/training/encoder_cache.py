@@ -17,7 +17,7 @@ from typing import NamedTuple
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedConfig
 
 from wavllm_cli import console
@@ -32,7 +32,6 @@ from wavllm_cli.model.modeling_wavllm import WavLLMForConditionalGeneration
 from wavllm_cli.model.processing_wavllm import WavLLMProcessor
 from wavllm_cli.recipe import Recipe, Stage
 
-TENSORS = {"semantic": "semantic_encoder.", "acoustic": "acoustic_encoder.model."}
 STATES = "states"  # the tensor of a file
 UNUSED = "masked_spec_embed"  # but by masking; where a checkpoint lacks it, it is at random
 FEEDING = ("feature_size", "n_samples", "n_fft", "hop_length", "sampling_rate", "padding_value", "dither")
@@ -126,16 +125,16 @@ def fingerprints(model: WavLLMForConditionalGeneration, processor: WavLLMProcess
         "normalised": processor.acoustic_feature_extractor.do_normalize,
     }
     return {
-        "semantic": _fingerprint(model, TENSORS["semantic"], semantic),
-        "acoustic": _fingerprint(model, TENSORS["acoustic"], acoustic),
+        "semantic": _fingerprint(model.semantic_encoder.model, semantic),
+        "acoustic": _fingerprint(model.acoustic_encoder.model, acoustic),
     }
 
 
-def _fingerprint(model: WavLLMForConditionalGeneration, tensors: str, described: Mapping[str, object]) -> str:
-    """Of the tensors whose names begin so, and of what is described."""
+def _fingerprint(encoder: nn.Module, described: Mapping[str, object]) -> str:
+    """Of an encoder's tensors, and of what is described."""
     total = hashlib.sha256()
-    for name, tensor in model.state_dict().items():
-        if name.startswith(tensors) and not name.endswith(UNUSED):
+    for name, tensor in encoder.state_dict().items():
+        if name != UNUSED:
             total.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
             total.update(_bytes(tensor))
     total.update(json.dumps(described, sort_keys=True, default=str).encode())

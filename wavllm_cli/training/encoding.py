@@ -134,10 +134,13 @@ def encode(batch: Batch, model: WavLLMForConditionalGeneration, cache: EncoderCa
 def _encoded(clip: Found | Features, model: WavLLMForConditionalGeneration, cache: EncoderCache) -> Encoded:
     if isinstance(clip, Found):
         return Encoded(torch.from_numpy(clip.semantic), torch.from_numpy(clip.acoustic))
-    features, values = (torch.from_numpy(array).to(model.device) for array in clip[1:])
+
+    def held(array: np.ndarray) -> Tensor:
+        return torch.from_numpy(array).to(model.device)
+
     return Encoded(
-        _states("semantic", clip, lambda: model.encode_semantic(features, clip.samples), cache),
-        _states("acoustic", clip, lambda: model.encode_acoustic(values), cache),
+        _states("semantic", clip, lambda: model.encode_semantic(held(clip.input_features), clip.samples), cache),
+        _states("acoustic", clip, lambda: model.encode_acoustic(held(clip.input_values)), cache),
     )
 
 
